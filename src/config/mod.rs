@@ -1,0 +1,293 @@
+//! What `landfall.toml` and the partner files say, as valid values.
+//!
+//! Two steps: *as written* (the `written` module: TOML with positions, all problems of all files
+//! at once, each with `file:line:column` and a suggestion) becomes *valid* (the types here, which
+//! cannot hold a wrong value). Every key is optional; an empty `landfall.toml` is a working zone.
+//!
+//! Partner files are read at every login, so that `partner add` and `partner disable` are live at
+//! once. `landfall.toml` is read at start.
+//!
+//! Left out so far: contracts, reload, the legacy listener.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::durable::Durability;
+use crate::ledger::BatchBounds;
+use crate::names::{Digest, FeedName, FolderName, PartnerName, SinkName};
+
+pub mod partner;
+mod written;
+
+pub use partner::Partner;
+pub use written::{Problem, Problems, load, parse};
+
+/// A zone's configuration, valid as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// SHA-256 of the text it was read from.
+    pub digest: Digest,
+    /// The zone's name in receipts, manifests and events; `[zone] name`, default `landfall`.
+    pub name: String,
+    /// The SFTP door.
+    pub sftp: Sftp,
+    /// How files are taken out of drop folders, and which.
+    pub folders: BTreeMap<FolderName, Folder>,
+    /// The feeds.
+    pub feeds: BTreeMap<FeedName, Feed>,
+    /// The sinks.
+    pub sinks: BTreeMap<SinkName, Sink>,
+    /// Converter workers.
+    pub workers: Workers,
+    /// `[zone] durability = "full" | "relaxed"`.
+    pub durability: Durability,
+}
+
+/// `[sftp]`: the SFTP listener.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sftp {
+    /// `listen`, default `127.0.0.1:2222`; port 0 lets the system choose. `enabled = false` closes
+    /// the door: then `None`.
+    pub listen: Option<SocketAddr>,
+    /// `rename_wait`, default 24 h: how long a closed upload under a temporary name waits for its
+    /// rename before it is archived and held.
+    pub rename_wait: Duration,
+    /// `upload_expiry`, default 7 days: how long an unclosed upload waits to be resumed.
+    pub upload_expiry: Duration,
+    /// `login_timeout`, default 30 s: time to authenticate, whatever is sent.
+    pub login_timeout: Duration,
+    /// `connections_max`, default 1000.
+    pub connections_max: u32,
+    /// `unauthenticated_max`, default 100.
+    pub unauthenticated_max: u32,
+    /// `unauthenticated_per_address_max`, default 20.
+    pub unauthenticated_per_address_max: u32,
+    /// `idle_timeout`, default 15 min.
+    pub idle_timeout: Duration,
+}
+
+impl Default for Sftp {
+    fn default() -> Self {
+        Self {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 2222))),
+            rename_wait: Duration::from_secs(24 * 3600),
+            upload_expiry: Duration::from_secs(7 * 24 * 3600),
+            login_timeout: Duration::from_secs(30),
+            connections_max: 1000,
+            unauthenticated_max: 100,
+            unauthenticated_per_address_max: 20,
+            idle_timeout: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// `[folder.<name>]`: a watched drop folder. A feed that no folder names is given `inbox/<feed>`,
+/// as folder `inbox-<feed>`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Folder {
+    /// `path`, absolute or relative to the zone.
+    pub path: PathBuf,
+    /// `feed`: whose files land here.
+    pub feed: FeedName,
+    /// `after = "move" | "keep"`, default move.
+    pub after: After,
+    /// `notify`, default true: whether to listen for change hints; without, only scans find files.
+    pub notify: bool,
+    /// `scan_every`, default 30 s: how often the whole folder is looked at.
+    pub scan_every: Duration,
+    /// `quiet`, default 2 s: how long a file must be unchanged where a lease proves that nobody
+    /// writes it.
+    pub quiet: Duration,
+    /// `quiet_unproven`, default 10 s (60 s on a network file system): the same where no lease can
+    /// be had.
+    pub quiet_unproven: Option<Duration>,
+    /// `keep_done`, default 30 days: how long `_done` and `_rejected` keep a file.
+    pub keep_done: Duration,
+}
+
+impl Folder {
+    /// A folder with the default settings.
+    pub fn new(path: PathBuf, feed: FeedName) -> Self {
+        Self {
+            path,
+            feed,
+            after: After::Move,
+            notify: true,
+            scan_every: Duration::from_secs(30),
+            quiet: Duration::from_secs(2),
+            quiet_unproven: None,
+            keep_done: Duration::from_secs(30 * 24 * 3600),
+        }
+    }
+}
+
+/// What becomes of a taken file in its drop folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// It moves to `_done` or `_rejected`.
+    Move,
+    /// It stays; a changed file is taken again.
+    Keep,
+}
+
+/// `[feed.<name>]`: a named stream of files of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feed {
+    /// `owner`: the inside team that answers for it.
+    pub owner: Option<String>,
+    /// `purpose`: why it exists.
+    pub purpose: Option<String>,
+    /// `match = ["orders_*.csv"]`: glob patterns (`*`, `?`, `[…]`, without regard to case) on the
+    /// name's last part; none means every name.
+    pub patterns: Vec<String>,
+    /// `same_name = "append" | "replace"`, default append.
+    pub same_name: SameName,
+    /// `duplicates = "skip" | "process"`, default skip.
+    pub duplicates: Duplicates,
+    /// `listed`, default 90 days: how long a landed file is in its sender's listing.
+    pub listed: Duration,
+    /// `[feed.<name>.batch]` `files_max`, default 1000; `bytes_max`, default 256 MiB.
+    pub batch: BatchBounds,
+    /// `retract_grace`, default 5 min: how long a retracted file stays in the lake.
+    pub retract_grace: Duration,
+    /// `sinks = ["name"]`.
+    pub sinks: Vec<SinkName>,
+    /// `[feed.<name>.format]`: what detection must not guess.
+    pub format: Format,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self {
+            owner: None,
+            purpose: None,
+            patterns: Vec::new(),
+            same_name: SameName::Append,
+            duplicates: Duplicates::Skip,
+            listed: Duration::from_secs(90 * 24 * 3600),
+            batch: BatchBounds { files_max: 1000, bytes_max: 256 << 20 },
+            retract_grace: Duration::from_secs(300),
+            sinks: Vec::new(),
+            format: Format::default(),
+        }
+    }
+}
+
+/// What happens when the same name comes with other bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameName {
+    /// Both stay in the dataset.
+    Append,
+    /// The older one is retracted.
+    Replace,
+}
+
+/// What happens when the same name comes with the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duplicates {
+    /// It is recorded and not handed off again.
+    Skip,
+    /// It is handed off again.
+    Process,
+}
+
+/// What a feed says of its files' form; what it leaves out is detected.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Format {
+    /// `encoding`: a WHATWG encoding label such as `utf-8` or `windows-1252`.
+    pub encoding: Option<String>,
+    /// `delimiter`: one ASCII character.
+    pub delimiter: Option<char>,
+    /// `quote`: one ASCII character.
+    pub quote: Option<char>,
+    /// `header`: whether the first record names the columns.
+    pub header: Option<bool>,
+    /// `sheets`: names of the sheets to take from a workbook.
+    pub sheets: Option<Vec<String>>,
+}
+
+/// `[sink.<name>]`: who is told of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sink {
+    /// How.
+    pub kind: SinkKind,
+    /// `timeout`, default 20 s for a webhook and 10 min for a command.
+    pub timeout: Duration,
+    /// `retry = ["5s", "5m", …]`: waits between attempts; when they end the sink stalls. Default 5 s,
+    /// 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h (Standard Webhooks).
+    pub retry: Vec<Duration>,
+}
+
+/// How a sink is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkKind {
+    /// `command = ["program", "argument"]`: an argument vector, never a shell. The manifest's path
+    /// is added as the last argument and its text is on standard input.
+    Command(Vec<String>),
+    /// `webhook = "https://…"`: a POST of a CloudEvent; any 2xx acknowledges.
+    Webhook(String),
+}
+
+/// `[workers]`: converter processes and their limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workers {
+    /// `count`, default the number of processors.
+    pub count: usize,
+    /// `memory_bytes`, default 350 MiB: above it a worker is ended and its file held.
+    pub memory_bytes: u64,
+    /// `cpu`, default 10 min of processor time for one file.
+    pub cpu: Duration,
+    /// `time`, default 30 min for one file.
+    pub time: Duration,
+    /// `output_bytes`, default 8 GiB for one file.
+    pub output_bytes: u64,
+    /// `files_max`, default 500: a worker is replaced after so many files.
+    pub files_max: u32,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            count: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            memory_bytes: 350 << 20,
+            cpu: Duration::from_secs(600),
+            time: Duration::from_secs(1800),
+            output_bytes: 8 << 30,
+            files_max: 500,
+        }
+    }
+}
+
+impl Config {
+    /// The feed's settings; the defaults for a feed that is only known from the archive.
+    pub fn feed(&self, name: &FeedName) -> Feed {
+        self.feeds.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Whether a name's last part matches the feed's patterns.
+    pub fn feed_takes(&self, feed: &FeedName, name: &crate::names::FileName) -> bool {
+        written::matches_any(&self.feed(feed).patterns, name.base())
+    }
+}
+
+/// A partner's name and the file it was read from could not be made into an account.
+#[derive(Debug, thiserror::Error)]
+pub enum PartnerError {
+    /// There is no such account.
+    #[error("no partner {0}")]
+    Unknown(PartnerName),
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Io {
+        /// The partner file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file has mistakes.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+}

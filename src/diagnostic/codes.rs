@@ -1,0 +1,168 @@
+//! Every code, in one table: what it means and the way out.
+//!
+//! A code is never renumbered or reused. Letters: `Z` zone and configuration, `R` receiving over
+//! SFTP, `F` folders, `A` archive, `C` converting, `H` handing off, `L` ledger.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+macro_rules! codes {
+    ($($code:ident: $title:literal, $meaning:literal, $way_out:literal;)*) => {
+        /// A stable diagnostic code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs, reason = "each variant's meaning is its table entry")]
+        pub enum Code { $($code,)* }
+
+        impl Code {
+            /// Every code, in the table's order.
+            pub const ALL: &[Self] = &[$(Self::$code,)*];
+
+            /// The code as text: `C104`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$code => stringify!($code),)* }
+            }
+
+            /// A few words for a heading.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$code => $title,)* }
+            }
+
+            /// What it means, in sentences.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$code => $meaning,)* }
+            }
+
+            /// What to do about it.
+            pub fn way_out(self) -> &'static str {
+                match self { $(Self::$code => $way_out,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Z101: "configuration is not valid",
+        "landfall.toml, a partner file or a contract has a mistake; nothing was changed.",
+        "Correct the line that is named and run `landfall check`.";
+    Z102: "not a zone",
+        "The folder has no landfall.toml.",
+        "Name a zone with --zone DIR, or make one with `landfall init DIR`.";
+    Z103: "the zone is in use",
+        "Another landfall process holds the zone's lock.",
+        "Use the running server (`landfall status`), or stop it first.";
+    Z104: "no such thing",
+        "Nothing in this zone has the name or id that was given.",
+        "List what is there with `landfall list`, `landfall feed list` or `landfall partner list`.";
+    R101: "file matches no feed",
+        "The file's name matches no feed that the sender may send to. It is in the archive and waits for a person.",
+        "Rename the file so that it matches, or add a pattern to the feed's `match`.";
+    R102: "upload never renamed",
+        "The upload was closed under a temporary name and was not renamed to a final one in time. It is in the archive and waits for a person.",
+        "Rename the file after the upload, or upload it under its final name.";
+    R103: "quota reached",
+        "The partner has used up the bytes or files it may send per day or keep in progress.",
+        "Wait until older files leave the rolling day, or ask for a higher quota.";
+    R104: "login refused",
+        "The user, key or password is not known, or the account is disabled.",
+        "Check the user name and key with the people who run this server.";
+    R105: "no algorithm in common",
+        "The client offers no key exchange, cipher or key type that this server allows.",
+        "Update the client, or enable the algorithm that the event names.";
+    R106: "the file could not be stored",
+        "The server could not write the file. Nothing was taken.",
+        "Send the file again later; if it fails again, tell the people who run this server.";
+    F101: "entry is not a regular file",
+        "A drop folder holds something that is not a regular file, such as a link, a pipe or a device. It is left alone.",
+        "Put the file itself into the folder.";
+    F102: "folder is not there",
+        "A watched folder has vanished or cannot be read. Files that were in it are not treated as deleted.",
+        "Mount the folder again or correct its path in landfall.toml.";
+    F103: "taken file could not be moved",
+        "The file is in the archive, but the drop folder does not let it be moved to `_done`.",
+        "Give the server's user write permission on the folder, or set `after = \"keep\"`.";
+    A101: "raw object is damaged",
+        "The bytes in the archive no longer have the digest that was recorded.",
+        "Restore the object from a copy.";
+    C101: "file is empty",
+        "The file has no bytes or no records, so there is nothing to convert.",
+        "Send the file with its content. If empty files are expected, no action is needed.";
+    C102: "encoding is not readable",
+        "The bytes are not valid in the encoding that was detected or declared.",
+        "Save the file as UTF-8, or declare its encoding in the feed.";
+    C103: "records do not fit the header",
+        "Too many records have more or fewer fields than the header.",
+        "Correct the lines that are named; quote fields that contain the delimiter.";
+    C104: "a quoted field never ends",
+        "A field opens with a quote that is not closed before the end of the file.",
+        "Close or remove the quote in the line that is named.";
+    C105: "limit exceeded",
+        "The file exceeds a limit on record, cell or column size, memory, time or output.",
+        "Split the file, or raise the limit that is named in landfall.toml.";
+    C106: "workbook is not readable",
+        "The workbook is damaged, encrypted or not what its name says.",
+        "Open it, save it again as .xlsx without a password, and send it again.";
+    C107: "no table found",
+        "No sheet or section with a header and rows was found, or none that matches the feed.",
+        "Put one table with a header row on a visible sheet.";
+    C108: "workbook is too sparse",
+        "The workbook declares far more cells than it holds, which no table does.",
+        "Delete unused rows and columns and save it again.";
+    C109: "header is missing",
+        "The first row does not look like the header this feed has had so far.",
+        "Add the header row.";
+    C110: "a column seems to be renamed",
+        "One known column is gone and one new column appeared.",
+        "Name the column as before, or confirm the change with a contract.";
+    C111: "converter failed",
+        "The converter stopped on this file. This is our fault, not the sender's. The raw bytes are safe.",
+        "Tell the people who run this server; the file can be converted again later.";
+    C112: "records do not add up",
+        "The records seen are not the sum of written, rejected and skipped. This is our fault, not the sender's.",
+        "Tell the people who run this server; the file can be converted again later.";
+    C113: "quotes are ambiguous",
+        "Some fields have quotes where none may stand; the records that hold them are rejects.",
+        "Double every quote inside a quoted field.";
+    H101: "sink is stalled",
+        "A sink refused a batch until its retries ended. Nothing later is sent to it for this feed.",
+        "Mend the receiver, then run `landfall sink retry`.";
+    H102: "batch could not be published",
+        "A batch could not be written to the lake. It will be tried again.",
+        "See the causes; free disk space or mend the folder's permissions.";
+    L101: "ledger is not usable",
+        "The ledger could not be opened, read or written.",
+        "Check disk space and permissions; restore it from a backup if it is damaged.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text is not a known code.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a diagnostic code")]
+pub struct UnknownCode(String);
+
+impl FromStr for Code {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        let known = Self::ALL.iter().find(|code| code.as_str().eq_ignore_ascii_case(text));
+        known.copied().ok_or_else(|| UnknownCode(text.to_owned()))
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
+    }
+}

@@ -1,0 +1,218 @@
+//! The only file that syncs, links and renames.
+//!
+//! The write protocol (each point shown necessary by power-cut tests): write under a name that
+//! nobody reads, on the target's file system → sync the file → publish under the final name without
+//! replacing → sync the folder, and the parent of every folder created. Only then may a ledger row
+//! speak of the file, and only after that commit may a peer be told.
+//!
+//! A failed sync is final: the kernel reports the error once and may then pretend that all is well,
+//! so nothing here retries one. The caller throws the file away and fails the request.
+//!
+//! [`Durability::Relaxed`] takes the same steps without the syncs, for benchmarks and for those who
+//! want it.
+
+#![allow(clippy::disallowed_methods, reason = "this is the module the lint points to")]
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, RenameFlags};
+
+/// Whether writes wait for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Every step is synced before the next claims it.
+    #[default]
+    Full,
+    /// The same steps without syncs: a power cut may lose what was acknowledged.
+    Relaxed,
+}
+
+/// A file-system step that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} {}", path.display())]
+pub struct Error {
+    /// What was being done: `sync`, `publish`, `create folder`, ….
+    pub doing: &'static str,
+    /// To what.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+impl Error {
+    fn new(doing: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self { doing, path: path.to_owned(), source: source.into() }
+    }
+
+    /// Whether the final name was already taken.
+    pub fn is_name_taken(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AlreadyExists
+    }
+
+    /// Whether the disk, the quota or the inodes are used up.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        )
+    }
+}
+
+impl Durability {
+    /// Makes a file's bytes durable (fdatasync(2)). Never call it again after it failed.
+    ///
+    /// # Errors
+    /// What the system said; the file must then be thrown away.
+    pub fn sync_file(self, file: &File, path: &Path) -> Result<(), Error> {
+        match self {
+            Self::Full => file.sync_data().map_err(|e| Error::new("sync", path, e)),
+            Self::Relaxed => Ok(()),
+        }
+    }
+
+    /// Makes a folder's entries durable.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn sync_folder(self, folder: &Path) -> Result<(), Error> {
+        match self {
+            Self::Full => File::open(folder)
+                .and_then(|opened| opened.sync_all())
+                .map_err(|e| Error::new("sync folder", folder, e)),
+            Self::Relaxed => Ok(()),
+        }
+    }
+
+    /// Creates a folder and its missing parents durably; existing ones are left alone.
+    ///
+    /// # Errors
+    /// What the system said, naming the folder.
+    pub fn create_folders(self, folder: &Path) -> Result<(), Error> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        let parent = folder.parent().unwrap_or(Path::new("/"));
+        self.create_folders(parent)?;
+        match fs::create_dir(folder) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+            Err(e) => return Err(Error::new("create folder", folder, e)),
+        }
+        self.sync_folder(parent)
+    }
+
+    /// Gives a synced file its final name and makes the name durable; the name it had is gone.
+    ///
+    /// Both names must be on one file system. The final folder must exist.
+    ///
+    /// # Errors
+    /// [`Error::is_name_taken`] when the final name exists: it is never replaced. Otherwise what
+    /// the system said.
+    pub fn publish_new(self, from: &Path, to: &Path) -> Result<(), Error> {
+        self.publish_new_unsynced(from, to)?;
+        self.sync_folder(to.parent().unwrap_or(Path::new("/")))
+    }
+
+    /// [`Self::publish_new`] without the folder's sync, for many files at once: the caller syncs
+    /// each folder once when all are in place, before anything speaks of them.
+    ///
+    /// # Errors
+    /// As [`Self::publish_new`].
+    pub fn publish_new_unsynced(self, from: &Path, to: &Path) -> Result<(), Error> {
+        match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(()),
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => link_then_unlink(from, to),
+            Err(e) => Err(Error::new("publish", to, e)),
+        }
+    }
+
+    /// Writes a small file whole: under a temporary name beside it, synced, then published.
+    ///
+    /// # Errors
+    /// [`Error::is_name_taken`] when `path` exists. Otherwise what the system said.
+    pub fn write_new(self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let temporary = temporary_beside(path);
+        let written = self
+            .write_temporary(&temporary, bytes)
+            .and_then(|()| self.publish_new(&temporary, path));
+        if written.is_err() {
+            remove_quietly(&temporary);
+        }
+        written
+    }
+
+    /// Replaces a settings file of ours (never a published name) in one step.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn replace_setting(self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let temporary = temporary_beside(path);
+        self.write_temporary(&temporary, bytes)?;
+        fs::rename(&temporary, path).map_err(|e| Error::new("replace", path, e))?;
+        self.sync_folder(path.parent().unwrap_or(Path::new("/")))
+    }
+
+    fn write_temporary(self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        fs::write(path, bytes).map_err(|e| Error::new("write", path, e))?;
+        let file = File::open(path).map_err(|e| Error::new("open", path, e))?;
+        self.sync_file(&file, path)
+    }
+}
+
+/// Removes a file that nothing speaks of any more; a failure leaves litter that start-up removes.
+pub fn remove_quietly(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "could not remove a leftover file");
+    }
+}
+
+/// For file systems without `RENAME_NOREPLACE`: link(2) never replaces either.
+fn link_then_unlink(from: &Path, to: &Path) -> Result<(), Error> {
+    rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty())
+        .map_err(|e| Error::new("publish", to, e))?;
+    fs::remove_file(from).map_err(|e| Error::new("unlink", from, e))
+}
+
+fn temporary_beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", uuid::Uuid::now_v7().simple()));
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    path.with_file_name(hidden)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_published_name_is_never_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (a, b, to) =
+            (folder.path().join("a"), folder.path().join("b"), folder.path().join("to"));
+        fs::write(&a, "first").expect("written");
+        fs::write(&b, "second").expect("written");
+        Durability::Full.publish_new(&a, &to).expect("published");
+        let refused = Durability::Full.publish_new(&b, &to).expect_err("taken");
+        assert!(refused.is_name_taken());
+        assert!(Durability::Full.write_new(&to, b"third").expect_err("taken").is_name_taken());
+        assert_eq!(fs::read(&to).expect("read"), b"first");
+        assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 2, "no litter");
+    }
+
+    #[test]
+    fn folders_are_made_with_their_parents() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let deep = folder.path().join("a/b/c");
+        Durability::Full.create_folders(&deep).expect("made");
+        Durability::Full.create_folders(&deep).expect("there already");
+        assert!(deep.is_dir());
+        fs::write(folder.path().join("file"), "").expect("written");
+        assert!(Durability::Full.create_folders(&folder.path().join("file/x")).is_err());
+    }
+}

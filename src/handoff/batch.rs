@@ -1,0 +1,1 @@
+//! Publishing a closed batch.

@@ -1,0 +1,1 @@
+//! The published document that commits a batch.

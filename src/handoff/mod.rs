@@ -1,0 +1,12 @@
+//! Telling downstream, until it is acknowledged.
+//!
+//! [`batch`] publishes a closed batch: files, then its [`manifest`] (this is the commit), then the
+//! ledger's "published + outbox". [`outbox`] delivers to [`sinks`] at least once, with a stable id,
+//! in order per feed; a sink that refuses until its retries end is stalled, never skipped.
+//!
+//! Left out so far: time windows, sets, merging of small outputs, other sinks.
+
+pub mod batch;
+pub mod manifest;
+pub mod outbox;
+pub mod sinks;

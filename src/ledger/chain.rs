@@ -1,0 +1,1 @@
+//! Hashes that tie each event to all before it.

@@ -1,0 +1,132 @@
+//! One line of history.
+//!
+//! An [`Event`] says what happened, in the past tense, with everything needed to understand it
+//! years later. It is stored as JSON with a `kind`; kinds and fields are never renamed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::diagnostic::Diagnostic;
+use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, PartnerName, SinkName};
+
+use super::{Door, Sender};
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "fields carry their own names; each variant is documented")]
+pub enum Event {
+    // ---- about one arrival ----
+    /// The archive holds it and the sender may be told.
+    Received {
+        sender: Sender,
+        door: Door,
+        feed: FeedName,
+        name: FileName,
+        size_bytes: u64,
+        digest: Digest,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        supersedes: Option<ArrivalId>,
+        /// Start-up found the raw object without a ledger row.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        adopted: bool,
+    },
+    /// The same bytes under the same name were there already.
+    Duplicate { of: ArrivalId },
+    /// It has Parquet.
+    Converted { seen: u64, written: u64, rejected: u64, skipped: u64, version: u32, revision: u32 },
+    /// It is not a table; the raw object itself is handed off.
+    TakenRaw { reason: String },
+    /// It waits for a person.
+    Held { diagnostic: Diagnostic },
+    /// A person, or a rename that made it match, let it go on.
+    Released { by: String, reason: String },
+    /// A newer version of the same name takes its place before it was published.
+    Superseded { by: ArrivalId },
+    /// It is a member of a closed batch.
+    Batched { batch: BatchId, sequence: u64 },
+    /// Its batch's manifest is published.
+    Published { batch: BatchId },
+    /// Every sink acknowledged its batch, or a person skipped the sink.
+    HandedOff { batch: BatchId },
+    /// A later batch took it back.
+    Retracted { batch: BatchId, replaced_by: ArrivalId },
+    /// Its sender renamed it.
+    Renamed { from: FileName, to: FileName },
+    /// Its sender set its times or permissions.
+    Touched { modified_s: Option<u32>, mode: Option<u32> },
+    /// Its sender removed it from the listing.
+    Hidden,
+
+    // ---- about the zone ----
+    /// The server began to serve.
+    Started { version: String },
+    /// The server stopped in order.
+    Stopped,
+    /// Start-up compared disk and ledger.
+    Reconciled { adopted: u64, resumed_uploads: u64, removed: u64, reconverting: u64 },
+    /// A configuration was loaded.
+    ConfigLoaded { digest: Digest },
+    /// A partner logged in.
+    LoggedIn { partner: PartnerName, from: String, method: String, client: String },
+    /// A login was refused.
+    LoginRefused { user: String, from: String, client: String, offered: String, reason: String },
+    /// A connection ended before a login could be tried.
+    ConnectionRefused { from: String, client: String, reason: String },
+    /// An upload ended without CLOSE; it stays for resume.
+    UploadInterrupted { sender: Sender, feed: FeedName, name: FileName, size_bytes: u64 },
+    /// An upload that nobody resumed was removed.
+    UploadExpired { sender: Sender, feed: FeedName, name: FileName, size_bytes: u64 },
+    /// A file was refused before it was taken.
+    FileRefused { sender: Sender, name: String, diagnostic: Diagnostic },
+    /// A drop folder holds something that is left alone.
+    EntryIgnored { folder: String, name: FileName, diagnostic: Diagnostic },
+    /// A feed's columns changed.
+    SchemaChanged {
+        feed: FeedName,
+        revision: u32,
+        version: u32,
+        by: ArrivalId,
+        changes: Vec<String>,
+    },
+    /// A batch closed.
+    BatchClosed { batch: BatchId, feed: FeedName, sequence: u64, files: u64, rows: u64 },
+    /// A batch's manifest is published.
+    BatchPublished { batch: BatchId, feed: FeedName, sequence: u64, manifest: Digest },
+    /// A sink acknowledged a batch.
+    Acknowledged { sink: SinkName, batch: BatchId, attempts: u32 },
+    /// A sink refused a batch; it is tried again.
+    DeliveryFailed { sink: SinkName, batch: BatchId, attempts: u32, error: String },
+    /// A sink's retries have ended.
+    SinkStalled { sink: SinkName, feed: FeedName, batch: BatchId, error: String },
+    /// A person asked for another attempt.
+    SinkResumed { sink: SinkName, feed: FeedName, batch: BatchId, reason: String },
+    /// A person decided that a batch is not to be sent.
+    SinkSkipped { sink: SinkName, feed: FeedName, batch: BatchId, reason: String },
+    /// A partner's account was written.
+    PartnerChanged { partner: PartnerName, by: String, change: String },
+}
+
+impl Event {
+    /// The event's kind as stored: `received`, `held`, ….
+    pub fn kind(&self) -> String {
+        let json = serde_json::to_value(self).unwrap_or_default();
+        json.get("kind").and_then(|kind| kind.as_str()).unwrap_or("unknown").to_owned()
+    }
+}
+
+/// An event with its place in history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Its number, from 1, without gaps.
+    pub sequence: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// The arrival it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrival: Option<ArrivalId>,
+    /// What happened.
+    pub event: Event,
+}

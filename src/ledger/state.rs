@@ -1,0 +1,127 @@
+//! Where an arrival stands, and the one function that moves it.
+//!
+//! ```text
+//! Received ─┬─ Converted ─┬─ Batched ── Published ── HandedOff ── Retracted
+//!           ├─ Raw ───────┘
+//!           ├─ Held ── (released) ── Received
+//!           ├─ Duplicate
+//!           └─ Superseded (also from Converted, Raw, Held)
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use super::Event;
+
+/// Where an arrival stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// In the archive, to be converted.
+    Received,
+    /// Its Parquet waits for a batch.
+    Converted,
+    /// Not a table: the raw object waits for a batch.
+    Raw,
+    /// A member of a closed batch.
+    Batched,
+    /// In a published manifest.
+    Published,
+    /// Acknowledged by every sink.
+    HandedOff,
+    /// Waiting for a person; the bytes are in the archive.
+    Held,
+    /// The same bytes under the same name as before; recorded, not handed off again.
+    Duplicate,
+    /// A newer version of its name took its place before it was published.
+    Superseded,
+    /// Taken back by a later batch.
+    Retracted,
+}
+
+/// An event that is not allowed in a state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an arrival that is {state:?} cannot be `{event}`")]
+pub struct Refused {
+    /// The state.
+    pub state: State,
+    /// The event's kind.
+    pub event: String,
+}
+
+impl State {
+    /// Every state, in the order of the drawing.
+    pub const ALL: [Self; 10] = [
+        Self::Received,
+        Self::Converted,
+        Self::Raw,
+        Self::Batched,
+        Self::Published,
+        Self::HandedOff,
+        Self::Held,
+        Self::Duplicate,
+        Self::Superseded,
+        Self::Retracted,
+    ];
+
+    /// The state after an event: the only way a state changes. Events about the zone and about a
+    /// name, times or listing leave it as it is.
+    ///
+    /// # Errors
+    /// [`Refused`] when the event is not allowed in this state.
+    pub fn on(self, event: &Event) -> Result<Self, Refused> {
+        let next = match event {
+            Event::Received { .. } => None,
+            Event::Duplicate { .. } => self.only_from(&[Self::Received], Self::Duplicate),
+            // A second conversion replaces the first until a batch has fixed it.
+            Event::Converted { .. } => {
+                self.only_from(&[Self::Received, Self::Converted], Self::Converted)
+            }
+            Event::TakenRaw { .. } => self.only_from(&[Self::Received], Self::Raw),
+            Event::Held { .. } => {
+                self.only_from(&[Self::Received, Self::Converted, Self::Raw], Self::Held)
+            }
+            // Start-up also releases a conversion whose file is gone, to be made again.
+            Event::Released { .. } => {
+                self.only_from(&[Self::Held, Self::Converted], Self::Received)
+            }
+            Event::Superseded { .. } => self.only_from(
+                &[Self::Received, Self::Converted, Self::Raw, Self::Held],
+                Self::Superseded,
+            ),
+            Event::Batched { .. } => self.only_from(&[Self::Converted, Self::Raw], Self::Batched),
+            Event::Published { .. } => self.only_from(&[Self::Batched], Self::Published),
+            Event::HandedOff { .. } => self.only_from(&[Self::Published], Self::HandedOff),
+            Event::Retracted { .. } => {
+                self.only_from(&[Self::Published, Self::HandedOff], Self::Retracted)
+            }
+            Event::Renamed { .. }
+            | Event::Touched { .. }
+            | Event::Hidden
+            | Event::Started { .. }
+            | Event::Stopped
+            | Event::Reconciled { .. }
+            | Event::ConfigLoaded { .. }
+            | Event::LoggedIn { .. }
+            | Event::LoginRefused { .. }
+            | Event::ConnectionRefused { .. }
+            | Event::UploadInterrupted { .. }
+            | Event::UploadExpired { .. }
+            | Event::FileRefused { .. }
+            | Event::EntryIgnored { .. }
+            | Event::SchemaChanged { .. }
+            | Event::BatchClosed { .. }
+            | Event::BatchPublished { .. }
+            | Event::Acknowledged { .. }
+            | Event::DeliveryFailed { .. }
+            | Event::SinkStalled { .. }
+            | Event::SinkResumed { .. }
+            | Event::SinkSkipped { .. }
+            | Event::PartnerChanged { .. } => Some(self),
+        };
+        next.ok_or_else(|| Refused { state: self, event: event.kind() })
+    }
+
+    fn only_from(self, from: &[Self], to: Self) -> Option<Self> {
+        from.contains(&self).then_some(to)
+    }
+}

@@ -1,0 +1,2 @@
+//! Everything that speaks to terminal, environment and exit code.
+pub mod cli;

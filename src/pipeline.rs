@@ -1,0 +1,1 @@
+//! What happens next to each arrival, and how much at once.

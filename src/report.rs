@@ -1,0 +1,74 @@
+//! What was found in a file and what was done with it, for people, receipts and the ledger.
+//!
+//! The converter writes it, the ledger keeps it, receipts and `result.txt` are rendered from it.
+
+use serde::{Deserialize, Serialize};
+
+/// What was found in the file and what was done with it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// `csv`, `xlsx`, ….
+    pub kind: String,
+    /// Records seen = written + rejected + skipped.
+    pub seen: u64,
+    /// Records in the Parquet.
+    pub written: u64,
+    /// Records in the rejects.
+    pub rejected: u64,
+    /// Records left out by a declared rule.
+    pub skipped: u64,
+    /// How the text was read: encoding, delimiter, quote, record end, header.
+    pub dialect: Vec<(String, String)>,
+    /// One entry a column.
+    pub columns: Vec<ColumnReport>,
+    /// Sheets of a workbook: taken or not, and why.
+    pub sheets: Vec<SheetReport>,
+    /// Skipped records by code: blank, preamble, footer, repeated header, other sheet.
+    pub skips: Vec<(String, u64)>,
+    /// The first rejects (at most 20) with position and reason.
+    pub first_rejects: Vec<RejectReport>,
+    /// Remarks in words.
+    pub notes: Vec<String>,
+}
+
+/// What a column is and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColumnReport {
+    /// The published name.
+    pub name: String,
+    /// The published type, in words: `int64`, `decimal(18,2)`, `text`, ….
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Why it is not a narrower type, or what it was taken for.
+    pub why: String,
+    /// Values that are null.
+    pub nulls: u64,
+}
+
+/// What became of a sheet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SheetReport {
+    /// Its name.
+    pub name: String,
+    /// Its data rows.
+    pub rows: u64,
+    /// Whether its rows are in the Parquet.
+    pub taken: bool,
+    /// Why.
+    pub why: String,
+}
+
+/// One record that was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectReport {
+    /// Its number, from 1, among all records.
+    pub record: u64,
+    /// The physical line it begins on, from 1.
+    pub line: u64,
+    /// The stable code of the reason.
+    pub code: String,
+    /// The reason in words.
+    pub reason: String,
+    /// The beginning of its raw text, at most 200 bytes.
+    pub raw: String,
+}

@@ -1,0 +1,60 @@
+//! Columns and the learned schema of a feed, as the ledger keeps them and the converter obeys them.
+//!
+//! Without a contract a feed's types only widen: int64 → decimal → text, anything else → text. A
+//! column that leaves its type opens the feed's next *version* (`v2`); an added column only makes a
+//! new *revision*. Both numbers start at 1 and never go back.
+
+use serde::{Deserialize, Serialize};
+
+/// The type of a column, from the set that Spark, DuckDB, Iceberg, Delta and pyarrow all read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnType {
+    /// No value seen yet; published as text.
+    Empty,
+    /// `true` and `false` in one spelling.
+    Bool,
+    /// 64-bit signed integer.
+    Int64,
+    /// Exact decimal: precision 18 or 38, one scale.
+    Decimal {
+        /// 18 or 38 digits.
+        precision: u8,
+        /// Digits after the point.
+        scale: u8,
+    },
+    /// IEEE 754 double.
+    Double,
+    /// Calendar date.
+    Date,
+    /// Microsecond timestamp.
+    Timestamp {
+        /// Whether it is an instant (the text had `Z` or one offset) or a local time.
+        utc: bool,
+    },
+    /// UTF-8 text.
+    Text,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// The published name: as sent, made unique without regard to case, never empty.
+    pub name: String,
+    /// The header exactly as sent.
+    pub header: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: ColumnType,
+}
+
+/// What landfall knows of a feed that has no contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnedSchema {
+    /// Counts every change, from 1.
+    pub revision: u32,
+    /// The schema version that files of this revision are published under, from 1.
+    pub version: u32,
+    /// All columns of the version so far, in order of first appearance.
+    pub columns: Vec<Column>,
+}
