@@ -288,15 +288,24 @@ impl FileName {
     }
 }
 
+/// Whether a character must be escaped before it is shown: it could drive a terminal, forge a line
+/// or turn the direction of the text around it.
+pub fn is_unsafe_to_show(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Shows the name with control characters, quotes and bytes that are not UTF-8 escaped, so that a
 /// name can neither forge a log line nor drive a terminal.
 impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
-                let hidden = c.is_control()
-                    || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-                if hidden { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+                if is_unsafe_to_show(c) {
+                    write!(f, "{}", c.escape_default())?
+                } else {
+                    write!(f, "{c}")?
+                }
             }
             chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
         }
