@@ -1,1 +1,166 @@
-//! What the sender gets back.
+//! What the sender gets back: receipt, problem text, result text.
+//!
+//! All three are rendered from the ledger's [`Arrival`] and nothing else, so that they always tell
+//! the latest state and the same arrival always gives the same bytes. They go to people outside:
+//! no path and no error chain of ours is in them, and no name or value of a file can drive a
+//! terminal.
+//!
+//! Left out so far: signatures, languages.
+
+use serde::Serialize;
+
+use crate::clock::rfc3339_millis;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ledger::{Arrival, State};
+use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
+
+mod problem;
+mod result;
+mod words;
+
+pub use problem::problem;
+pub use result::result_text;
+
+/// What became of a file, in the words its sender reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is in the archive; what it holds has not been looked at yet.
+    Received,
+    /// All of it is taken.
+    Accepted,
+    /// It is taken except for the records that are named.
+    Partial,
+    /// It waits for a person; nothing of it is handed on.
+    Held,
+    /// The same bytes came under the same name before; it is not handed on again.
+    Duplicate,
+    /// It waits because landfall failed on it: not the sender's fault.
+    Failed,
+}
+
+impl Outcome {
+    /// The outcome that an arrival has reached so far.
+    pub fn of(arrival: &Arrival) -> Self {
+        match arrival.state {
+            State::Received => Self::Received,
+            State::Held => match &arrival.diagnostic {
+                Some(told) if is_our_fault(told.code) => Self::Failed,
+                Some(_) | None => Self::Held,
+            },
+            State::Duplicate => Self::Duplicate,
+            // It may have been superseded before anybody looked at it.
+            State::Superseded if arrival.conversion.is_none() => Self::Received,
+            State::Converted
+            | State::Raw
+            | State::Batched
+            | State::Published
+            | State::HandedOff
+            | State::Superseded
+            | State::Retracted => match &arrival.conversion {
+                Some(made) if made.rejected > 0 => Self::Partial,
+                Some(_) | None => Self::Accepted,
+            },
+        }
+    }
+
+    /// The outcome as text: `accepted`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Accepted => "accepted",
+            Self::Partial => "partial",
+            Self::Held => "held",
+            Self::Duplicate => "duplicate",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Codes that say that landfall failed, not the file.
+fn is_our_fault(code: Code) -> bool {
+    matches!(code, Code::C111 | Code::C112)
+}
+
+#[derive(Serialize)]
+struct Receipt<'a> {
+    schema: &'static str,
+    arrival: ArrivalId,
+    feed: &'a FeedName,
+    name: &'a FileName,
+    size_bytes: u64,
+    sha256: Digest,
+    received_at: String,
+    outcome: Outcome,
+    state: State,
+    changed_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Rows>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate_of: Option<ArrivalId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supersedes: Option<ArrivalId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchId>,
+}
+
+#[derive(Serialize)]
+struct Rows {
+    seen: u64,
+    written: u64,
+    rejected: u64,
+    skipped: u64,
+}
+
+/// The part of a [`Diagnostic`] that is meant for outsiders: causes stay inside.
+#[derive(Serialize)]
+struct Problem<'a> {
+    code: Code,
+    summary: &'a str,
+    facts: &'a [(String, String)],
+    hint: &'a str,
+}
+
+/// The receipt of an arrival as it stands: `landfall.receipt/v1`, indented JSON.
+pub fn json(arrival: &Arrival) -> Vec<u8> {
+    let rows = arrival.conversion.as_ref().map(|made| Rows {
+        seen: made.seen,
+        written: made.written,
+        rejected: made.rejected,
+        skipped: made.skipped,
+    });
+    let problem = what_is_wrong(arrival).map(|told| Problem {
+        code: told.code,
+        summary: &told.summary,
+        facts: &told.facts,
+        hint: &told.hint,
+    });
+    let receipt = Receipt {
+        schema: "landfall.receipt/v1",
+        arrival: arrival.id,
+        feed: &arrival.feed,
+        name: &arrival.name,
+        size_bytes: arrival.size_bytes,
+        sha256: arrival.digest,
+        received_at: rfc3339_millis(arrival.received_at),
+        outcome: Outcome::of(arrival),
+        state: arrival.state,
+        changed_at: rfc3339_millis(arrival.changed_at),
+        rows,
+        problem,
+        duplicate_of: arrival.duplicate_of,
+        supersedes: arrival.supersedes,
+        batch: arrival.batch,
+    };
+    // Plain data with text keys: it cannot fail to become JSON.
+    let mut json = serde_json::to_vec_pretty(&receipt).unwrap_or_default();
+    json.push(b'\n');
+    json
+}
+
+/// Why the arrival is held. A diagnostic of the past does not count once a person let it go on.
+fn what_is_wrong(arrival: &Arrival) -> Option<&Diagnostic> {
+    arrival.diagnostic.as_ref().filter(|_| arrival.state == State::Held)
+}
