@@ -18,11 +18,16 @@ use crate::durable::Durability;
 use crate::ledger::BatchBounds;
 use crate::names::{Digest, FeedName, FolderName, PartnerName, SinkName};
 
+mod glob;
 pub mod partner;
+mod problem;
+mod reader;
+mod value;
 mod written;
 
 pub use partner::Partner;
-pub use written::{Problem, Problems, load, parse};
+pub use problem::{Problem, Problems};
+pub use written::{load, parse};
 
 /// A zone's configuration, valid as a whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -268,7 +273,7 @@ impl Config {
 
     /// Whether a name's last part matches the feed's patterns.
     pub fn feed_takes(&self, feed: &FeedName, name: &crate::names::FileName) -> bool {
-        written::matches_any(&self.feed(feed).patterns, name.base())
+        glob::matches_any(&self.feed(feed).patterns, name.base())
     }
 }
 

@@ -1,39 +1,51 @@
-//! The configuration as written: TOML with positions, every problem at once.
+//! `landfall.toml` as written becomes a valid [`Config`], or every problem of every file at once.
 
-use super::Config;
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use sha2::Digest as _;
+
+use super::problem::{Problem, Problems, Source, Wrong};
+use super::reader::{self, Reader};
+use super::value::{
+    address, character, choice, duration, encoding, glob, reference, some_size, text, truth,
+    web_address, whole,
+};
+use super::{
+    After, Config, Duplicates, Feed, Folder, Format, SameName, Sftp, Sink, SinkKind, Workers,
+    partner,
+};
+use crate::durable::Durability;
+use crate::names::{Digest, FeedName, FolderName, SinkName};
 use crate::zone::Zone;
 
-/// One mistake in one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The file, relative to the zone where it lies in it.
-    pub file: String,
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// What is wrong, naming the thing.
-    pub message: String,
-    /// What to write instead, when that can be guessed.
-    pub suggestion: Option<String>,
-}
+/// How `landfall.toml` is called in messages.
+const FILE: &str = "landfall.toml";
 
-/// All mistakes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} in the configuration", count(.0.len()))]
-pub struct Problems(pub Vec<Problem>);
+/// Folders of the zone that hold something else than files to be taken.
+const RESERVED: [&str; 8] =
+    [".landfall", "archive", "contracts", "lake", "partners", "rejects", "retracted", "samples"];
 
-fn count(problems: usize) -> String {
-    if problems == 1 { "1 problem".to_owned() } else { format!("{problems} problems") }
-}
+/// Waits between deliveries as Standard Webhooks recommends them
+/// (<https://www.standardwebhooks.com>, "Deliverability and reliability").
+const RETRY_S: [u64; 9] =
+    [5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
 
 /// Reads and checks a zone's `landfall.toml` and every partner file.
 ///
 /// # Errors
 /// All problems of all files.
 pub fn load(zone: &Zone) -> Result<Config, Problems> {
-    let _ = zone;
-    todo!()
+    let (config, mut problems, feeds) = match read_text(&zone.config_file(), FILE) {
+        Ok(text) => read(FILE, &text, Some(zone.root())),
+        Err(problem) => (None, vec![problem], None),
+    };
+    problems.extend(partner::check_all(zone, feeds.as_deref()));
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        Some(_) | None => Err(Problems(problems)),
+    }
 }
 
 /// Checks the text of a `landfall.toml`.
@@ -41,12 +53,301 @@ pub fn load(zone: &Zone) -> Result<Config, Problems> {
 /// # Errors
 /// All problems of the text.
 pub fn parse(file: &str, text: &str) -> Result<Config, Problems> {
-    let _ = (file, text);
-    todo!()
+    match read(file, text, None) {
+        (Some(config), problems, _) if problems.is_empty() => Ok(config),
+        (_, problems, _) => Err(Problems(problems)),
+    }
 }
 
-/// Whether any glob matches, without regard to ASCII case; no globs match everything.
-pub fn matches_any(patterns: &[String], name: &[u8]) -> bool {
-    let _ = (patterns, name);
-    todo!()
+/// The text of a configuration file; what cannot be read is a problem of its first line.
+pub(super) fn read_text(path: &Path, file: &str) -> Result<String, Problem> {
+    std::fs::read_to_string(path).map_err(|error| Problem {
+        file: file.to_owned(),
+        line: 1,
+        column: 1,
+        message: format!("cannot be read: {error}"),
+        suggestion: None,
+    })
+}
+
+/// What was read, its problems, and the feeds that are declared (`None` when the text is not TOML).
+type Read = (Option<Config>, Vec<Problem>, Option<Vec<String>>);
+
+fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
+    let source = Source::new(file, text);
+    let Some(table) = reader::document(&source) else {
+        return (None, source.into_problems(), None);
+    };
+    let top = Reader::top(&source, table.get_ref());
+    let declared = Declared { feeds: top.names_under("feed"), sinks: top.names_under("sink") };
+    let mut config = Config {
+        digest: Digest::from_bytes(sha2::Sha256::digest(text).into()),
+        name: "landfall".to_owned(),
+        sftp: Sftp::default(),
+        folders: BTreeMap::new(),
+        feeds: BTreeMap::new(),
+        sinks: BTreeMap::new(),
+        workers: Workers::default(),
+        durability: Durability::Full,
+    };
+    if let Some(zone) = top.table("zone") {
+        zone.set(&mut config.name, "name", self::text);
+        zone.set(&mut config.durability, "durability", choice(DURABILITY));
+        zone.finish();
+    }
+    if let Some(sftp) = top.table("sftp") {
+        config.sftp = read_sftp(sftp);
+    }
+    if let Some(workers) = top.table("workers") {
+        config.workers = read_workers(workers);
+    }
+    config.sinks = read_sinks(&top);
+    config.feeds = read_feeds(&top, &declared);
+    config.folders = read_folders(&top, &declared, root);
+    top.finish();
+    (Some(config), source.into_problems(), Some(declared.feeds))
+}
+
+/// Names that other sections may use, whether or not their own sections are valid.
+struct Declared {
+    feeds: Vec<String>,
+    sinks: Vec<String>,
+}
+
+const DURABILITY: &[(&str, Durability)] =
+    &[("full", Durability::Full), ("relaxed", Durability::Relaxed)];
+
+fn read_sftp(table: Reader<'_, '_>) -> Sftp {
+    let mut sftp = Sftp::default();
+    table.set(&mut sftp.listen, "listen", |value| address(value).map(Some));
+    table.set(&mut sftp.rename_wait, "rename_wait", duration);
+    table.set(&mut sftp.upload_expiry, "upload_expiry", duration);
+    table.set(&mut sftp.login_timeout, "login_timeout", duration);
+    table.set(&mut sftp.idle_timeout, "idle_timeout", duration);
+    table.set(&mut sftp.connections_max, "connections_max", whole(1));
+    table.set(&mut sftp.unauthenticated_max, "unauthenticated_max", whole(1));
+    let per_address = &mut sftp.unauthenticated_per_address_max;
+    table.set(per_address, "unauthenticated_per_address_max", whole(1));
+    if table.get("enabled", truth) == Some(false) {
+        sftp.listen = None;
+    }
+    table.finish();
+    sftp
+}
+
+fn read_workers(table: Reader<'_, '_>) -> Workers {
+    let mut workers = Workers::default();
+    table.set(&mut workers.count, "count", whole(1));
+    table.set(&mut workers.memory_bytes, "memory_bytes", some_size);
+    table.set(&mut workers.cpu, "cpu", duration);
+    table.set(&mut workers.time, "time", duration);
+    table.set(&mut workers.output_bytes, "output_bytes", some_size);
+    table.set(&mut workers.files_max, "files_max", whole(1));
+    table.finish();
+    workers
+}
+
+fn read_sinks(top: &Reader<'_, '_>) -> BTreeMap<SinkName, Sink> {
+    let sinks = top.tables("sink").into_iter();
+    let read = sinks.map(|(name, table)| (name, read_sink(table)));
+    read.filter_map(|(name, sink)| Some((name?, sink?))).collect()
+}
+
+fn read_sink(table: Reader<'_, '_>) -> Option<Sink> {
+    let command = table.list("command", text);
+    let webhook = table.get("webhook", web_address);
+    let timeout = table.get("timeout", duration);
+    let retry = table.list("retry", duration);
+    if command.as_ref().is_some_and(|command| command.first().is_none_or(String::is_empty)) {
+        table.problem_at("command", Wrong::new("`command` names no program"));
+    }
+    let (kind, default_timeout_s) = match (command, webhook) {
+        (Some(command), None) => (Some(SinkKind::Command(command)), 600),
+        (None, Some(url)) => (Some(SinkKind::Webhook(url)), 20),
+        (Some(_), Some(_)) => {
+            table.problem(Wrong::new("a sink has either `command` or `webhook`, not both"));
+            (None, 0)
+        }
+        (None, None) => {
+            if !table.has("command") && !table.has("webhook") {
+                table.problem(Wrong::new("a sink needs `command = [\"program\"]` or `webhook`"));
+            }
+            (None, 0)
+        }
+    };
+    table.finish();
+    Some(Sink {
+        kind: kind?,
+        timeout: timeout.unwrap_or(Duration::from_secs(default_timeout_s)),
+        retry: retry.unwrap_or_else(|| RETRY_S.map(Duration::from_secs).to_vec()),
+    })
+}
+
+fn read_feeds(top: &Reader<'_, '_>, declared: &Declared) -> BTreeMap<FeedName, Feed> {
+    let feeds = top.tables("feed").into_iter();
+    let read = feeds.map(|(name, table)| (name, read_feed(table, declared)));
+    read.filter_map(|(name, feed)| Some((name?, feed))).collect()
+}
+
+fn read_feed(table: Reader<'_, '_>, declared: &Declared) -> Feed {
+    let mut feed = Feed {
+        owner: table.get("owner", text),
+        purpose: table.get("purpose", text),
+        patterns: table.list("match", glob).unwrap_or_default(),
+        sinks: table.list("sinks", reference("sink", &declared.sinks)).unwrap_or_default(),
+        ..Feed::default()
+    };
+    table.set(&mut feed.same_name, "same_name", choice(SAME_NAME));
+    table.set(&mut feed.duplicates, "duplicates", choice(DUPLICATES));
+    table.set(&mut feed.listed, "listed", duration);
+    table.set(&mut feed.retract_grace, "retract_grace", duration);
+    if let Some(batch) = table.table("batch") {
+        batch.set(&mut feed.batch.files_max, "files_max", whole(1));
+        batch.set(&mut feed.batch.bytes_max, "bytes_max", some_size);
+        batch.finish();
+    }
+    if let Some(format) = table.table("format") {
+        feed.format = read_format(format);
+    }
+    table.finish();
+    feed
+}
+
+const SAME_NAME: &[(&str, SameName)] =
+    &[("append", SameName::Append), ("replace", SameName::Replace)];
+const DUPLICATES: &[(&str, Duplicates)] =
+    &[("skip", Duplicates::Skip), ("process", Duplicates::Process)];
+
+fn read_format(table: Reader<'_, '_>) -> Format {
+    let format = Format {
+        encoding: table.get("encoding", encoding),
+        delimiter: table.get("delimiter", character),
+        quote: table.get("quote", character),
+        header: table.get("header", truth),
+        sheets: table.list("sheets", text),
+    };
+    if format.delimiter.is_some() && format.delimiter == format.quote {
+        table.problem_at("quote", Wrong::new("`quote` and `delimiter` are the same character"));
+    }
+    table.finish();
+    format
+}
+
+/// Reads the folders that are written and adds `inbox/<feed>` for each feed that none of them names.
+fn read_folders(
+    top: &Reader<'_, '_>,
+    declared: &Declared,
+    root: Option<&Path>,
+) -> BTreeMap<FolderName, Folder> {
+    let mut folders = BTreeMap::new();
+    let mut places: Vec<(PathBuf, String)> = Vec::new();
+    for (name, table) in top.tables::<FolderName>("folder") {
+        let title = name.as_ref().map_or_else(String::new, ToString::to_string);
+        let path = table.get("path", text).map(PathBuf::from);
+        match path.as_deref().map(|path| place(path, root)) {
+            Some(Ok(place)) => {
+                check_apart(&table, &place, &places);
+                places.push((place, title));
+            }
+            Some(Err(wrong)) => table.problem_at("path", wrong),
+            None => {}
+        }
+        let folder = read_folder(&table, path, declared);
+        table.finish();
+        folders.extend(name.zip(folder));
+    }
+    for (name, table) in top.tables::<FeedName>("feed") {
+        let Some(feed) = name else { continue };
+        if folders.values().any(|folder| folder.feed == feed) {
+            continue;
+        }
+        let path = Path::new("inbox").join(feed.as_str());
+        check_apart(&table, &path, &places);
+        match format!("inbox-{feed}").parse::<FolderName>() {
+            Ok(name) => {
+                folders.entry(name).or_insert(Folder::new(path, feed));
+            }
+            Err(_) => table.problem(Wrong::new(
+                "a feed with a folder of its own in inbox/ has a name of at most 57 characters",
+            )),
+        }
+    }
+    folders
+}
+
+fn read_folder(
+    table: &Reader<'_, '_>,
+    path: Option<PathBuf>,
+    declared: &Declared,
+) -> Option<Folder> {
+    let feed = table.get("feed", reference("feed", &declared.feeds));
+    let after = table.get("after", choice(AFTER));
+    let notify = table.get("notify", truth);
+    let scan_every = table.get("scan_every", duration);
+    let quiet = table.get("quiet", duration);
+    let quiet_unproven = table.get("quiet_unproven", duration);
+    let keep_done = table.get("keep_done", duration);
+    for key in ["path", "feed"] {
+        if !table.has(key) {
+            table.problem(Wrong::new(format!("a folder needs `{key}`")));
+        }
+    }
+    let default = Folder::new(path?, feed?);
+    Some(Folder {
+        after: after.unwrap_or(default.after),
+        notify: notify.unwrap_or(default.notify),
+        scan_every: scan_every.unwrap_or(default.scan_every),
+        quiet: quiet.unwrap_or(default.quiet),
+        quiet_unproven,
+        keep_done: keep_done.unwrap_or(default.keep_done),
+        ..default
+    })
+}
+
+const AFTER: &[(&str, After)] = &[("move", After::Move), ("keep", After::Keep)];
+
+/// The folder's place without `.` and `..`, relative to the zone where it lies in it. Two spellings
+/// of one place must meet here, or two watchers would take each other's files.
+fn place(path: &Path, root: Option<&Path>) -> Result<PathBuf, Wrong> {
+    let mut place = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !place.pop() {
+                    let why = "`path` leads out of the zone; write it from `/` on";
+                    return Err(Wrong::new(why));
+                }
+            }
+            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => place.push(part),
+        }
+    }
+    if let Some(inside) = root.and_then(|root| place.strip_prefix(root).ok()) {
+        place = inside.to_owned();
+    }
+    let first = place.components().next();
+    let reserved = RESERVED.iter().find(|name| first.is_some_and(|f| *f.as_os_str() == ***name));
+    match (first, reserved) {
+        (None, _) => Err(Wrong::new("`path` is the zone itself; use a folder such as `inbox/…`")),
+        (Some(_), Some(name)) => {
+            Err(Wrong::new(format!("`path` lies in `{name}/`, which the zone keeps for itself")))
+        }
+        (Some(_), None) => Ok(place),
+    }
+}
+
+fn check_apart(table: &Reader<'_, '_>, place: &Path, others: &[(PathBuf, String)]) {
+    for (other, name) in others {
+        let how = if place == other {
+            "is also the path of"
+        } else if place.starts_with(other) {
+            "lies inside the path of"
+        } else if other.starts_with(place) {
+            "contains the path of"
+        } else {
+            continue;
+        };
+        let message = format!("`{}` {how} [folder.{name}]", place.display());
+        table.problem_at("path", Wrong::new(message));
+    }
 }

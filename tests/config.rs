@@ -1,0 +1,420 @@
+//! The configuration: every documented key reads, and every mistake is told at once.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use landfall::config::{self, After, Config, Duplicates, SameName, SinkKind, partner};
+use landfall::zone::Zone;
+
+const EVERY_KEY: &str = r#"
+[zone]
+name = "north"
+durability = "relaxed"
+
+[sftp]
+enabled = true
+listen = "[::1]:22"
+rename_wait = "1h"
+upload_expiry = "2d"
+login_timeout = "5s"
+connections_max = 7
+unauthenticated_max = 6
+unauthenticated_per_address_max = 5
+idle_timeout = "90s"
+
+[folder.share]
+path = "/srv/share"
+feed = "budget"
+after = "keep"
+notify = false
+scan_every = "1m"
+quiet = "3s"
+quiet_unproven = "4s"
+keep_done = "5d"
+
+[feed.budget]
+owner = "finance"
+purpose = "plan"
+match = ["*.xlsx", "*.csv"]
+same_name = "replace"
+duplicates = "process"
+listed = "10d"
+retract_grace = "1s"
+sinks = ["load", "tell"]
+batch = { files_max = 3, bytes_max = "1 MiB" }
+format = { encoding = "windows-1252", delimiter = ";", quote = "'", header = false, sheets = ["A"] }
+
+[feed.orders]
+
+[sink.load]
+command = ["/bin/load", "--now"]
+timeout = "1s"
+retry = ["1s", "2s"]
+
+[sink.tell]
+webhook = "https://hooks.example/landed"
+
+[workers]
+count = 2
+memory_bytes = "100 MiB"
+cpu = "1s"
+time = "2s"
+output_bytes = 1000
+files_max = 9
+"#;
+
+fn read(text: &str) -> Config {
+    config::parse("landfall.toml", text).expect("a valid configuration")
+}
+
+fn problems(text: &str) -> String {
+    let problems = config::parse("landfall.toml", text).expect_err("problems");
+    problems.0.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+#[test]
+fn every_documented_key_is_read() {
+    let config = read(EVERY_KEY);
+    insta::assert_debug_snapshot!(config, @r#"
+    Config {
+        digest: Digest(2c971c0c81f8121f6632af10fef5abc4a20c24999f8b0b136a2aa60486541843),
+        name: "north",
+        sftp: Sftp {
+            listen: Some(
+                [::1]:22,
+            ),
+            rename_wait: 3600s,
+            upload_expiry: 172800s,
+            login_timeout: 5s,
+            connections_max: 7,
+            unauthenticated_max: 6,
+            unauthenticated_per_address_max: 5,
+            idle_timeout: 90s,
+        },
+        folders: {
+            FolderName(
+                "inbox-orders",
+            ): Folder {
+                path: "inbox/orders",
+                feed: FeedName(
+                    "orders",
+                ),
+                after: Move,
+                notify: true,
+                scan_every: 30s,
+                quiet: 2s,
+                quiet_unproven: None,
+                keep_done: 2592000s,
+            },
+            FolderName(
+                "share",
+            ): Folder {
+                path: "/srv/share",
+                feed: FeedName(
+                    "budget",
+                ),
+                after: Keep,
+                notify: false,
+                scan_every: 60s,
+                quiet: 3s,
+                quiet_unproven: Some(
+                    4s,
+                ),
+                keep_done: 432000s,
+            },
+        },
+        feeds: {
+            FeedName(
+                "budget",
+            ): Feed {
+                owner: Some(
+                    "finance",
+                ),
+                purpose: Some(
+                    "plan",
+                ),
+                patterns: [
+                    "*.xlsx",
+                    "*.csv",
+                ],
+                same_name: Replace,
+                duplicates: Process,
+                listed: 864000s,
+                batch: BatchBounds {
+                    files_max: 3,
+                    bytes_max: 1048576,
+                },
+                retract_grace: 1s,
+                sinks: [
+                    SinkName(
+                        "load",
+                    ),
+                    SinkName(
+                        "tell",
+                    ),
+                ],
+                format: Format {
+                    encoding: Some(
+                        "windows-1252",
+                    ),
+                    delimiter: Some(
+                        ';',
+                    ),
+                    quote: Some(
+                        '\'',
+                    ),
+                    header: Some(
+                        false,
+                    ),
+                    sheets: Some(
+                        [
+                            "A",
+                        ],
+                    ),
+                },
+            },
+            FeedName(
+                "orders",
+            ): Feed {
+                owner: None,
+                purpose: None,
+                patterns: [],
+                same_name: Append,
+                duplicates: Skip,
+                listed: 7776000s,
+                batch: BatchBounds {
+                    files_max: 1000,
+                    bytes_max: 268435456,
+                },
+                retract_grace: 300s,
+                sinks: [],
+                format: Format {
+                    encoding: None,
+                    delimiter: None,
+                    quote: None,
+                    header: None,
+                    sheets: None,
+                },
+            },
+        },
+        sinks: {
+            SinkName(
+                "load",
+            ): Sink {
+                kind: Command(
+                    [
+                        "/bin/load",
+                        "--now",
+                    ],
+                ),
+                timeout: 1s,
+                retry: [
+                    1s,
+                    2s,
+                ],
+            },
+            SinkName(
+                "tell",
+            ): Sink {
+                kind: Webhook(
+                    "https://hooks.example/landed",
+                ),
+                timeout: 20s,
+                retry: [
+                    5s,
+                    300s,
+                    1800s,
+                    7200s,
+                    18000s,
+                    36000s,
+                    50400s,
+                    72000s,
+                    86400s,
+                ],
+            },
+        },
+        workers: Workers {
+            count: 2,
+            memory_bytes: 104857600,
+            cpu: 1s,
+            time: 2s,
+            output_bytes: 1000,
+            files_max: 9,
+        },
+        durability: Relaxed,
+    }
+    "#);
+}
+
+#[test]
+fn an_empty_configuration_is_a_working_zone() {
+    let config = read("");
+    assert_eq!(config.name, "landfall");
+    assert_eq!(config.sftp.listen.expect("open").to_string(), "127.0.0.1:2222");
+    assert!(config.feeds.is_empty() && config.folders.is_empty());
+}
+
+#[test]
+fn a_feed_without_a_folder_is_given_one_in_the_inbox() {
+    let config = read(EVERY_KEY);
+    let folders: Vec<(&str, &Path)> = config
+        .folders
+        .iter()
+        .map(|(name, folder)| (name.as_str(), folder.path.as_path()))
+        .collect();
+    let expected =
+        [("inbox-orders", Path::new("inbox/orders")), ("share", Path::new("/srv/share"))];
+    assert_eq!(folders, expected);
+}
+
+#[test]
+fn patterns_decide_which_names_a_feed_takes() {
+    let config = read("[feed.a]\nmatch = ['orders_*.csv']\n[feed.b]");
+    let takes =
+        |feed: &str, name: &str| config.feed_takes(&feed.parse().unwrap(), &name.parse().unwrap());
+    assert!(takes("a", "2026/ORDERS_1.csv") && !takes("a", "orders_1.csv.gz"));
+    assert!(takes("b", "anything at all"));
+}
+
+#[test]
+fn all_problems_are_told_at_once_with_their_places() {
+    let told = problems(
+        r#"
+[zone]
+nmae = "x"
+durability = "sometimes"
+[sftp]
+listen = "localhost"
+connections_max = 0
+idle_timeout = 30
+[sftpp]
+[folder.a]
+path = "drop"
+feed = "ordres"
+[folder.b]
+path = "./drop/"
+feed = "orders"
+afer = "move"
+[folder.c]
+path = "archive/in"
+feed = "orders"
+[folder.d]
+after = "mvoe"
+[feed.orders]
+match = ["[a", "x/y", 3]
+sinks = ["laod"]
+same_name = true
+format.delimiter = ";;"
+format.encoding = "utf9"
+[feed.Bad_Name]
+[feed.x]
+batch.bytes_max = "10 bananas"
+[sink.load]
+command = []
+webhook = "ftp://x"
+[sink.both]
+command = ["a"]
+webhook = "http://x"
+[sink.none]
+[workers]
+count = -1
+"#,
+    );
+    insta::assert_snapshot!(told, @r#"
+    landfall.toml:3:1: unknown key `nmae` in [zone]; did you mean `name`?
+    landfall.toml:4:14: `durability` must be "full" or "relaxed", not `sometimes`
+    landfall.toml:6:10: `listen` must be an address and port such as "0.0.0.0:2222", not `localhost`
+    landfall.toml:7:19: `connections_max` must be a whole number from 1, not 0
+    landfall.toml:8:16: `idle_timeout` must be a duration such as "2s", "10m", "24h" or "7d", not an integer
+    landfall.toml:9:2: unknown key `sftpp`; did you mean `sftp`?
+    landfall.toml:12:8: `feed` names the feed `ordres`, but there is no [feed.ordres]; did you mean `orders`?
+    landfall.toml:14:8: `drop` is also the path of [folder.a]
+    landfall.toml:16:1: unknown key `afer` in [folder.b]; did you mean `after`?
+    landfall.toml:18:8: `path` lies in `archive/`, which the zone keeps for itself
+    landfall.toml:20:9: a folder needs `feed`
+    landfall.toml:20:9: a folder needs `path`
+    landfall.toml:21:9: `after` must be "move" or "keep", not `mvoe`; did you mean `move`?
+    landfall.toml:23:10: `match` has the pattern `[a`: `[` is never closed; write `[[]` for itself
+    landfall.toml:23:16: `match` has the pattern `x/y`: a pattern is matched with the last part of a name, which has no `/`
+    landfall.toml:23:23: `match` must be a pattern such as "orders_*.csv", not an integer
+    landfall.toml:24:10: `sinks` names the sink `laod`, but there is no [sink.laod]; did you mean `load`?
+    landfall.toml:25:13: `same_name` must be "append" or "replace", not a boolean
+    landfall.toml:26:20: `delimiter` must be one ASCII character such as ";" or "\t", not `;;`
+    landfall.toml:27:19: `encoding` names no encoding that is known: `utf9`; did you mean `utf-8`?
+    landfall.toml:28:7: feed name `Bad_Name` must be 1 to 63 of a-z, 0-9, `-`, `_` and start with a letter or digit
+    landfall.toml:30:19: `bytes_max` must be a size such as "256 MiB" or a number of bytes, not `10 bananas`
+    landfall.toml:32:11: `command` names no program
+    landfall.toml:33:11: `webhook` must be an address such as "https://example.org/landed", not `ftp://x`
+    landfall.toml:34:7: a sink has either `command` or `webhook`, not both
+    landfall.toml:37:7: a sink needs `command = ["program"]` or `webhook`
+    landfall.toml:39:9: `count` must be a whole number from 1, not -1
+    "#);
+}
+
+#[test]
+fn what_is_not_toml_is_told_with_its_place() {
+    insta::assert_snapshot!(problems("[sftp]\nlisten = \n[feed.a\nx = 'y"), @"
+    landfall.toml:2:10: string values must be quoted, expected literal string
+    landfall.toml:3:8: unclosed table, expected `]`
+    ");
+}
+
+#[test]
+fn partner_files_are_checked_with_the_zone() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("landfall.toml", "[feed.orders]\n[sfpt]\n");
+    write("partners/acme.toml", "feeds = ['ordrs']\npasword = 'x'\nkeys = ['ssh-ed25519 AAAA']\n");
+    write("partners/Big.toml", "");
+    write("partners/README.md", "not a partner");
+    write("partners/ok.toml", "feeds = ['orders']\naliases = { '/out' = 'nope' }\n");
+    let problems = config::load(&Zone::new(folder.path())).expect_err("problems");
+    let told: String = problems.0.iter().map(|problem| format!("{problem}\n")).collect();
+    insta::assert_snapshot!(told, @"
+    landfall.toml:2:2: unknown key `sfpt`; did you mean `sftp`?
+    partners/Big.toml:1:1: partner name `Big` must be 1 to 63 of a-z, 0-9, `-`, `_` and start with a letter or digit
+    partners/acme.toml:1:10: `feeds` names the feed `ordrs`, but there is no [feed.ordrs]; did you mean `orders`?
+    partners/acme.toml:2:1: unknown key `pasword`; did you mean `password`?
+    partners/acme.toml:3:9: `keys` is a ssh-ed25519 key that is cut short or damaged
+    partners/ok.toml:2:22: `/out` names the feed `nope`, but there is no [feed.nope]
+    ");
+
+    let zone = Zone::new(folder.path());
+    let names: Vec<String> =
+        partner::names(&zone).unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["acme", "ok"]);
+}
+
+#[test]
+fn a_drop_folder_of_the_zone_may_be_written_in_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lake/in");
+    let text = format!("[feed.a]\n[folder.a]\nfeed = 'a'\npath = '{}'\n", path.display());
+    std::fs::write(folder.path().join("landfall.toml"), text).unwrap();
+    let problems = config::load(&Zone::new(folder.path())).expect_err("reserved");
+    assert!(problems.0[0].message.contains("keeps for itself"), "{problems:?}");
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let feed = read("[feed.a]").feed(&"a".parse().unwrap());
+    assert_eq!((feed.same_name, feed.duplicates), (SameName::Append, Duplicates::Skip));
+    assert_eq!(feed.batch.bytes_max, 256 << 20);
+    let config = read("[feed.a]\n[sink.s]\nwebhook = 'http://h'");
+    let sink = config.sinks.values().next().unwrap();
+    assert_eq!(sink.kind, SinkKind::Webhook("http://h".into()));
+    assert_eq!((sink.timeout, sink.retry.len()), (Duration::from_secs(20), 9));
+    assert_eq!(config.folders.values().next().unwrap().after, After::Move);
+}
