@@ -4,6 +4,8 @@
 //! column that leaves its type opens the feed's next *version* (`v2`); an added column only makes a
 //! new *revision*. Both numbers start at 1 and never go back.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// The type of a column, from the set that Spark, DuckDB, Iceberg, Delta and pyarrow all read.
@@ -34,6 +36,23 @@ pub enum ColumnType {
     },
     /// UTF-8 text.
     Text,
+}
+
+/// The type in words: `int64`, `decimal(18,2)`, `timestamp`, `timestamp in UTC`, `text`.
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("empty"),
+            Self::Bool => f.write_str("bool"),
+            Self::Int64 => f.write_str("int64"),
+            Self::Decimal { precision, scale } => write!(f, "decimal({precision},{scale})"),
+            Self::Double => f.write_str("double"),
+            Self::Date => f.write_str("date"),
+            Self::Timestamp { utc: false } => f.write_str("timestamp"),
+            Self::Timestamp { utc: true } => f.write_str("timestamp in UTC"),
+            Self::Text => f.write_str("text"),
+        }
+    }
 }
 
 /// One column.

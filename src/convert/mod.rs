@@ -9,14 +9,23 @@
 //!
 //! Left out so far: contracts, JSON, archives, fixed width.
 
+use std::fs::File;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::Format;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::names::{ArrivalId, Digest, FileName};
 use crate::report::Report;
 use crate::schema::{Column, LearnedSchema};
 
+pub mod delimited;
+pub mod detect;
+pub mod excel;
+pub mod headers;
+pub mod infer;
+pub mod sticky;
+pub mod table;
 pub mod worker;
 
 /// The converter's version: recorded with every conversion, raised with every change of output.
@@ -115,4 +124,54 @@ pub struct Written {
     pub size_bytes: u64,
     /// SHA-256 of them.
     pub digest: Digest,
+}
+
+/// Where a conversion writes: empty files, open for writing. It never syncs, reopens or names them.
+#[derive(Debug)]
+pub struct Outputs {
+    /// The Parquet.
+    pub parquet: File,
+    /// The rejects; stays empty when there are none.
+    pub rejects: File,
+}
+
+/// Converts a raw object, which must be seekable.
+pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
+    match detect::kind(&raw) {
+        Ok(detect::Kind::Text) => delimited::run(job, raw, outputs),
+        Ok(detect::Kind::Workbook) => excel::run(job, raw, outputs),
+        Ok(detect::Kind::Other(what)) => Outcome::Raw { reason: what.to_owned() },
+        Err(error) => Outcome::Held(unreadable(&error)),
+    }
+}
+
+/// What `landfall inspect` shows of a file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Inspection {
+    /// What was found: dialect, columns with their types and why, accounts, notes.
+    pub report: Report,
+    /// The first data rows as text; `None` is a null.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Why it would not be converted: it is handed off raw, or held.
+    pub obstacle: Option<Outcome>,
+}
+
+/// Looks at the whole file and writes nothing.
+pub fn inspect(job: &Job, raw: File) -> Inspection {
+    let nothing = |obstacle| Inspection {
+        report: Report::default(),
+        rows: Vec::new(),
+        obstacle: Some(obstacle),
+    };
+    match detect::kind(&raw) {
+        Ok(detect::Kind::Text) => delimited::inspect(job, raw),
+        Ok(detect::Kind::Workbook) => excel::inspect(job, raw),
+        Ok(detect::Kind::Other(what)) => nothing(Outcome::Raw { reason: what.to_owned() }),
+        Err(error) => nothing(Outcome::Held(unreadable(&error))),
+    }
+}
+
+/// The raw object could not be read, or an output not written: our fault.
+pub fn unreadable(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
+    Diagnostic::error(Code::C111, "the converter could not read or write").caused_by(error)
 }

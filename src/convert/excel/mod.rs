@@ -1,0 +1,17 @@
+//! Workbooks.
+
+use std::fs::File;
+
+use super::{Inspection, Job, Outcome, Outputs};
+use crate::report::Report;
+
+/// Converts a workbook.
+pub fn run(_job: &Job, _raw: File, _outputs: Outputs) -> Outcome {
+    Outcome::Raw { reason: "workbooks are not converted yet".to_owned() }
+}
+
+/// Looks at a workbook and writes nothing.
+pub fn inspect(_job: &Job, _raw: File) -> Inspection {
+    let obstacle = Outcome::Raw { reason: "workbooks are not converted yet".to_owned() };
+    Inspection { report: Report::default(), rows: Vec::new(), obstacle: Some(obstacle) }
+}

@@ -1,0 +1,39 @@
+//! Published column names from the headers as sent.
+//!
+//! A name is the header itself, made unique without regard to case (Parquet readers that fold case
+//! would otherwise lose a column): the second `id` is `id_2`. An empty header is `column_3`. A name
+//! that begins with `_lf_` would hide a provenance column and gets another `_` in front.
+
+use std::collections::HashSet;
+
+/// The published names of columns with these headers, in order.
+pub fn published<S: AsRef<str>>(headers: &[S]) -> Vec<String> {
+    let mut taken = HashSet::new();
+    let number = |(at, header): (usize, &S)| {
+        let base = base_name(header.as_ref(), at + 1);
+        let tries = std::iter::once(base.clone()).chain((2..).map(|n| format!("{base}_{n}")));
+        let mut free = tries.filter(|name| taken.insert(name.to_lowercase()));
+        free.next().unwrap_or(base)
+    };
+    headers.iter().enumerate().map(number).collect()
+}
+
+fn base_name(header: &str, position: usize) -> String {
+    match header {
+        blank if blank.trim().is_empty() => format!("column_{position}"),
+        reserved if reserved.to_lowercase().starts_with("_lf_") => format!("_{reserved}"),
+        plain => plain.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_without_regard_to_case() {
+        let names = published(&["id", "ID", "", "id", "column_3", "_lf_arrival", "_LF_x"]);
+        let expected = ["id", "ID_2", "column_3", "id_3", "column_3_2", "__lf_arrival", "__LF_x"];
+        assert_eq!(names, expected);
+    }
+}
