@@ -11,7 +11,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use landfall::config::{self, After, Config, Duplicates, SameName, SinkKind, partner};
+use landfall::config::{
+    self, After, Config, Duplicates, Feed, Folder, Format, SameName, Sftp, Sink, SinkKind, Workers,
+    partner,
+};
+use landfall::durable::Durability;
+use landfall::ledger::BatchBounds;
 use landfall::zone::Zone;
 
 const EVERY_KEY: &str = r#"
@@ -81,177 +86,75 @@ fn problems(text: &str) -> String {
 }
 
 #[test]
-fn every_documented_key_is_read() {
+fn every_documented_key_of_doors_and_workers_is_read() {
     let config = read(EVERY_KEY);
-    insta::assert_debug_snapshot!(config, @r#"
-    Config {
-        digest: Digest(2c971c0c81f8121f6632af10fef5abc4a20c24999f8b0b136a2aa60486541843),
-        name: "north",
-        sftp: Sftp {
-            listen: Some(
-                [::1]:22,
-            ),
-            rename_wait: 3600s,
-            upload_expiry: 172800s,
-            login_timeout: 5s,
-            connections_max: 7,
-            unauthenticated_max: 6,
-            unauthenticated_per_address_max: 5,
-            idle_timeout: 90s,
+    assert_eq!((config.name.as_str(), config.durability), ("north", Durability::Relaxed));
+    let seconds = Duration::from_secs;
+    let sftp = Sftp {
+        listen: Some("[::1]:22".parse().unwrap()),
+        rename_wait: seconds(3600),
+        upload_expiry: seconds(2 * 86400),
+        login_timeout: seconds(5),
+        connections_max: 7,
+        unauthenticated_max: 6,
+        unauthenticated_per_address_max: 5,
+        idle_timeout: seconds(90),
+    };
+    assert_eq!(config.sftp, sftp);
+    let share = Folder {
+        path: "/srv/share".into(),
+        feed: "budget".parse().unwrap(),
+        after: After::Keep,
+        notify: false,
+        scan_every: seconds(60),
+        quiet: seconds(3),
+        quiet_unproven: Some(seconds(4)),
+        keep_done: seconds(5 * 86400),
+    };
+    assert_eq!(config.folders[&"share".parse().unwrap()], share);
+    let workers = Workers {
+        count: 2,
+        memory_bytes: 100 << 20,
+        cpu: seconds(1),
+        time: seconds(2),
+        output_bytes: 1000,
+        files_max: 9,
+    };
+    assert_eq!(config.workers, workers);
+}
+
+#[test]
+fn every_documented_key_of_feeds_and_sinks_is_read() {
+    let config = read(EVERY_KEY);
+    let seconds = Duration::from_secs;
+    let budget = Feed {
+        owner: Some("finance".into()),
+        purpose: Some("plan".into()),
+        patterns: vec!["*.xlsx".into(), "*.csv".into()],
+        same_name: SameName::Replace,
+        duplicates: Duplicates::Process,
+        listed: seconds(10 * 86400),
+        batch: BatchBounds { files_max: 3, bytes_max: 1 << 20 },
+        retract_grace: seconds(1),
+        sinks: vec!["load".parse().unwrap(), "tell".parse().unwrap()],
+        format: Format {
+            encoding: Some("windows-1252".into()),
+            delimiter: Some(';'),
+            quote: Some('\''),
+            header: Some(false),
+            sheets: Some(vec!["A".into()]),
         },
-        folders: {
-            FolderName(
-                "inbox-orders",
-            ): Folder {
-                path: "inbox/orders",
-                feed: FeedName(
-                    "orders",
-                ),
-                after: Move,
-                notify: true,
-                scan_every: 30s,
-                quiet: 2s,
-                quiet_unproven: None,
-                keep_done: 2592000s,
-            },
-            FolderName(
-                "share",
-            ): Folder {
-                path: "/srv/share",
-                feed: FeedName(
-                    "budget",
-                ),
-                after: Keep,
-                notify: false,
-                scan_every: 60s,
-                quiet: 3s,
-                quiet_unproven: Some(
-                    4s,
-                ),
-                keep_done: 432000s,
-            },
-        },
-        feeds: {
-            FeedName(
-                "budget",
-            ): Feed {
-                owner: Some(
-                    "finance",
-                ),
-                purpose: Some(
-                    "plan",
-                ),
-                patterns: [
-                    "*.xlsx",
-                    "*.csv",
-                ],
-                same_name: Replace,
-                duplicates: Process,
-                listed: 864000s,
-                batch: BatchBounds {
-                    files_max: 3,
-                    bytes_max: 1048576,
-                },
-                retract_grace: 1s,
-                sinks: [
-                    SinkName(
-                        "load",
-                    ),
-                    SinkName(
-                        "tell",
-                    ),
-                ],
-                format: Format {
-                    encoding: Some(
-                        "windows-1252",
-                    ),
-                    delimiter: Some(
-                        ';',
-                    ),
-                    quote: Some(
-                        '\'',
-                    ),
-                    header: Some(
-                        false,
-                    ),
-                    sheets: Some(
-                        [
-                            "A",
-                        ],
-                    ),
-                },
-            },
-            FeedName(
-                "orders",
-            ): Feed {
-                owner: None,
-                purpose: None,
-                patterns: [],
-                same_name: Append,
-                duplicates: Skip,
-                listed: 7776000s,
-                batch: BatchBounds {
-                    files_max: 1000,
-                    bytes_max: 268435456,
-                },
-                retract_grace: 300s,
-                sinks: [],
-                format: Format {
-                    encoding: None,
-                    delimiter: None,
-                    quote: None,
-                    header: None,
-                    sheets: None,
-                },
-            },
-        },
-        sinks: {
-            SinkName(
-                "load",
-            ): Sink {
-                kind: Command(
-                    [
-                        "/bin/load",
-                        "--now",
-                    ],
-                ),
-                timeout: 1s,
-                retry: [
-                    1s,
-                    2s,
-                ],
-            },
-            SinkName(
-                "tell",
-            ): Sink {
-                kind: Webhook(
-                    "https://hooks.example/landed",
-                ),
-                timeout: 20s,
-                retry: [
-                    5s,
-                    300s,
-                    1800s,
-                    7200s,
-                    18000s,
-                    36000s,
-                    50400s,
-                    72000s,
-                    86400s,
-                ],
-            },
-        },
-        workers: Workers {
-            count: 2,
-            memory_bytes: 104857600,
-            cpu: 1s,
-            time: 2s,
-            output_bytes: 1000,
-            files_max: 9,
-        },
-        durability: Relaxed,
-    }
-    "#);
+    };
+    assert_eq!(config.feeds[&"budget".parse().unwrap()], budget);
+    assert_eq!(config.feeds[&"orders".parse().unwrap()], Feed::default());
+    let load = Sink {
+        kind: SinkKind::Command(vec!["/bin/load".into(), "--now".into()]),
+        timeout: seconds(1),
+        retry: vec![seconds(1), seconds(2)],
+    };
+    assert_eq!(config.sinks[&"load".parse().unwrap()], load);
+    let tell = &config.sinks[&"tell".parse().unwrap()];
+    assert_eq!(tell.kind, SinkKind::Webhook("https://hooks.example/landed".into()));
 }
 
 #[test]
@@ -284,10 +187,7 @@ fn patterns_decide_which_names_a_feed_takes() {
     assert!(takes("b", "anything at all"));
 }
 
-#[test]
-fn all_problems_are_told_at_once_with_their_places() {
-    let told = problems(
-        r#"
+const MANY_MISTAKES: &str = r#"
 [zone]
 nmae = "x"
 durability = "sometimes"
@@ -326,8 +226,11 @@ webhook = "http://x"
 [sink.none]
 [workers]
 count = -1
-"#,
-    );
+"#;
+
+#[test]
+fn all_problems_are_told_at_once_with_their_places() {
+    let told = problems(MANY_MISTAKES);
     insta::assert_snapshot!(told, @r#"
     landfall.toml:3:1: unknown key `nmae` in [zone]; did you mean `name`?
     landfall.toml:4:14: `durability` must be "full" or "relaxed", not `sometimes`
@@ -387,7 +290,7 @@ fn partner_files_are_checked_with_the_zone() {
     partners/Big.toml:1:1: partner name `Big` must be 1 to 63 of a-z, 0-9, `-`, `_` and start with a letter or digit
     partners/acme.toml:1:10: `feeds` names the feed `ordrs`, but there is no [feed.ordrs]; did you mean `orders`?
     partners/acme.toml:2:1: unknown key `pasword`; did you mean `password`?
-    partners/acme.toml:3:9: `keys` is a ssh-ed25519 key that is cut short or damaged
+    partners/acme.toml:3:9: `keys` has a ssh-ed25519 key that is cut short or damaged
     partners/ok.toml:2:22: `/out` names the feed `nope`, but there is no [feed.nope]
     ");
 

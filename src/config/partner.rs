@@ -262,13 +262,13 @@ const KEY_TYPES: [&str; 7] = [
 /// The end of a sentence that begins with the key's place.
 pub fn check_public_key(line: &str) -> Result<(), String> {
     if line.contains("PRIVATE KEY") {
-        return Err("is a private key; take the line of its .pub file".to_owned());
+        return Err("has a private key; take the line of its .pub file".to_owned());
     }
     let mut words = line.split_whitespace();
     let kind = words.next().unwrap_or_default();
     if !KEY_TYPES.contains(&kind) {
         return Err(format!(
-            "must be an OpenSSH public-key line such as \"ssh-ed25519 AAAA… comment\", not `{}`",
+            "needs an OpenSSH public-key line such as \"ssh-ed25519 AAAA… comment\", not `{}`",
             line.chars().take(40).collect::<String>().escape_debug()
         ));
     }
@@ -276,10 +276,10 @@ pub fn check_public_key(line: &str) -> Result<(), String> {
     let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
     // A key's blob begins with the length of its type's name: three zero bytes, `AAAA` in base64.
     if body.len() < 40 || !body.len().is_multiple_of(4) || !body.starts_with("AAAA") {
-        return Err(format!("is a {kind} key that is cut short or damaged"));
+        return Err(format!("has a {kind} key that is cut short or damaged"));
     }
     if !body.bytes().all(base64) || line.contains('\n') {
-        return Err(format!("is a {kind} key that is damaged or not on one line"));
+        return Err(format!("has a {kind} key that is damaged or not on one line"));
     }
     Ok(())
 }
