@@ -1,1 +1,187 @@
-//! The published document that commits a batch.
+//! The published document that commits a batch: `landfall.manifest/v1`.
+//!
+//! A manifest is a function of what the ledger fixed when the batch closed, so that publishing it
+//! again after a crash gives the same bytes. `entries` with `url`, `mandatory` and
+//! `meta.content_length` make it a Redshift manifest as it is; rejects stand beside them in a list
+//! of their own, so that no loader takes them for rows. Names are relative to the zone, which may
+//! move. `sequence` has no gaps and `previous` chains the batches of a feed: a reader that polls can
+//! prove that it missed nothing.
+
+use serde::Serialize;
+
+use crate::clock::rfc3339_millis;
+use crate::ledger::{Arrival, Batch, BatchFile, Event, FileKind, Ledger, Recorded, Sender};
+use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
+use crate::zone::ZonePath;
+
+/// The manifest's own schema, in its `schema` field.
+pub const SCHEMA: &str = "landfall.manifest/v1";
+
+#[derive(Serialize)]
+struct Manifest<'a> {
+    schema: &'static str,
+    feed: &'a FeedName,
+    sequence: u64,
+    previous: Option<BatchId>,
+    batch: BatchId,
+    version: Option<u32>,
+    closed_at: String,
+    rows: u64,
+    columns: Vec<Column<'a>>,
+    entries: Vec<Entry<'a>>,
+    rejects: Vec<Entry<'a>>,
+    sources: Vec<Source<'a>>,
+    retracts: Vec<Retracts<'a>>,
+}
+
+#[derive(Serialize)]
+struct Column<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    url: &'a ZonePath,
+    mandatory: bool,
+    meta: Meta,
+    kind: FileKind,
+    rows: u64,
+    sha256: Digest,
+    arrival: ArrivalId,
+}
+
+#[derive(Serialize)]
+struct Meta {
+    content_length: u64,
+}
+
+#[derive(Serialize)]
+struct Source<'a> {
+    arrival: ArrivalId,
+    name: FileName,
+    sender: &'a Sender,
+    received_at: String,
+    bytes: u64,
+    sha256: Digest,
+    rows: u64,
+    rejected: u64,
+}
+
+#[derive(Serialize)]
+struct Retracts<'a> {
+    arrival: ArrivalId,
+    batch: BatchId,
+    url: &'a ZonePath,
+    replaced_by: ArrivalId,
+}
+
+/// A member of a batch and its history so far.
+pub struct Member {
+    arrival: Arrival,
+    history: Vec<Recorded>,
+}
+
+/// Reads the members of a batch, in their order.
+///
+/// # Errors
+/// What the ledger said; [`crate::ledger::Error::Missing`] when it does not know a member.
+pub fn members(ledger: &dyn Ledger, batch: &Batch) -> Result<Vec<Member>, crate::ledger::Error> {
+    let member = |id: &ArrivalId| {
+        let arrival = ledger
+            .arrival(*id)?
+            .ok_or_else(|| crate::ledger::Error::Missing { what: "arrival", id: id.to_string() })?;
+        Ok(Member { arrival, history: ledger.history(*id)? })
+    };
+    batch.members.iter().map(member).collect()
+}
+
+/// The manifest of a closed batch: indented JSON, the same bytes whenever it is asked for.
+pub fn render(batch: &Batch, members: &[Member]) -> Vec<u8> {
+    let of_kind = |wanted: fn(FileKind) -> bool| {
+        batch.files.iter().filter(move |file| wanted(file.kind)).map(entry)
+    };
+    let entries = of_kind(|kind| matches!(kind, FileKind::Parquet | FileKind::Raw)).collect();
+    let rejects = of_kind(|kind| matches!(kind, FileKind::Rejects)).collect();
+    let published = batch.files.iter().filter(|file| file.kind == FileKind::Parquet);
+    let manifest = Manifest {
+        schema: SCHEMA,
+        feed: &batch.feed,
+        sequence: batch.sequence,
+        previous: batch.previous,
+        batch: batch.id,
+        version: batch.version,
+        closed_at: rfc3339_millis(batch.closed_at),
+        rows: published.map(|file| file.rows).sum(),
+        columns: columns(members),
+        entries,
+        rejects,
+        sources: members.iter().map(|member| source(batch, member)).collect(),
+        retracts: batch.retracts.iter().map(retracts).collect(),
+    };
+    // Plain data with text keys: it cannot fail to become JSON.
+    let mut json = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
+    json.push(b'\n');
+    json
+}
+
+fn entry(file: &BatchFile) -> Entry<'_> {
+    Entry {
+        url: &file.to,
+        mandatory: true,
+        meta: Meta { content_length: file.size_bytes },
+        kind: file.kind,
+        rows: file.rows,
+        sha256: file.digest,
+        arrival: file.arrival,
+    }
+}
+
+fn source<'a>(batch: &Batch, member: &'a Member) -> Source<'a> {
+    let arrival = &member.arrival;
+    let (rows, rejected) =
+        arrival.conversion.as_ref().map_or((0, 0), |made| (made.seen, made.rejected));
+    Source {
+        arrival: arrival.id,
+        name: name_when_closed(batch, member),
+        sender: &arrival.sender,
+        received_at: rfc3339_millis(arrival.received_at),
+        bytes: arrival.size_bytes,
+        sha256: arrival.digest,
+        rows,
+        rejected,
+    }
+}
+
+fn retracts(retraction: &crate::ledger::Retraction) -> Retracts<'_> {
+    Retracts {
+        arrival: retraction.arrival,
+        batch: retraction.batch,
+        url: &retraction.path,
+        replaced_by: retraction.replaced_by,
+    }
+}
+
+/// The name the arrival had when the batch closed. A later rename must not change the manifest.
+fn name_when_closed(batch: &Batch, member: &Member) -> FileName {
+    let closing = |recorded: &&Recorded| matches!(&recorded.event, Event::Batched { batch: of, .. } if *of == batch.id);
+    let after = member.history.iter().skip_while(|recorded| !closing(recorded));
+    let mut renamed = after.filter_map(|recorded| {
+        if let Event::Renamed { from, .. } = &recorded.event { Some(from) } else { None }
+    });
+    renamed.next().unwrap_or(&member.arrival.name).clone()
+}
+
+/// The columns of the newest schema revision among the members: every other member has a part of
+/// them.
+fn columns(members: &[Member]) -> Vec<Column<'_>> {
+    let made = members.iter().filter_map(|member| member.arrival.conversion.as_ref());
+    let newest = made.max_by_key(|made| made.revision);
+    let columns = newest.map(|made| made.report.columns.iter());
+    columns
+        .into_iter()
+        .flatten()
+        .map(|column| Column { name: &column.name, kind: &column.kind })
+        .collect()
+}
