@@ -1,1 +1,0 @@
-//! Confined converter processes.
