@@ -1,1 +1,74 @@
-//! Who is told.
+//! Who is told of a batch: a [`command`] or a [`webhook`].
+//!
+//! A sink is told at least once. The delivery's id is the same in every attempt, so that the
+//! receiver can tell a repeat. Sinks come from the configuration only; nothing a sender wrote
+//! decides who is told.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::ledger::Batch;
+use crate::names::Digest;
+use crate::zone::ZonePath;
+
+pub mod command;
+pub mod webhook;
+
+/// Bytes of an acknowledgement that are kept.
+pub const ACKNOWLEDGEMENT_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a refusal that are kept, from its end, where the reason usually is.
+pub const REFUSAL_BYTES_MAX: usize = 8 << 10;
+
+/// What a sink is told.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// The delivery's id, the same in every attempt.
+    pub delivery: String,
+    /// The batch.
+    pub batch: Batch,
+    /// The manifest's text.
+    pub manifest: Vec<u8>,
+    /// SHA-256 of the manifest.
+    pub digest: Digest,
+    /// The manifest's name in the zone.
+    pub manifest_name: ZonePath,
+    /// The manifest's absolute path.
+    pub manifest_path: PathBuf,
+    /// The zone's folder, which the manifest's names are relative to.
+    pub zone: PathBuf,
+    /// The zone's name.
+    pub zone_name: String,
+}
+
+/// How a sink answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It took the batch; what it said, if it said anything.
+    Acknowledged(Option<String>),
+    /// It did not.
+    Refused {
+        /// What went wrong, in words.
+        why: String,
+        /// How long it asks to be left alone.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Answer {
+    /// A refusal that asks for no particular pause.
+    fn refused(why: impl Into<String>) -> Self {
+        Self::Refused { why: why.into(), retry_after: None }
+    }
+}
+
+/// What a receiver said, as text; `None` when it said nothing.
+fn said(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes).trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// Where a program lies: one with a `/` in its name is relative to the zone, as everything else in
+/// the configuration is.
+fn program(zone: &Path, name: &str) -> PathBuf {
+    if name.contains('/') { zone.join(name) } else { PathBuf::from(name) }
+}

@@ -1,0 +1,167 @@
+//! A webhook as a sink: a POST of a CloudEvent (CloudEvents 1.0, structured JSON).
+//!
+//! Headers follow Standard Webhooks: `webhook-id` is the delivery's id and stable over attempts,
+//! `webhook-timestamp` is the time of the attempt. Any 2xx acknowledges; redirects are not
+//! followed, everything else is a refusal, and `Retry-After` is honoured.
+//!
+//! Left out so far: signatures.
+
+use std::sync::Once;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, redirect};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::clock::{Timestamp, rfc3339_millis};
+
+use super::{ACKNOWLEDGEMENT_BYTES_MAX, Answer, Notice, REFUSAL_BYTES_MAX, said};
+
+/// The event's type.
+pub const EVENT_TYPE: &str = "dev.landfall.batch.published.v1";
+/// A manifest of at least so many bytes is named instead of enclosed (Standard Webhooks advice).
+const ENCLOSED_BYTES_MAX: usize = 20_000;
+/// Time to connect, within the sink's timeout.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The client for all webhooks: no redirects, and no kept connection that the receiver may have
+/// closed meanwhile.
+///
+/// # Errors
+/// When the system's certificates cannot be read.
+pub fn client() -> Result<Client, reqwest::Error> {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+            tracing::debug!("a TLS provider is installed already");
+        }
+    });
+    Client::builder()
+        .redirect(redirect::Policy::none())
+        .pool_max_idle_per_host(0)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// Posts the notice once.
+pub async fn tell(
+    client: &Client,
+    url: &str,
+    notice: &Notice,
+    timeout: Duration,
+    now: Timestamp,
+) -> Answer {
+    let request = client
+        .post(url)
+        .timeout(timeout)
+        .header(CONTENT_TYPE, "application/cloudevents+json; charset=utf-8")
+        .header("webhook-id", &notice.delivery)
+        .header("webhook-timestamp", now.as_second())
+        .body(event(notice));
+    match request.send().await {
+        Ok(response) => answer(response, now).await,
+        Err(error) => Answer::refused(in_words(error)),
+    }
+}
+
+async fn answer(mut response: Response, now: Timestamp) -> Answer {
+    let status = response.status();
+    let retry_after = retry_after(&response, now);
+    let mut body = Vec::new();
+    // The status has decided; a body that breaks off is kept as far as it came.
+    while body.len() < ACKNOWLEDGEMENT_BYTES_MAX
+        && let Ok(Some(piece)) = response.chunk().await
+    {
+        let room = ACKNOWLEDGEMENT_BYTES_MAX - body.len();
+        body.extend(piece.iter().take(room));
+    }
+    if status.is_success() {
+        return Answer::Acknowledged(said(&body));
+    }
+    body.truncate(REFUSAL_BYTES_MAX);
+    let why = said(&body).map_or(status.to_string(), |told| format!("{status}: {told}"));
+    Answer::Refused { why, retry_after }
+}
+
+/// `Retry-After` as a number of seconds or a date (RFC 9110 section 10.2.3).
+fn retry_after(response: &Response, now: Timestamp) -> Option<Duration> {
+    let asks = matches!(
+        response.status(),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    ) || response.status().is_redirection();
+    let text = response.headers().get(RETRY_AFTER).filter(|_| asks)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    at.duration_since(now).try_into().ok()
+}
+
+/// The error and its causes, without the address, which may hold a secret.
+fn in_words(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let first: &dyn std::error::Error = &error;
+    let chain = std::iter::successors(Some(first), |e| e.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[derive(Serialize)]
+struct CloudEvent<'a> {
+    specversion: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    source: String,
+    id: &'a str,
+    subject: String,
+    time: String,
+    datacontenttype: &'static str,
+    lffeed: &'a str,
+    lfmanifest: &'a str,
+    lfdigest: String,
+    data: Value,
+}
+
+/// The body: the same bytes in every attempt.
+fn event(notice: &Notice) -> Vec<u8> {
+    let batch = &notice.batch;
+    let enclosed = (notice.manifest.len() < ENCLOSED_BYTES_MAX)
+        .then(|| serde_json::from_slice(&notice.manifest).ok())
+        .flatten();
+    let event = CloudEvent {
+        specversion: "1.0",
+        kind: EVENT_TYPE,
+        source: format!("/landfall/{}", uri_part(&notice.zone_name)),
+        id: &notice.delivery,
+        subject: format!("{}/{}", batch.feed, batch.sequence),
+        time: rfc3339_millis(batch.published_at.unwrap_or(batch.closed_at)),
+        datacontenttype: "application/json",
+        lffeed: batch.feed.as_str(),
+        lfmanifest: notice.manifest_name.as_str(),
+        lfdigest: notice.digest.to_string(),
+        data: enclosed.unwrap_or_else(|| named(notice)),
+    };
+    // Plain data with text keys: it cannot fail to become JSON.
+    serde_json::to_vec(&event).unwrap_or_default()
+}
+
+/// What stands for a manifest that is too large to enclose.
+fn named(notice: &Notice) -> Value {
+    serde_json::json!({
+        "schema": "landfall.manifest-name/v1",
+        "feed": notice.batch.feed,
+        "sequence": notice.batch.sequence,
+        "batch": notice.batch.id,
+        "manifest": notice.manifest_name,
+        "sha256": notice.digest,
+    })
+}
+
+/// A name as a part of a URI (RFC 3986 section 2.3).
+fn uri_part(name: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    name.bytes()
+        .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
+}
