@@ -1,0 +1,12 @@
+//! Handing off: batches, sinks, the outbox.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod receiver;
+mod sinks;

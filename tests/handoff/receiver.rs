@@ -1,0 +1,98 @@
+//! A webhook receiver that answers as it is told, on a port of its own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// How to answer one request.
+pub enum Reply {
+    /// With this status line, headers and body.
+    Http(&'static str, &'static str, String),
+    /// Not at all, until the client gives up.
+    Hang,
+    /// By resetting the connection.
+    Reset,
+}
+
+/// A request as it came.
+#[derive(Debug)]
+pub struct Request {
+    pub line: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        &found.unwrap_or_else(|| panic!("no header {name} in {self:?}")).1
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+pub fn ok(body: &str) -> Reply {
+    Reply::Http("200 OK", "", body.to_owned())
+}
+
+/// Answers one request a reply, in order, then refuses connections. Returns its address.
+pub fn receive(replies: Vec<Reply>) -> (String, Receiver<Request>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook?token=secret", listener.local_addr().unwrap());
+    let (sender, requests) = channel();
+    std::thread::spawn(move || {
+        for reply in replies {
+            let (stream, _) = listener.accept().unwrap();
+            answer(stream, reply, &sender);
+        }
+    });
+    (url, requests)
+}
+
+fn answer(mut stream: TcpStream, reply: Reply, sender: &Sender<Request>) {
+    let request = read(&stream);
+    match reply {
+        Reply::Http(status, headers, body) => {
+            let length = body.len();
+            write!(stream, "HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
+                .unwrap();
+        }
+        Reply::Hang => {
+            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            // Returns when the client gives up.
+            let _gone = stream.read(&mut [0]);
+        }
+        Reply::Reset => {
+            rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap()
+        }
+    }
+    drop(stream);
+    // Nobody may listen any more at the end of a test.
+    let _unheard = sender.send(request);
+}
+
+fn read(stream: &TcpStream) -> Request {
+    let mut reader = BufReader::new(stream);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        match line.trim_end() {
+            "" => break,
+            line => lines.push(line.to_owned()),
+        }
+    }
+    let headers: Vec<(String, String)> = lines[1..]
+        .iter()
+        .map(|line| line.split_once(": ").unwrap())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let mut request = Request { line: lines[0].clone(), headers, body: Vec::new() };
+    let length: usize = request.header("content-length").parse().unwrap();
+    request.body = vec![0; length];
+    reader.read_exact(&mut request.body).unwrap();
+    request
+}
