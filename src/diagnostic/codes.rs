@@ -82,6 +82,9 @@ codes! {
     F103: "taken file could not be moved",
         "The file is in the archive, but the drop folder does not let it be moved to `_done`.",
         "Give the server's user write permission on the folder, or set `after = \"keep\"`.";
+    F104: "entry cannot be taken",
+        "A drop folder holds a file that cannot be taken: it may not be read, lies too deep, or could not be stored. It is left where it is and tried again.",
+        "See the causes; let the server's user read the file, or move it to a folder above.";
     A101: "raw object is damaged",
         "The bytes in the archive no longer have the digest that was recorded.",
         "Restore the object from a copy.";

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::diagnostic::Diagnostic;
-use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, PartnerName, SinkName};
+use crate::names::{
+    ArrivalId, BatchId, Digest, FeedName, FileName, FolderName, PartnerName, SinkName,
+};
 
 use super::{Door, Sender};
 
@@ -83,6 +85,10 @@ pub enum Event {
     FileRefused { sender: Sender, name: String, diagnostic: Diagnostic },
     /// A drop folder holds something that is left alone.
     EntryIgnored { folder: String, name: FileName, diagnostic: Diagnostic },
+    /// A watched folder cannot be read; what was in it is not treated as deleted.
+    FolderGone { folder: FolderName, diagnostic: Diagnostic },
+    /// A watched folder can be read again.
+    FolderBack { folder: FolderName },
     /// A feed's columns changed.
     SchemaChanged {
         feed: FeedName,

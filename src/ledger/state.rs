@@ -108,6 +108,8 @@ impl State {
             | Event::UploadExpired { .. }
             | Event::FileRefused { .. }
             | Event::EntryIgnored { .. }
+            | Event::FolderGone { .. }
+            | Event::FolderBack { .. }
             | Event::SchemaChanged { .. }
             | Event::BatchClosed { .. }
             | Event::BatchPublished { .. }
