@@ -23,7 +23,7 @@ use crate::zone::ZonePath;
 pub mod digest;
 mod local;
 
-pub use local::Archive;
+pub use local::{Archive, IDENTITY_ATTRIBUTE};
 
 /// An archive step that failed. Nothing was taken.
 #[derive(Debug, thiserror::Error)]

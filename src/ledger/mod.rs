@@ -67,6 +67,24 @@ pub enum Error {
     /// The ledger has been closed.
     #[error("ledger is closed")]
     Closed,
+    /// The ledger was opened for reading only.
+    #[error("ledger is open for reading only")]
+    ReadOnly,
+}
+
+impl Error {
+    /// Whether the disk is full: then nothing was written, and the ledger goes on when there is
+    /// space again.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Store { source, .. } => sqlite::is_disk_full(source.as_ref()),
+            Self::Missing { .. }
+            | Self::Refused(_)
+            | Self::SchemaMovedOn { .. }
+            | Self::Closed
+            | Self::ReadOnly => false,
+        }
+    }
 }
 
 /// Through which door a file came.
@@ -654,6 +672,12 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// [`Error::Store`].
     fn events(&self, after: u64, limit: u32) -> Result<Vec<Recorded>, Error>;
+
+    /// Events with a sequence above `after` as they are stored, with their hashes, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn chain(&self, after: u64, limit: u32) -> Result<Vec<chain::Link>, Error>;
 
     /// How many arrivals of each feed are in each state.
     ///

@@ -77,9 +77,9 @@ impl State {
                 self.only_from(&[Self::Received, Self::Converted], Self::Converted)
             }
             Event::TakenRaw { .. } => self.only_from(&[Self::Received], Self::Raw),
-            Event::Held { .. } => {
-                self.only_from(&[Self::Received, Self::Converted, Self::Raw], Self::Held)
-            }
+            // One that is held already may come to wait for another reason.
+            Event::Held { .. } => self
+                .only_from(&[Self::Received, Self::Converted, Self::Raw, Self::Held], Self::Held),
             // Start-up also releases a conversion whose file is gone, to be made again.
             Event::Released { .. } => {
                 self.only_from(&[Self::Held, Self::Converted], Self::Received)

@@ -1,0 +1,123 @@
+//! Events about one arrival, other than those that a verb of its own records.
+
+use crate::ledger::{Arrival, Event, Refused, State};
+use crate::names::{ArrivalId, FileName};
+
+use super::fault::Fault;
+use super::find;
+use super::receive;
+use super::transaction::{Subject, Transaction};
+use super::values::Json;
+
+/// [`crate::ledger::Ledger::advance`].
+pub(super) fn advance(
+    tx: &mut Transaction<'_>,
+    id: ArrivalId,
+    event: Event,
+) -> Result<Arrival, Fault> {
+    let mut subject = tx.subject(id)?;
+    refuse_foreign(&subject, &event)?;
+    let was = subject.state;
+    let event = if let Event::Renamed { to, .. } = event {
+        // History tells the name it had, whatever the caller believed.
+        Event::Renamed { from: subject.name.clone(), to }
+    } else {
+        event
+    };
+    tx.step(&mut subject, event.clone())?;
+    project(tx, &mut subject, was, event)?;
+    find::known(tx.conn(), id)
+}
+
+/// Some events come with more than a state: only their own verbs may record them.
+fn refuse_foreign(subject: &Subject, event: &Event) -> Result<(), Refused> {
+    let foreign = matches!(
+        event,
+        Event::Received { .. }
+            | Event::Duplicate { .. }
+            | Event::Converted { .. }
+            | Event::Batched { .. }
+            | Event::Published { .. }
+            | Event::HandedOff { .. }
+            | Event::Retracted { .. }
+    );
+    if foreign { Err(Refused { state: subject.state, event: event.kind() }) } else { Ok(()) }
+}
+
+/// What an event changes beside the state.
+#[allow(clippy::wildcard_enum_match_arm, reason = "every other event changes nothing but a state")]
+fn project(
+    tx: &mut Transaction<'_>,
+    subject: &mut Subject,
+    was: State,
+    event: Event,
+) -> Result<(), Fault> {
+    let sequence = subject.sequence;
+    match event {
+        Event::Held { diagnostic } => {
+            tx.sql("UPDATE arrival SET diagnostic = ?2 WHERE sequence = ?1")?
+                .execute((sequence, Json(&diagnostic)))?;
+        }
+        Event::TakenRaw { .. } => clear_diagnostic(tx, subject)?,
+        Event::Released { .. } => release(tx, subject, was)?,
+        Event::Renamed { to, .. } => rename(tx, subject, to)?,
+        Event::Touched { modified_s, mode } => {
+            tx.sql(
+                "UPDATE arrival SET modified_s = coalesce(?2, modified_s), mode = coalesce(?3, mode)
+                 WHERE sequence = ?1",
+            )?
+            .execute((sequence, modified_s, mode))?;
+        }
+        Event::Hidden => {
+            tx.sql("UPDATE arrival SET hidden = 1 WHERE sequence = ?1")?.execute([sequence])?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn clear_diagnostic(tx: &Transaction<'_>, subject: &Subject) -> Result<(), Fault> {
+    tx.sql("UPDATE arrival SET diagnostic = NULL WHERE sequence = ?1 AND diagnostic IS NOT NULL")?
+        .execute([subject.sequence])?;
+    Ok(())
+}
+
+/// It goes on from the start. One that was renamed onto the same bytes while it was held turns out
+/// to be a duplicate; any other now takes the place of what it replaces.
+fn release(tx: &mut Transaction<'_>, subject: &mut Subject, was: State) -> Result<(), Fault> {
+    clear_diagnostic(tx, subject)?;
+    tx.sql("DELETE FROM conversion WHERE arrival = ?1")?.execute([subject.sequence])?;
+    if was == State::Held
+        && subject.skip_duplicate
+        && let Some(of) = subject.duplicate_of
+    {
+        return tx.step(subject, Event::Duplicate { of });
+    }
+    receive::supersede_older(tx, subject)
+}
+
+/// The newest wins in the listing: whatever had the name before is no longer its current version.
+fn rename(tx: &mut Transaction<'_>, subject: &mut Subject, to: FileName) -> Result<(), Fault> {
+    let before = tx.current(&subject.sender, &subject.feed, &to)?;
+    let before = before.filter(|before| before.sequence != subject.sequence);
+    let same = before.as_ref().filter(|before| before.digest == subject.digest);
+    let duplicate_of = same.map(|same| same.id);
+    let waits = subject.state == State::Held && subject.skip_duplicate;
+    if waits {
+        tx.sql("UPDATE arrival SET duplicate_of = ?2 WHERE sequence = ?1")?
+            .execute((subject.sequence, duplicate_of))?;
+    }
+    let takes_name = !(waits && duplicate_of.is_some());
+    if let Some(before) = &before
+        && takes_name
+    {
+        receive::take_name(tx, subject, before)?;
+    }
+    tx.sql("UPDATE arrival SET name = ?2, current = ?3 WHERE sequence = ?1")?.execute((
+        subject.sequence,
+        &to,
+        takes_name,
+    ))?;
+    subject.name = to;
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! Closing a batch: one transaction fixes its id, sequence, members, file names and retractions.
+
+use rusqlite::OptionalExtension;
+
+use crate::clock::utc_day;
+use crate::ledger::{Batch, BatchBounds, BatchFile, Event, FileKind, Output, Retraction, State};
+use crate::names::{BatchId, FeedName};
+use crate::zone::{Zone, ZonePath};
+
+use super::batches;
+use super::fault::Fault;
+use super::transaction::{Subject, Transaction, subject};
+use super::values::{Cells, Micros};
+
+/// [`crate::ledger::Ledger::close_batch`].
+pub(super) fn close(
+    tx: &mut Transaction<'_>,
+    feed: &FeedName,
+    bounds: BatchBounds,
+) -> Result<Option<Batch>, Fault> {
+    if batches::is_closing(tx.conn(), feed)? {
+        return Ok(None);
+    }
+    let members = choose(tx, feed, bounds)?;
+    let taken_back = to_take_back(tx, feed, &members)?;
+    if members.is_empty() && taken_back.is_empty() {
+        return Ok(None);
+    }
+    let (sequence, previous) = match batches::last(tx.conn(), feed)? {
+        Some((sequence, id)) => (sequence + 1, Some(id)),
+        None => (1, None),
+    };
+    let id = BatchId::new(tx.now);
+    let version = members.first().and_then(|member| member.version);
+    tx.sql(
+        "INSERT INTO batch (id, feed, sequence, previous, version, closed_at, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'closed')",
+    )?
+    .execute((id, feed, sequence, previous, version, Micros(tx.now)))?;
+    let batch = Fixed { id, feed, sequence };
+    let files = batch.take_members(tx, members)?;
+    batch.take_back(tx, taken_back)?;
+    let handed_off = files.iter().filter(|file| file.kind != FileKind::Rejects);
+    let (count, rows) =
+        handed_off.fold((0, 0), |(count, rows), file| (count + 1, rows + file.rows));
+    let feed = feed.clone();
+    tx.record(None, Event::BatchClosed { batch: id, feed, sequence, files: count, rows })?;
+    batches::known(tx.conn(), id).map(Some)
+}
+
+/// An arrival that is ready for a batch.
+struct Ready {
+    subject: Subject,
+    raw: ZonePath,
+    size_bytes: u64,
+    version: Option<u32>,
+    parquet: Option<Output>,
+    rejects: Option<Output>,
+}
+
+impl Ready {
+    fn output_bytes(&self) -> u64 {
+        let outputs = [&self.parquet, &self.rejects];
+        let converted: u64 = outputs.into_iter().flatten().map(|output| output.size_bytes).sum();
+        if self.parquet.is_some() { converted } else { self.size_bytes }
+    }
+
+    /// What a batch publishes of it as its part `ordinal`.
+    fn files(&self, batch: &Fixed<'_>, ordinal: usize) -> Vec<BatchFile> {
+        let arrival = self.subject.id;
+        let day = utc_day(self.subject.received_at);
+        let published = |output: &Output, to, kind| BatchFile {
+            arrival,
+            from: output.path.clone(),
+            to,
+            kind,
+            rows: output.rows,
+            size_bytes: output.size_bytes,
+            digest: output.digest,
+        };
+        let Some((parquet, version)) = self.parquet.as_ref().zip(self.version) else {
+            return vec![BatchFile {
+                arrival,
+                from: self.raw.clone(),
+                to: self.raw.clone(),
+                kind: FileKind::Raw,
+                rows: 0,
+                size_bytes: self.size_bytes,
+                digest: self.subject.digest,
+            }];
+        };
+        let to = Zone::lake_path(batch.feed, version, &day, batch.id, ordinal);
+        let mut files = vec![published(parquet, to, FileKind::Parquet)];
+        if let Some(rejects) = &self.rejects {
+            let to = Zone::rejects_path(batch.feed, &day, batch.id, ordinal);
+            files.push(published(rejects, to, FileKind::Rejects));
+        }
+        files
+    }
+}
+
+/// The longest run of ready arrivals from the oldest that fits and has one schema version. The
+/// first is taken whatever its size, since a file is never split.
+fn choose(tx: &Transaction<'_>, feed: &FeedName, bounds: BatchBounds) -> Result<Vec<Ready>, Fault> {
+    let sql = "SELECT a.sequence, a.id, a.sender, a.feed, a.name, a.digest, a.received_at, a.state,
+          a.replace_same_name, a.skip_duplicate, a.duplicate_of,
+          a.raw, a.size_bytes, c.version, c.parquet, c.rejects
+        FROM arrival a LEFT JOIN conversion c ON c.arrival = a.sequence AND a.state = 'converted'
+        WHERE a.feed = ?1 AND a.state IN ('converted', 'raw') ORDER BY a.sequence LIMIT ?2";
+    let mut statement = tx.sql(sql)?;
+    let mut rows = statement.query((feed, bounds.files_max.max(1)))?;
+    let mut chosen: Vec<Ready> = Vec::new();
+    let mut bytes = 0_u64;
+    while let Some(row) = rows.next()? {
+        let mut cells = Cells::of(row);
+        let next = Ready {
+            subject: Subject::from_cells(&mut cells)?,
+            raw: cells.take()?,
+            size_bytes: cells.take()?,
+            version: cells.take()?,
+            parquet: cells.json_or_none()?,
+            rejects: cells.json_or_none()?,
+        };
+        bytes = bytes.saturating_add(next.output_bytes());
+        let fits = match chosen.first() {
+            None => true,
+            Some(first) => first.version == next.version && bytes <= bounds.bytes_max,
+        };
+        if !fits {
+            break;
+        }
+        chosen.push(next);
+    }
+    Ok(chosen)
+}
+
+/// An older arrival whose published file goes, and the one that takes its place.
+struct TakenBack {
+    newer: Subject,
+    older: Subject,
+}
+
+/// What the members replace, and what was replaced by an arrival that has left already.
+fn to_take_back(
+    tx: &Transaction<'_>,
+    feed: &FeedName,
+    members: &[Ready],
+) -> Result<Vec<TakenBack>, Fault> {
+    let mut taken_back = Vec::new();
+    let of_member = subject!(
+        "JOIN replacement r ON r.older = a.sequence
+         WHERE r.newer = ?1 AND a.state IN ('published', 'handed_off') ORDER BY a.sequence"
+    );
+    for member in members.iter().filter(|member| member.subject.replace_same_name) {
+        let mut statement = tx.sql(of_member)?;
+        for older in statement.query_map([member.subject.sequence], Subject::of)? {
+            taken_back.push(TakenBack { newer: member.subject.clone(), older: older? });
+        }
+    }
+    let mut late = tx.sql(
+        "SELECT r.newer, r.older FROM replacement r JOIN arrival a ON a.sequence = r.older
+         WHERE r.late = 1 AND r.feed = ?1 AND a.state IN ('published', 'handed_off')
+         ORDER BY r.older",
+    )?;
+    for pair in late.query_map([feed], |row| Ok((row.get(0)?, row.get(1)?)))? {
+        let (newer, older): (u64, u64) = pair?;
+        let sql = subject!("WHERE a.sequence = ?1");
+        let one = |sequence| tx.sql(sql)?.query_row([sequence], Subject::of);
+        taken_back.push(TakenBack { newer: one(newer)?, older: one(older)? });
+    }
+    Ok(taken_back)
+}
+
+/// A batch whose row is written and whose content is being fixed.
+struct Fixed<'f> {
+    id: BatchId,
+    feed: &'f FeedName,
+    sequence: u64,
+}
+
+impl Fixed<'_> {
+    fn take_members(
+        &self,
+        tx: &mut Transaction<'_>,
+        members: Vec<Ready>,
+    ) -> Result<Vec<BatchFile>, Fault> {
+        let mut all = Vec::new();
+        for (ordinal, mut member) in members.into_iter().enumerate() {
+            for file in member.files(self, ordinal) {
+                self.add_file(tx, all.len(), &file)?;
+                all.push(file);
+            }
+            let batched = Event::Batched { batch: self.id, sequence: self.sequence };
+            tx.step(&mut member.subject, batched)?;
+            tx.sql("UPDATE arrival SET batch = ?2 WHERE sequence = ?1")?
+                .execute((member.subject.sequence, self.id))?;
+        }
+        Ok(all)
+    }
+
+    fn add_file(
+        &self,
+        tx: &Transaction<'_>,
+        position: usize,
+        file: &BatchFile,
+    ) -> Result<(), Fault> {
+        tx.sql(
+            "INSERT INTO batch_file (feed, sequence, position, arrival, origin, target, kind, rows,
+               size_bytes, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute((
+            self.feed,
+            self.sequence,
+            position,
+            file.arrival,
+            &file.from,
+            &file.to,
+            file.kind,
+            file.rows,
+            file.size_bytes,
+            file.digest,
+        ))?;
+        Ok(())
+    }
+
+    fn take_back(&self, tx: &Transaction<'_>, pairs: Vec<TakenBack>) -> Result<(), Fault> {
+        let mut position = 0_u32;
+        for TakenBack { newer, older } in pairs {
+            tx.sql("DELETE FROM replacement WHERE newer = ?1 AND older = ?2")?
+                .execute([newer.sequence, older.sequence])?;
+            let Some((retraction, kind)) = published_file(tx, &older, &newer)? else { continue };
+            tx.sql(
+                "INSERT INTO retraction (feed, sequence, position, arrival, batch, path,
+                   replaced_by, done) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute((
+                self.feed,
+                self.sequence,
+                position,
+                retraction.arrival,
+                retraction.batch,
+                &retraction.path,
+                retraction.replaced_by,
+                // A raw object stays where it is: the archive keeps it.
+                kind == FileKind::Raw,
+            ))?;
+            tx.sql(
+                "UPDATE batch_file SET retracted = ?2 WHERE arrival = ?1 AND retracted IS NULL",
+            )?
+            .execute((older.id, self.sequence))?;
+            position += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The file that an arrival has in the dataset; `None` when another batch took it back already.
+fn published_file(
+    tx: &Transaction<'_>,
+    older: &Subject,
+    newer: &Subject,
+) -> Result<Option<(Retraction, FileKind)>, Fault> {
+    debug_assert!(matches!(older.state, State::Published | State::HandedOff));
+    let sql = "SELECT b.id, f.target, f.kind FROM batch_file f
+               JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
+               WHERE f.arrival = ?1 AND f.kind IN ('parquet', 'raw') AND f.retracted IS NULL";
+    let found = tx.sql(sql)?.query_row([older.id], |row| {
+        let retraction = Retraction {
+            arrival: older.id,
+            batch: row.get(0)?,
+            path: row.get(1)?,
+            replaced_by: newer.id,
+        };
+        Ok((retraction, row.get(2)?))
+    });
+    Ok(found.optional()?)
+}

@@ -1,0 +1,118 @@
+//! Recording conversions and what they teach about a feed.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::ledger::{Arrival, Conversion, Error, Event, NewConversion};
+use crate::names::{ArrivalId, FeedName};
+use crate::schema::LearnedSchema;
+
+use super::fault::Fault;
+use super::find;
+use super::transaction::{Subject, Transaction};
+use super::values::{Cells, Json};
+
+/// [`crate::ledger::Ledger::converted`].
+pub(super) fn converted(
+    tx: &mut Transaction<'_>,
+    id: ArrivalId,
+    new: NewConversion,
+) -> Result<Arrival, Fault> {
+    let mut subject = tx.subject(id)?;
+    let known = learned(tx.conn(), &subject.feed)?;
+    let mut conversion = new.conversion;
+    let mut taught = None;
+    if let Some(columns) = new.learned {
+        let next =
+            next_schema(&subject.feed, known.as_ref(), new.given_revision, new.opens_version)?;
+        (conversion.revision, conversion.version) = (next.revision, next.version);
+        taught = Some(LearnedSchema { columns, ..next });
+    }
+    tx.step(
+        &mut subject,
+        Event::Converted {
+            seen: conversion.seen,
+            written: conversion.written,
+            rejected: conversion.rejected,
+            skipped: conversion.skipped,
+            version: conversion.version,
+            revision: conversion.revision,
+        },
+    )?;
+    store(tx, &subject, &conversion)?;
+    if let Some(taught) = &taught {
+        tx.sql(
+            "INSERT INTO learned (feed, revision, version, columns, arrival)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute((
+            &subject.feed,
+            taught.revision,
+            taught.version,
+            Json(&taught.columns),
+            id,
+        ))?;
+    }
+    if taught.is_some() || !new.drift.is_empty() {
+        let changed = Event::SchemaChanged {
+            feed: subject.feed.clone(),
+            revision: conversion.revision,
+            version: conversion.version,
+            by: id,
+            changes: new.drift,
+        };
+        tx.record(Some(id), changed)?;
+    }
+    find::known(tx.conn(), id)
+}
+
+/// The numbers of the feed's next revision.
+fn next_schema(
+    feed: &FeedName,
+    known: Option<&LearnedSchema>,
+    made_for: u32,
+    opens_version: bool,
+) -> Result<LearnedSchema, Error> {
+    let now = known.map_or(0, |known| known.revision);
+    if now != made_for {
+        return Err(Error::SchemaMovedOn { feed: feed.clone(), now, made_for });
+    }
+    let version = known.map_or(1, |known| known.version + u32::from(opens_version));
+    Ok(LearnedSchema { revision: now + 1, version, columns: Vec::new() })
+}
+
+fn store(tx: &Transaction<'_>, subject: &Subject, new: &Conversion) -> Result<(), Fault> {
+    tx.sql(
+        "INSERT OR REPLACE INTO conversion (arrival, converter, version, revision, seen, written,
+           rejected, skipped, parquet, rejects, report)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?
+    .execute((
+        subject.sequence,
+        &new.converter,
+        new.version,
+        new.revision,
+        new.seen,
+        new.written,
+        new.rejected,
+        new.skipped,
+        Json(&new.parquet),
+        new.rejects.as_ref().map(Json),
+        Json(&new.report),
+    ))?;
+    Ok(())
+}
+
+/// [`crate::ledger::Ledger::learned`].
+pub(super) fn learned(conn: &Connection, feed: &FeedName) -> Result<Option<LearnedSchema>, Fault> {
+    let sql = "SELECT revision, version, columns FROM learned WHERE feed = ?1
+               ORDER BY revision DESC LIMIT 1";
+    let found = conn.prepare_cached(sql)?.query_row([feed], |row| {
+        let mut cells = Cells::of(row);
+        Ok(LearnedSchema {
+            revision: cells.take()?,
+            version: cells.take()?,
+            columns: cells.json()?,
+        })
+    });
+    Ok(found.optional()?)
+}

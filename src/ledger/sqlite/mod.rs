@@ -1,0 +1,256 @@
+//! The ledger in SQLite.
+//!
+//! One file in WAL mode. One thread writes ([`writer`]), a few connections read ([`readers`]), also
+//! in other processes. A write call returns after the commit is on the disk (`synchronous = FULL`);
+//! with [`Durability::Relaxed`] a power cut may lose the last commits, never their order.
+//!
+//! Every verb is one function in the file of its subject; this file only sends it to the thread or
+//! a connection. SQL stands nowhere else in the house.
+//!
+//! Left out: backup, vacuum.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::clock::{Clock, Timestamp};
+use crate::durable::Durability;
+use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, SinkName};
+use crate::schema::LearnedSchema;
+
+use super::{
+    Arrival, ArrivalQuery, Batch, BatchBounds, BatchFile, Delivery, DeliveryOutcome, Error, Event,
+    Ledger, Listed, NewArrival, NewConversion, Recorded, Retraction, Sender, State, Usage, chain,
+};
+
+mod advance;
+mod batches;
+mod close;
+mod conversions;
+mod deliver;
+mod fault;
+mod find;
+mod history;
+mod readers;
+mod receive;
+mod schema;
+mod transaction;
+mod values;
+mod writer;
+
+pub(super) use fault::is_disk_full;
+
+use fault::Fault;
+use readers::Readers;
+use transaction::Transaction;
+use writer::Writer;
+
+/// How often a ledger that only reads looks for new events.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A ledger in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteLedger {
+    // Dropped first: what waits is committed while readers still stand.
+    writer: Option<Writer>,
+    readers: Readers,
+}
+
+/// Opens a ledger for writing, creates or migrates it. Only the process that holds the zone's lock
+/// may do so.
+///
+/// # Errors
+/// [`Error::Store`], also for a ledger that a newer landfall wrote.
+pub fn open(path: &Path, clock: Clock, durability: Durability) -> Result<SqliteLedger, Error> {
+    let open = || {
+        let writer = Writer::start(path.to_owned(), clock, durability)?;
+        Ok(SqliteLedger { writer: Some(writer), readers: Readers::open(path.to_owned())? })
+    };
+    open().map_err(|fault: Fault| fault.into_error("open its database"))
+}
+
+/// Opens a ledger for reading, also while another process writes it. The verbs that write answer
+/// [`Error::ReadOnly`].
+///
+/// # Errors
+/// [`Error::Store`], also when there is no ledger.
+pub fn open_read_only(path: &Path) -> Result<SqliteLedger, Error> {
+    match Readers::open(path.to_owned()) {
+        Ok(readers) => Ok(SqliteLedger { writer: None, readers }),
+        Err(error) => Err(Fault::from(error).into_error("open its database for reading")),
+    }
+}
+
+impl SqliteLedger {
+    fn write<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.writer.as_ref().ok_or(Error::ReadOnly)?.write(doing, work)
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn receive(&self, new: NewArrival) -> Result<Arrival, Error> {
+        self.write("record an arrival", move |tx| receive::receive(tx, new))
+    }
+
+    fn advance(&self, id: ArrivalId, event: Event) -> Result<Arrival, Error> {
+        self.write("record an event", move |tx| advance::advance(tx, id, event))
+    }
+
+    fn note(&self, event: Event) -> Result<(), Error> {
+        self.write("record an event", move |tx| tx.record(None, event))
+    }
+
+    fn converted(&self, id: ArrivalId, new: NewConversion) -> Result<Arrival, Error> {
+        self.write("record a conversion", move |tx| conversions::converted(tx, id, new))
+    }
+
+    fn learned(&self, feed: &FeedName) -> Result<Option<LearnedSchema>, Error> {
+        self.readers.read("read a learned schema", |conn| conversions::learned(conn, feed))
+    }
+
+    fn close_batch(&self, feed: &FeedName, bounds: BatchBounds) -> Result<Option<Batch>, Error> {
+        let feed = feed.clone();
+        self.write("close a batch", move |tx| close::close(tx, &feed, bounds))
+    }
+
+    fn published(
+        &self,
+        batch: BatchId,
+        manifest: Digest,
+        sinks: &[SinkName],
+    ) -> Result<Batch, Error> {
+        let sinks = sinks.to_vec();
+        self.write("record a publication", move |tx| {
+            deliver::published(tx, batch, manifest, &sinks)
+        })
+    }
+
+    fn delivered(&self, delivery: &str, outcome: DeliveryOutcome) -> Result<Delivery, Error> {
+        let delivery = delivery.to_owned();
+        self.write("record a delivery", move |tx| deliver::delivered(tx, &delivery, outcome))
+    }
+
+    fn retraction_done(&self, arrival: ArrivalId) -> Result<(), Error> {
+        self.write("record a retraction", move |tx| deliver::retraction_done(tx, arrival))
+    }
+
+    fn arrival(&self, id: ArrivalId) -> Result<Option<Arrival>, Error> {
+        self.readers.read("read an arrival", |conn| find::arrival(conn, id))
+    }
+
+    fn arrivals_by_prefix(&self, prefix: &str) -> Result<Vec<Arrival>, Error> {
+        self.readers.read("read arrivals", |conn| find::by_prefix(conn, prefix))
+    }
+
+    fn arrivals(&self, query: &ArrivalQuery) -> Result<Vec<Arrival>, Error> {
+        self.readers.read("read arrivals", |conn| find::matching(conn, query))
+    }
+
+    fn to_convert(&self, after: u64, limit: u32) -> Result<Vec<Arrival>, Error> {
+        self.readers.read("read arrivals", |conn| find::to_convert(conn, after, limit))
+    }
+
+    fn feeds_ready(&self) -> Result<Vec<FeedName>, Error> {
+        self.readers.read("read what is ready", batches::feeds_ready)
+    }
+
+    fn current(
+        &self,
+        sender: &Sender,
+        feed: &FeedName,
+        name: &FileName,
+    ) -> Result<Option<Arrival>, Error> {
+        self.readers.read("read an arrival", |conn| find::current(conn, sender, feed, name))
+    }
+
+    fn listing(
+        &self,
+        sender: &Sender,
+        feed: &FeedName,
+        since: Timestamp,
+    ) -> Result<Vec<Listed>, Error> {
+        self.readers.read("read a listing", |conn| find::listing(conn, sender, feed, since))
+    }
+
+    fn usage(&self, sender: &Sender, since: Timestamp) -> Result<Usage, Error> {
+        self.readers.read("read a sender's usage", |conn| find::usage(conn, sender, since))
+    }
+
+    fn batch(&self, id: BatchId) -> Result<Option<Batch>, Error> {
+        self.readers.read("read a batch", |conn| batches::batch(conn, id))
+    }
+
+    fn batches(&self, feed: &FeedName, after: u64, limit: u32) -> Result<Vec<Batch>, Error> {
+        self.readers.read("read batches", |conn| batches::after(conn, feed, after, limit))
+    }
+
+    fn closed_batches(&self) -> Result<Vec<Batch>, Error> {
+        self.readers.read("read batches", batches::closed)
+    }
+
+    fn live_files(&self, feed: &FeedName, as_of: Option<u64>) -> Result<Vec<BatchFile>, Error> {
+        self.readers.read("read what is live", |conn| batches::live_files(conn, feed, as_of))
+    }
+
+    fn retractions_due(&self) -> Result<Vec<(Retraction, Timestamp)>, Error> {
+        self.readers.read("read retractions", batches::retractions_due)
+    }
+
+    fn next_delivery(&self, sink: &SinkName, feed: &FeedName) -> Result<Option<Delivery>, Error> {
+        self.readers.read("read deliveries", |conn| deliver::next(conn, sink, feed))
+    }
+
+    fn outbox(&self) -> Result<Vec<(SinkName, FeedName)>, Error> {
+        self.readers.read("read the outbox", deliver::outbox)
+    }
+
+    fn deliveries(&self, batch: BatchId) -> Result<Vec<Delivery>, Error> {
+        self.readers.read("read deliveries", |conn| deliver::of_batch(conn, batch))
+    }
+
+    fn in_flight(&self, feed: &FeedName) -> Result<bool, Error> {
+        self.readers.read("read deliveries", |conn| deliver::in_flight(conn, feed))
+    }
+
+    fn history(&self, id: ArrivalId) -> Result<Vec<Recorded>, Error> {
+        self.readers.read("read events", |conn| history::of_arrival(conn, id))
+    }
+
+    fn events(&self, after: u64, limit: u32) -> Result<Vec<Recorded>, Error> {
+        self.readers.read("read events", |conn| history::after(conn, after, limit))
+    }
+
+    fn chain(&self, after: u64, limit: u32) -> Result<Vec<chain::Link>, Error> {
+        self.readers.read("read events", |conn| history::chain(conn, after, limit))
+    }
+
+    fn counts(&self) -> Result<Vec<(FeedName, State, u64)>, Error> {
+        self.readers.read("count arrivals", find::counts)
+    }
+
+    fn head(&self) -> u64 {
+        match &self.writer {
+            Some(writer) => writer.head().get(),
+            // A ledger that cannot be read has nothing new; the next real read tells why.
+            None => self.readers.read("read events", history::head).unwrap_or(0),
+        }
+    }
+
+    fn wait_beyond(&self, after: u64, timeout: Duration) -> u64 {
+        if let Some(writer) = &self.writer {
+            return writer.head().wait_beyond(after, timeout);
+        }
+        let ends = Instant::now() + timeout;
+        loop {
+            let head = self.head();
+            let left = ends.saturating_duration_since(Instant::now());
+            if head > after || left.is_zero() {
+                return head;
+            }
+            std::thread::sleep(left.min(LOOK_EVERY));
+        }
+    }
+}
