@@ -55,6 +55,15 @@ codes! {
     Z104: "no such thing",
         "Nothing in this zone has the name or id that was given.",
         "List what is there with `landfall list`, `landfall feed list` or `landfall partner list`.";
+    Z105: "the command failed",
+        "The command could not do what it was asked to; the causes say why.",
+        "Mend what the causes name and run it again.";
+    Z106: "the server does not answer",
+        "A landfall process holds this zone, but its control socket does not answer.",
+        "Wait until it has started or stopped, then try again.";
+    Z107: "the command line is wrong",
+        "A value on the command line cannot be used.",
+        "See `landfall help` and the command's `--help`.";
     R101: "file matches no feed",
         "The file's name matches no feed that the sender may send to. It is in the archive and waits for a person.",
         "Rename the file so that it matches, or add a pattern to the feed's `match`.";

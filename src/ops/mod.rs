@@ -1,2 +1,33 @@
 //! Everything that speaks to terminal, environment and exit code.
+//!
+//! [`cli`] is the command line; [`serve`] wires the stages together and keeps them running;
+//! [`control`] is how the two talk while a server runs, and [`lock`] how they keep apart.
+//! The library below never prints: it returns values and [`crate::diagnostic::Diagnostic`]s, which
+//! [`diagnostic`] renders.
+
 pub mod cli;
+pub mod control;
+pub mod default_zone;
+pub mod diagnostic;
+pub mod local;
+pub mod lock;
+pub mod needs;
+pub mod serve;
+pub mod telemetry;
+mod who;
+
+pub use who::who;
+
+/// Prints text and the end of its line to standard output. A reader who has seen enough is no
+/// failure.
+pub(crate) fn say(text: &str) {
+    use std::io::Write as _;
+    let newline = if text.ends_with('\n') { "" } else { "\n" };
+    let mut out = std::io::stdout().lock();
+    let printed = write!(out, "{text}{newline}").and_then(|()| out.flush());
+    if let Err(error) = printed
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        tracing::error!(%error, "standard output cannot be written");
+    }
+}

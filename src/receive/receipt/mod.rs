@@ -20,6 +20,7 @@ mod words;
 
 pub use problem::problem;
 pub use result::result_text;
+pub use words::shown;
 
 /// What became of a file, in the words its sender reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

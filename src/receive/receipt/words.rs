@@ -44,7 +44,7 @@ pub(super) fn count(number: u64, noun: &str) -> String {
 }
 
 /// A value from a file, cut and with what could drive a terminal escaped.
-pub(super) fn shown(value: &str) -> String {
+pub fn shown(value: &str) -> String {
     let mut out = String::new();
     for (place, c) in value.chars().enumerate() {
         if place == SHOWN_CHARS_MAX {

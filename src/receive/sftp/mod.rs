@@ -1,1 +1,3 @@
 //! The SFTP door.
+
+pub mod keys;

@@ -1,0 +1,224 @@
+//! `landfall feed list|show|files`
+
+use serde::Serialize;
+
+use super::output::{count, size, table};
+use super::report::block;
+use super::{Exit, Output, ZoneArgs, reading};
+use crate::config::{Config, Feed};
+use crate::diagnostic::Diagnostic;
+use crate::ledger::{BatchFile, FileKind, Ledger};
+use crate::names::{ArrivalId, Digest, FeedName};
+use crate::schema::LearnedSchema;
+use crate::zone::Zone;
+
+/// Batches read at a time when the newest is looked for.
+const BATCHES_AT_A_TIME: u32 = 10_000;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Every feed: owner, patterns, folder, live files and rows
+    List,
+    /// One feed: settings, columns, dataset
+    Show {
+        /// Which
+        feed: FeedName,
+    },
+    /// The live Parquet files, one path a line
+    Files {
+        /// Which feed
+        feed: FeedName,
+        /// As they were after this batch, instead of now
+        #[arg(long, value_name = "SEQUENCE")]
+        as_of: Option<u64>,
+    },
+}
+
+pub(super) fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
+    let (zone, config) = zone.load()?;
+    let ledger = reading::open(&zone)?;
+    let ledger = ledger.as_deref();
+    match command {
+        Command::List => list(&config, ledger, out)?,
+        Command::Show { feed } => show(&zone, &config, ledger, &feed, out)?,
+        Command::Files { feed, as_of } => {
+            let live = live(ledger, &feed, as_of)?;
+            if live.is_empty() && !config.feeds.contains_key(&feed) {
+                return Err(reading::no_feed(&feed));
+            }
+            files(&zone, &live, out);
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn live(
+    ledger: Option<&dyn Ledger>,
+    feed: &FeedName,
+    as_of: Option<u64>,
+) -> Result<Vec<BatchFile>, Diagnostic> {
+    let files = ledger.map(|ledger| ledger.live_files(feed, as_of)).transpose();
+    let files = files.map_err(|error| reading::unreadable(&error))?.unwrap_or_default();
+    Ok(files.into_iter().filter(|file| file.kind == FileKind::Parquet).collect())
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    feed: &'a FeedName,
+    owner: Option<&'a str>,
+    purpose: Option<&'a str>,
+    #[serde(rename = "match")]
+    patterns: &'a [String],
+    folders: Vec<String>,
+    sinks: Vec<String>,
+    live_files: u64,
+    live_rows: u64,
+    live_bytes: u64,
+}
+
+fn listed<'a>(
+    config: &'a Config,
+    ledger: Option<&dyn Ledger>,
+    name: &'a FeedName,
+    feed: &'a Feed,
+) -> Result<Listed<'a>, Diagnostic> {
+    let live = live(ledger, name, None)?;
+    let folders = config.folders.values().filter(|folder| folder.feed == *name);
+    Ok(Listed {
+        feed: name,
+        owner: feed.owner.as_deref(),
+        purpose: feed.purpose.as_deref(),
+        patterns: &feed.patterns,
+        folders: folders.map(|folder| folder.path.display().to_string()).collect(),
+        sinks: feed.sinks.iter().map(ToString::to_string).collect(),
+        live_files: live.len() as u64,
+        live_rows: live.iter().map(|file| file.rows).sum(),
+        live_bytes: live.iter().map(|file| file.size_bytes).sum(),
+    })
+}
+
+fn list(config: &Config, ledger: Option<&dyn Ledger>, out: &Output) -> Result<(), Diagnostic> {
+    let heading = ["feed", "owner", "match", "drop folder", "sinks", "live files", "rows"];
+    let mut rows = vec![heading.map(str::to_owned)];
+    for (name, feed) in &config.feeds {
+        let listed = listed(config, ledger, name, feed)?;
+        if out.is_json() {
+            out.object("landfall.feed/v1", &listed);
+        }
+        rows.push([
+            name.to_string(),
+            listed.owner.unwrap_or("-").to_owned(),
+            patterns(listed.patterns),
+            listed.folders.join(", "),
+            if listed.sinks.is_empty() { "-".to_owned() } else { listed.sinks.join(", ") },
+            count(listed.live_files),
+            count(listed.live_rows),
+        ]);
+    }
+    match (out.is_json(), config.feeds.is_empty()) {
+        (true, _) => {}
+        (false, true) => out.say("landfall.toml has no [feed.<name>] yet."),
+        (false, false) => out.print(&table(&rows)),
+    }
+    Ok(())
+}
+
+fn patterns(patterns: &[String]) -> String {
+    if patterns.is_empty() { "every name".to_owned() } else { patterns.join(", ") }
+}
+
+fn show(
+    zone: &Zone,
+    config: &Config,
+    ledger: Option<&dyn Ledger>,
+    name: &FeedName,
+    out: &Output,
+) -> Result<(), Diagnostic> {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        #[serde(flatten)]
+        listed: Listed<'a>,
+        batches: u64,
+        learned: Option<LearnedSchema>,
+    }
+    let feed = config.feeds.get(name).ok_or_else(|| reading::no_feed(name))?;
+    let listed = listed(config, ledger, name, feed)?;
+    let (learned, batches) = match ledger {
+        Some(ledger) => {
+            let learned = ledger.learned(name).map_err(|error| reading::unreadable(&error))?;
+            (learned, newest_batch(ledger, name)?)
+        }
+        None => (None, 0),
+    };
+    let shown = Shown { listed, batches, learned };
+    if out.is_json() {
+        out.object("landfall.feed/v1", &shown);
+        return Ok(());
+    }
+    let Shown { listed, batches, learned } = shown;
+    let dataset = format!(
+        "{} live files, {} rows, {}, {batches} batches",
+        count(listed.live_files),
+        count(listed.live_rows),
+        size(listed.live_bytes)
+    );
+    let facts = [
+        ["owner", listed.owner.unwrap_or("-")],
+        ["purpose", listed.purpose.unwrap_or("-")],
+        ["match", &patterns(listed.patterns)],
+        ["drop folder", &listed.folders.join(", ")],
+        ["sinks", &listed.sinks.join(", ")],
+        ["dataset", &dataset],
+    ];
+    let facts = facts.map(|fact| fact.map(str::to_owned));
+    let facts: String = table(&facts).lines().map(|line| format!("  {line}\n")).collect();
+    out.print(&format!("{name}\n{facts}{}", schema(zone, name, learned.as_ref())));
+    Ok(())
+}
+
+fn newest_batch(ledger: &dyn Ledger, feed: &FeedName) -> Result<u64, Diagnostic> {
+    let mut newest = 0;
+    loop {
+        let batches = ledger.batches(feed, newest, BATCHES_AT_A_TIME);
+        let batches = batches.map_err(|error| reading::unreadable(&error))?;
+        match batches.last() {
+            Some(last) => newest = last.sequence,
+            None => return Ok(newest),
+        }
+    }
+}
+
+fn schema(zone: &Zone, feed: &FeedName, learned: Option<&LearnedSchema>) -> String {
+    let Some(learned) = learned else { return String::new() };
+    let columns =
+        learned.columns.iter().map(|column| [column.name.clone(), column.kind.to_string()]);
+    let heading = format!("columns of v{}, revision {}", learned.version, learned.revision);
+    let glob = zone.lake().join(feed.as_str()).join(format!("v{}/*/*.parquet", learned.version));
+    let query = format!("select * from '{}'", glob.display());
+    block(&heading, &table(&columns.collect::<Vec<_>>())) + &block("query", &query)
+}
+
+#[derive(Serialize)]
+struct LiveFile<'a> {
+    path: String,
+    rows: u64,
+    size_bytes: u64,
+    digest: Digest,
+    version: Option<&'a str>,
+    arrival: ArrivalId,
+}
+
+fn files(zone: &Zone, live: &[BatchFile], out: &Output) {
+    for file in live {
+        let path = zone.root().join(file.to.as_str()).display().to_string();
+        if !out.is_json() {
+            out.print(&path);
+            continue;
+        }
+        let (rows, size_bytes, digest) = (file.rows, file.size_bytes, file.digest);
+        let version = file.to.as_str().split('/').nth(2);
+        let arrival = file.arrival;
+        let live = LiveFile { path, rows, size_bytes, digest, version, arrival };
+        out.object("landfall.file/v1", &live);
+    }
+}

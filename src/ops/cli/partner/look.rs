@@ -1,0 +1,144 @@
+//! `landfall partner list|show`
+
+use serde::Serialize;
+
+use super::load;
+use crate::clock::Timestamp;
+use crate::config::{Partner, partner};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ledger::{ArrivalQuery, Ledger, Sender};
+use crate::names::{FeedName, PartnerName};
+use crate::ops::cli::output::{count, table};
+use crate::ops::cli::{Output, reading, words};
+use crate::receive::sftp::keys;
+use crate::zone::Zone;
+
+/// An account without its secrets.
+#[derive(Serialize)]
+struct Shown<'a> {
+    partner: &'a PartnerName,
+    disabled: bool,
+    contact: Option<&'a str>,
+    feeds: &'a [FeedName],
+    keys: Vec<String>,
+    has_password: bool,
+    read_back: bool,
+    files_24h: u64,
+    bytes_24h: u64,
+    last_file_at: Option<Timestamp>,
+}
+
+pub(super) fn list(zone: &Zone, out: &Output) -> Result<(), Diagnostic> {
+    let names = partner::names(zone).map_err(|error| {
+        Diagnostic::error(Code::Z105, "the partners cannot be listed").caused_by(&error)
+    })?;
+    if names.is_empty() {
+        out.say("No partners yet; `landfall partner add` makes one.");
+        return Ok(());
+    }
+    let ledger = reading::open(zone)?;
+    let heading = ["partner", "state", "login", "feeds", "last file", "files in 24 h", "contact"];
+    let mut rows = vec![heading.map(str::to_owned)];
+    for name in names {
+        let account = load(zone, &name)?;
+        let shown = shown(&account, ledger.as_deref())?;
+        if out.is_json() {
+            out.object("landfall.partner/v1", &shown);
+            continue;
+        }
+        rows.push([
+            name.to_string(),
+            state(&account).to_owned(),
+            login(&shown),
+            joined(&account.feeds),
+            shown.last_file_at.map_or("never".to_owned(), words::time),
+            count(shown.files_24h),
+            account.contact.clone().unwrap_or_default(),
+        ]);
+    }
+    if !out.is_json() {
+        out.print(&table(&rows));
+    }
+    Ok(())
+}
+
+pub(super) fn show(zone: &Zone, name: &PartnerName, out: &Output) -> Result<(), Diagnostic> {
+    let account = load(zone, name)?;
+    let ledger = reading::open(zone)?;
+    let shown = shown(&account, ledger.as_deref())?;
+    if out.is_json() {
+        out.object("landfall.partner/v1", &shown);
+        return Ok(());
+    }
+    let mut rows = vec![
+        ["state".to_owned(), state(&account).to_owned()],
+        ["feeds".to_owned(), joined(&account.feeds)],
+        ["contact".to_owned(), account.contact.clone().unwrap_or("-".to_owned())],
+    ];
+    rows.extend(shown.keys.iter().map(|key| ["key".to_owned(), key.clone()]));
+    rows.push(["password".to_owned(), if shown.has_password { "set" } else { "none" }.to_owned()]);
+    let aliases = account.aliases.iter();
+    rows.extend(aliases.map(|(path, feed)| ["alias".to_owned(), format!("{path} is {feed}")]));
+    let last = shown.last_file_at.map_or("never".to_owned(), words::time);
+    rows.push(["last file".to_owned(), last]);
+    let sent = format!("{} files, {} bytes", count(shown.files_24h), count(shown.bytes_24h));
+    rows.push(["in 24 hours".to_owned(), sent]);
+    let facts: String = table(&rows).lines().map(|line| format!("  {line}\n")).collect();
+    out.print(&format!("{name}\n{facts}"));
+    Ok(())
+}
+
+fn shown<'a>(account: &'a Partner, ledger: Option<&dyn Ledger>) -> Result<Shown<'a>, Diagnostic> {
+    let sender = Sender::Partner(account.name.clone());
+    let (usage, last_file_at) = match ledger {
+        Some(ledger) => {
+            let day_ago = Timestamp::now() - jiff::SignedDuration::from_hours(24);
+            let query =
+                ArrivalQuery { sender: Some(sender.clone()), limit: 1, ..Default::default() };
+            let read = ledger
+                .usage(&sender, day_ago)
+                .and_then(|usage| Ok((usage, ledger.arrivals(&query)?)));
+            let (usage, newest) = read.map_err(|error| reading::unreadable(&error))?;
+            (usage, newest.first().map(|arrival| arrival.received_at))
+        }
+        None => (Default::default(), None),
+    };
+    Ok(Shown {
+        partner: &account.name,
+        disabled: account.disabled,
+        contact: account.contact.as_deref(),
+        feeds: &account.feeds,
+        keys: account.keys.iter().map(|key| key_shown(key)).collect(),
+        has_password: account.password.is_some(),
+        read_back: account.read_back,
+        files_24h: usage.files,
+        bytes_24h: usage.bytes,
+        last_file_at,
+    })
+}
+
+/// `ssh-ed25519 SHA256:… comment`
+fn key_shown(line: &str) -> String {
+    let mut words = line.splitn(3, ' ');
+    let kind = words.next().unwrap_or_default();
+    let comment = words.nth(1).unwrap_or_default();
+    let fingerprint = keys::fingerprint(line).unwrap_or_else(|| "unreadable".to_owned());
+    format!("{kind} {fingerprint} {comment}").trim_end().to_owned()
+}
+
+fn state(account: &Partner) -> &'static str {
+    if account.disabled { "disabled" } else { "active" }
+}
+
+fn login(shown: &Shown<'_>) -> String {
+    match (shown.keys.len(), shown.has_password) {
+        (0, false) => "none".to_owned(),
+        (0, true) => "password".to_owned(),
+        (keys, false) => format!("{keys} keys"),
+        (keys, true) => format!("{keys} keys, password"),
+    }
+}
+
+fn joined(feeds: &[FeedName]) -> String {
+    feeds.iter().map(FeedName::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,93 @@
+//! `landfall partner add|list|show|disable`
+
+use super::{Exit, Output, ZoneArgs};
+use crate::config::{Partner, PartnerError, partner};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::durable::Durability;
+use crate::ledger::Event;
+use crate::names::PartnerName;
+use crate::ops::control::Client;
+use crate::ops::diagnostic::of_problems;
+use crate::ops::serve::{Core, Options};
+use crate::zone::Zone;
+
+mod add;
+mod letter;
+mod look;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Add an account, or keys and feeds to one; live at once
+    Add(add::Args),
+    /// Every account
+    List,
+    /// One account
+    Show {
+        /// Which
+        name: PartnerName,
+    },
+    /// Refuse every login of an account from now on; `partner add NAME` lets it in again
+    Disable {
+        /// Which
+        name: PartnerName,
+    },
+}
+
+pub(super) fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
+    match command {
+        Command::Add(args) => add::run(args, zone, out)?,
+        Command::List => look::list(&zone.find()?, out)?,
+        Command::Show { name } => look::show(&zone.find()?, &name, out)?,
+        Command::Disable { name } => {
+            let zone = zone.find()?;
+            let mut account = load(&zone, &name)?;
+            account.disabled = true;
+            save(&zone, &account, "disabled")?;
+            out.say(&format!("Partner {name} can no longer log in."));
+            if out.is_json() {
+                look::show(&zone, &name, out)?;
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The account as written now.
+fn load(zone: &Zone, name: &PartnerName) -> Result<Partner, Diagnostic> {
+    partner::load(zone, name).map_err(|error| match &error {
+        PartnerError::Unknown(_) => Diagnostic::error(Code::Z104, error.to_string())
+            .hint("See `landfall partner list`; `landfall partner add` makes one."),
+        PartnerError::Problems(problems) => of_problems(problems),
+        PartnerError::Io { .. } => {
+            Diagnostic::error(Code::Z105, format!("partner {name} cannot be read"))
+                .caused_by(&error)
+        }
+    })
+}
+
+/// Writes the account, which is live from then on, and records who changed what.
+fn save(zone: &Zone, account: &Partner, change: &str) -> Result<(), Diagnostic> {
+    let path = zone.partner_file(&account.name);
+    let text = partner::render(account);
+    let durability = Durability::Full;
+    durability
+        .create_folders(&zone.partners())
+        .and_then(|()| durability.replace_setting(&path, text.as_bytes()))
+        .map_err(|error| {
+            Diagnostic::error(Code::Z105, format!("partner {} cannot be saved", account.name))
+                .caused_by(&error)
+        })?;
+    record(zone, &account.name, change)
+}
+
+fn record(zone: &Zone, name: &PartnerName, change: &str) -> Result<(), Diagnostic> {
+    if let Some(client) = Client::find(zone)? {
+        return client.partner_changed(name, change);
+    }
+    let core = Core::open(zone.clone(), Options::default())?;
+    let (partner, by, change) = (name.clone(), crate::ops::who(), change.to_owned());
+    core.ledger.note(Event::PartnerChanged { partner, by, change }).map_err(|error| {
+        Diagnostic::error(Code::L101, "the account is saved, but not recorded in the ledger")
+            .caused_by(&error)
+    })
+}

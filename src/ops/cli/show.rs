@@ -1,0 +1,132 @@
+//! `landfall show`: the whole life of one file on one screen.
+
+use serde::Serialize;
+
+use super::output::{count, size, table};
+use super::report::block;
+use super::{Exit, Output, ZoneArgs, reading, report, words};
+use crate::clock::rfc3339_millis;
+use crate::diagnostic::Diagnostic;
+use crate::ledger::{self, Arrival, Batch, BatchFile, Delivery, Door, Ledger, Recorded};
+use crate::ops::diagnostic;
+use crate::receive::receipt;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The arrival's id; its first digits are enough when unique
+    id: String,
+}
+
+/// Everything the ledger knows of one file.
+#[derive(Serialize)]
+struct Life {
+    #[serde(flatten)]
+    arrival: Arrival,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handed_off_in: Option<Batch>,
+    deliveries: Vec<Delivery>,
+    events: Vec<Recorded>,
+}
+
+pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
+    let zone = zone.find()?;
+    let (ledger, arrival) = reading::arrival(&zone, &args.id)?;
+    let life = read(ledger.as_ref(), arrival).map_err(|error| reading::unreadable(&error))?;
+    if out.is_json() {
+        out.object("landfall.life/v1", &life);
+    } else {
+        out.print(&text(&life));
+    }
+    Ok(Exit::Ok)
+}
+
+fn read(ledger: &dyn Ledger, arrival: Arrival) -> Result<Life, ledger::Error> {
+    let (batch, deliveries) = match arrival.batch {
+        Some(id) => (ledger.batch(id)?, ledger.deliveries(id)?),
+        None => (None, Vec::new()),
+    };
+    let events = ledger.history(arrival.id)?;
+    Ok(Life { arrival, handed_off_in: batch, deliveries, events })
+}
+
+fn text(life: &Life) -> String {
+    let arrival = &life.arrival;
+    let outcome = receipt::Outcome::of(arrival).as_str();
+    let mut out = format!("{} is {}\n", arrival.name, words::state(arrival.state));
+    out.push_str(&indented(&table(&facts(arrival, outcome))));
+    if let Some(told) = &arrival.diagnostic {
+        out.push_str(&block("why", &diagnostic::text(told)));
+    }
+    if let Some(made) = &arrival.conversion {
+        out.push_str(&report::text(&made.report));
+    }
+    if let Some(batch) = &life.handed_off_in {
+        out.push_str(&block("handed off", &handed_off(life, batch)));
+    }
+    let events = life.events.iter();
+    let lines: String = events
+        .map(|told| format!("{}  {}\n", rfc3339_millis(told.at), words::event(&told.event)))
+        .collect();
+    out.push_str(&block("events", &lines));
+    out
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+fn facts(arrival: &Arrival, outcome: &str) -> Vec<[String; 2]> {
+    let door = match arrival.door {
+        Door::Sftp => "SFTP",
+        Door::Folder => "a drop folder",
+        Door::Local => "this machine",
+    };
+    let origin = arrival.origin.as_ref().map_or(String::new(), |at| format!(", {at}"));
+    let mut facts = vec![
+        ("id", arrival.id.to_string()),
+        ("feed", arrival.feed.to_string()),
+        ("from", format!("{} through {door}{origin}", arrival.sender)),
+        (
+            "received",
+            format!("{}, number {}", rfc3339_millis(arrival.received_at), arrival.sequence),
+        ),
+        ("size", format!("{} ({} bytes)", size(arrival.size_bytes), count(arrival.size_bytes))),
+        ("SHA-256", arrival.digest.to_string()),
+        ("archive", arrival.raw.to_string()),
+        ("outcome", outcome.to_owned()),
+    ];
+    if let Some(made) = &arrival.conversion {
+        let kind = &made.report.kind;
+        let (version, revision) = (made.version, made.revision);
+        let by = &made.converter;
+        facts.push(("converted", format!("{kind} to v{version}, revision {revision}, by {by}")));
+    }
+    facts.extend(arrival.duplicate_of.map(|of| ("duplicate of", of.to_string())));
+    facts.extend(arrival.supersedes.map(|older| ("supersedes", older.to_string())));
+    if !arrival.current && arrival.duplicate_of.is_none() {
+        facts.push(("current", "no: a newer version of this name came".to_owned()));
+    }
+    if arrival.hidden {
+        facts.push(("listing", "removed by its sender".to_owned()));
+    }
+    facts.into_iter().map(|(name, value)| [name.to_owned(), value]).collect()
+}
+
+fn handed_off(life: &Life, batch: &Batch) -> String {
+    let state = words::batch_state(batch.state);
+    let mut out = format!("batch {} of {}, {state}, {}\n", batch.sequence, batch.feed, batch.id);
+    let own = |file: &&BatchFile| file.arrival == life.arrival.id;
+    for file in batch.files.iter().filter(own) {
+        out.push_str(&format!("{}\n", file.to));
+    }
+    for delivery in &life.deliveries {
+        let state = words::delivery_state(delivery.state);
+        let attempts = delivery.attempts;
+        out.push_str(&format!("sink {}: {state}, {attempts} attempts", delivery.sink));
+        let said = delivery.acknowledgement.as_ref().or(delivery.last_error.as_ref());
+        let said = said.map(|said| receipt::shown(said.trim())).filter(|said| !said.is_empty());
+        out.push_str(&said.map_or(String::new(), |said| format!(": {said}")));
+        out.push('\n');
+    }
+    out
+}

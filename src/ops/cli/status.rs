@@ -1,0 +1,166 @@
+//! `landfall status`: what needs a person now, then how the zone is.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::output::{count, table};
+use super::{Exit, Output, ZoneArgs, reading, words};
+use crate::config::{self, Config};
+use crate::diagnostic::Diagnostic;
+use crate::ledger::{self, Ledger, State};
+use crate::names::FeedName;
+use crate::ops::control::{Client, ServerStatus};
+use crate::ops::needs::{self, Need};
+use crate::zone::Zone;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+#[derive(Serialize)]
+struct Status {
+    zone: PathBuf,
+    /// What needs a person now, most urgent first.
+    needs: Vec<Need>,
+    /// The running server.
+    server: Option<ServerStatus>,
+    /// Whether the zone has ever run.
+    has_run: bool,
+    feeds: BTreeMap<FeedName, Counts>,
+}
+
+/// How many files of a feed are where.
+#[derive(Debug, Default, Serialize)]
+struct Counts {
+    /// Received and on their way.
+    under_way: u64,
+    handed_off: u64,
+    held: u64,
+    duplicate: u64,
+    /// Superseded by or retracted for a newer version.
+    replaced: u64,
+}
+
+pub(super) fn run(_: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
+    let suffix = zone.suffix();
+    let zone = zone.find()?;
+    let status = read(&zone, &suffix)?;
+    if out.is_json() {
+        out.object("landfall.status/v1", &status);
+    } else {
+        out.print(&text(&status, &suffix));
+    }
+    Ok(if status.needs.is_empty() { Exit::Ok } else { Exit::Problems })
+}
+
+fn read(zone: &Zone, suffix: &str) -> Result<Status, Diagnostic> {
+    let mut needs = Vec::new();
+    let config = match config::load(zone) {
+        Ok(config) => Some(config),
+        Err(problems) => {
+            needs.push(needs::of_problems(&problems, suffix));
+            None
+        }
+    };
+    let server = match Client::find(zone).and_then(|found| found.map(|c| c.status()).transpose()) {
+        Ok(server) => server,
+        Err(told) => {
+            needs.push(needs::of_diagnostic(&told, format!("landfall status{suffix}")));
+            None
+        }
+    };
+    let mut status = Status {
+        zone: zone.root().to_owned(),
+        needs,
+        server,
+        has_run: false,
+        feeds: BTreeMap::new(),
+    };
+    if let Some(ledger) = reading::open(zone)? {
+        status.has_run = true;
+        read_ledger(&mut status, ledger.as_ref(), config.as_ref(), suffix)
+            .map_err(|error| reading::unreadable(&error))?;
+    }
+    if let Some(config) = config {
+        if status.server.is_some() {
+            status.needs.extend(needs::of_folders(zone, &config));
+        }
+        for feed in config.feeds.keys() {
+            status.feeds.entry(feed.clone()).or_default();
+        }
+    }
+    Ok(status)
+}
+
+fn read_ledger(
+    status: &mut Status,
+    ledger: &dyn Ledger,
+    config: Option<&Config>,
+    suffix: &str,
+) -> Result<(), ledger::Error> {
+    status.needs.extend(needs::of_ledger(ledger, config, suffix)?);
+    for (feed, state, files) in ledger.counts()? {
+        let counts = status.feeds.entry(feed).or_default();
+        let place = match state {
+            State::Received | State::Converted | State::Raw | State::Batched | State::Published => {
+                &mut counts.under_way
+            }
+            State::HandedOff => &mut counts.handed_off,
+            State::Held => &mut counts.held,
+            State::Duplicate => &mut counts.duplicate,
+            State::Superseded | State::Retracted => &mut counts.replaced,
+        };
+        *place += files;
+    }
+    Ok(())
+}
+
+fn text(status: &Status, suffix: &str) -> String {
+    let mut out = match status.needs.as_slice() {
+        [] => "Nothing needs a person.\n".to_owned(),
+        [_] => "1 thing needs a person:\n".to_owned(),
+        needs => format!("{} things need a person:\n", needs.len()),
+    };
+    for need in &status.needs {
+        out.push_str(&told(need));
+    }
+    if !status.needs.is_empty() {
+        out.push_str("\nNothing else is wrong.\n");
+    }
+    out.push_str(&match &status.server {
+        Some(server) => serving(server),
+        None if status.has_run => {
+            format!("\nNot serving. Start it with `landfall serve{suffix}`.\n")
+        }
+        None => format!("\nThis zone has never run. Start it with `landfall serve{suffix}`.\n"),
+    });
+    let heading = ["feed", "under way", "handed off", "held", "duplicates", "replaced"];
+    let mut rows = vec![heading.map(str::to_owned)];
+    rows.extend(status.feeds.iter().map(|(feed, counts)| {
+        let Counts { under_way, handed_off, held, duplicate, replaced } = counts;
+        let [under_way, handed_off, held, duplicate, replaced] =
+            [under_way, handed_off, held, duplicate, replaced].map(|number| count(*number));
+        [feed.to_string(), under_way, handed_off, held, duplicate, replaced]
+    }));
+    if rows.len() > 1 {
+        out.push_str(&format!("\n{}", table(&rows)));
+    }
+    out
+}
+
+fn told(need: &Need) -> String {
+    let mut rows = Vec::new();
+    rows.extend(need.owner.as_ref().map(|owner| ["owner".to_owned(), owner.clone()]));
+    rows.extend(need.since.map(|since| ["since".to_owned(), words::time(since)]));
+    rows.push(["do".to_owned(), need.command.clone()]);
+    let facts: String = table(&rows).lines().map(|line| format!("    {line}\n")).collect();
+    format!("\n  {}\n{facts}", need.cause)
+}
+
+fn serving(server: &ServerStatus) -> String {
+    let door = server.sftp.as_ref().map_or("closed".to_owned(), ToString::to_string);
+    let since = words::time(server.started_at);
+    let ServerStatus { version, pid, .. } = server;
+    format!("\nServing since {since}: sftp on {door}, landfall {version}, process {pid}.\n")
+}

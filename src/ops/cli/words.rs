@@ -1,0 +1,176 @@
+//! How the ledger's terms read on a terminal: states, times, and one line for each event.
+
+use crate::clock::Timestamp;
+use crate::ledger::{Arrival, BatchState, DeliveryState, Event, State};
+
+use super::output::{count, size};
+
+/// A state in words: `handed off`.
+pub(super) fn state(state: State) -> &'static str {
+    match state {
+        State::Received => "received",
+        State::Converted => "converted",
+        State::Raw => "raw",
+        State::Batched => "batched",
+        State::Published => "published",
+        State::HandedOff => "handed off",
+        State::Held => "held",
+        State::Duplicate => "duplicate",
+        State::Superseded => "superseded",
+        State::Retracted => "retracted",
+    }
+}
+
+/// Where a batch stands.
+pub(super) fn batch_state(state: BatchState) -> &'static str {
+    match state {
+        BatchState::Closed => "being published",
+        BatchState::Published => "published",
+    }
+}
+
+/// Where a delivery stands.
+pub(super) fn delivery_state(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Pending => "pending",
+        DeliveryState::Acknowledged => "acknowledged",
+        DeliveryState::Stalled => "stalled",
+        DeliveryState::Skipped => "skipped",
+    }
+}
+
+/// A time to the second: `2026-11-22T06:31:04Z`.
+pub(super) fn time(at: Timestamp) -> String {
+    format!("{at:.0}")
+}
+
+/// The rows that came of an arrival, for a table.
+pub(super) fn rows(arrival: &Arrival) -> String {
+    arrival.conversion.as_ref().map_or("-".to_owned(), |made| count(made.written))
+}
+
+/// An event in one line.
+pub(super) fn event(event: &Event) -> String {
+    about_arrival(event).or_else(|| about_handoff(event)).unwrap_or_else(|| about_zone(event))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
+fn about_arrival(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Received { sender, size_bytes, adopted, supersedes, .. } => {
+            let found = if *adopted { ", found by start-up" } else { "" };
+            let newer = if supersedes.is_some() { ", a newer version" } else { "" };
+            format!("received from {sender}: {}, archived{found}{newer}", size(*size_bytes))
+        }
+        Event::Duplicate { of } => format!("duplicate of {of}"),
+        Event::Converted { seen, written, rejected, skipped, version, .. } => format!(
+            "converted: {} of {} rows into v{version}, {rejected} rejected, {skipped} skipped",
+            count(*written),
+            count(*seen)
+        ),
+        Event::TakenRaw { reason } => format!("taken as it is: {reason}"),
+        Event::Held { diagnostic } => format!("held: {diagnostic}"),
+        Event::Released { by, reason } => format!("released by {by}: {reason}"),
+        Event::Superseded { by } => format!("superseded by {by}"),
+        Event::Batched { sequence, .. } => format!("in batch {sequence}"),
+        Event::Published { .. } => "published in the lake".to_owned(),
+        Event::HandedOff { .. } => "handed off".to_owned(),
+        Event::Retracted { replaced_by, .. } => format!("retracted, replaced by {replaced_by}"),
+        Event::Renamed { from, to } => format!("renamed from {from} to {to}"),
+        Event::Touched { .. } => "times or permissions set by its sender".to_owned(),
+        Event::Hidden => "removed from its sender's listing".to_owned(),
+        _ => return None,
+    })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
+fn about_handoff(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::SchemaChanged { feed, revision, version, changes, .. } => {
+            format!("schema of {feed} is v{version}, revision {revision}: {}", changes.join("; "))
+        }
+        Event::BatchClosed { feed, sequence, files, rows, .. } => {
+            format!("batch {sequence} of {feed} closed: {files} files, {} rows", count(*rows))
+        }
+        Event::BatchPublished { feed, sequence, .. } => {
+            format!("manifest {sequence} of {feed} published")
+        }
+        Event::Acknowledged { sink, attempts, .. } => {
+            format!("acknowledged by {sink} at attempt {attempts}")
+        }
+        Event::DeliveryFailed { sink, attempts, error, .. } => {
+            format!("attempt {attempts} at {sink} failed: {error}")
+        }
+        Event::SinkStalled { sink, feed, error, .. } => {
+            format!("sink {sink} stalled for {feed}: {error}")
+        }
+        Event::SinkResumed { sink, feed, reason, .. } => {
+            format!("sink {sink} resumed for {feed}: {reason}")
+        }
+        Event::SinkSkipped { sink, feed, reason, .. } => {
+            format!("sink {sink} skipped for {feed}: {reason}")
+        }
+        _ => return None,
+    })
+}
+
+fn about_zone(event: &Event) -> String {
+    match event {
+        Event::Started { version } => format!("server {version} started"),
+        Event::Stopped => "server stopped".to_owned(),
+        Event::Reconciled { adopted, removed, reconverting, .. } => format!(
+            "start-up: {adopted} adopted, {removed} leftovers removed, {reconverting} to convert again"
+        ),
+        Event::ConfigLoaded { digest } => format!("configuration {digest} loaded"),
+        Event::LoggedIn { partner, from, method, client } => {
+            format!("{partner} logged in from {from} by {method} with {client}")
+        }
+        Event::LoginRefused { user, from, reason, .. } => {
+            format!("login of {user} from {from} refused: {reason}")
+        }
+        Event::ConnectionRefused { from, reason, .. } => {
+            format!("connection from {from} refused: {reason}")
+        }
+        Event::UploadInterrupted { sender, name, size_bytes, .. } => {
+            format!("upload of {name} by {sender} interrupted at {}", size(*size_bytes))
+        }
+        Event::UploadExpired { sender, name, .. } => {
+            format!("upload of {name} by {sender} expired")
+        }
+        Event::FileRefused { sender, name, diagnostic } => {
+            format!("{name} of {sender} refused: {diagnostic}")
+        }
+        Event::EntryIgnored { folder, name, diagnostic } => {
+            format!("{name} in {folder} left alone: {diagnostic}")
+        }
+        Event::FolderGone { folder, diagnostic } => {
+            format!("folder {folder} is gone: {diagnostic}")
+        }
+        Event::FolderBack { folder } => format!("folder {folder} is back"),
+        Event::PartnerChanged { partner, by, change } => {
+            format!("partner {partner}: {change} by {by}")
+        }
+        Event::Received { .. }
+        | Event::Duplicate { .. }
+        | Event::Converted { .. }
+        | Event::TakenRaw { .. }
+        | Event::Held { .. }
+        | Event::Released { .. }
+        | Event::Superseded { .. }
+        | Event::Batched { .. }
+        | Event::Published { .. }
+        | Event::HandedOff { .. }
+        | Event::Retracted { .. }
+        | Event::Renamed { .. }
+        | Event::Touched { .. }
+        | Event::Hidden
+        | Event::SchemaChanged { .. }
+        | Event::BatchClosed { .. }
+        | Event::BatchPublished { .. }
+        | Event::Acknowledged { .. }
+        | Event::DeliveryFailed { .. }
+        | Event::SinkStalled { .. }
+        | Event::SinkResumed { .. }
+        | Event::SinkSkipped { .. } => event.kind(),
+    }
+}

@@ -1,0 +1,108 @@
+//! How the command line talks to a running server: `.landfall/control.sock`, mode 0600.
+//!
+//! One request a connection, as a JSON line of at most 64 KiB; the answer is one JSON line, or a
+//! line per event for [`Request::Events`]. A file to send travels as a descriptor (SCM_RIGHTS, see
+//! unix(7)), so that the server needs no permission on its path. Only the server's own user and
+//! root are answered, whatever the socket's mode says.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::diagnostic::Diagnostic;
+use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName};
+use crate::zone::Zone;
+
+mod client;
+mod descriptor;
+mod server;
+
+pub use client::{Client, Follow};
+pub use server::{Desk, Server};
+
+/// Bytes of a request line.
+const REQUEST_BYTES_MAX: u64 = 64 << 10;
+
+/// What the command line asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Request {
+    /// How is the server?
+    Status,
+    /// Take the file whose descriptor comes with the request.
+    Send {
+        /// The feed it belongs to.
+        feed: FeedName,
+        /// What it is called.
+        name: FileName,
+        /// Its modification time, Unix seconds.
+        modified_s: Option<u32>,
+        /// Who asks.
+        by: String,
+    },
+    /// A partner file was written.
+    PartnerChanged {
+        /// Whose.
+        partner: PartnerName,
+        /// Who wrote it.
+        by: String,
+        /// What changed, in words.
+        change: String,
+    },
+    /// Stop in order.
+    Stop,
+    /// Every event above this sequence, as it happens, until the connection ends.
+    Events {
+        /// The newest sequence that is known already.
+        after: u64,
+    },
+}
+
+/// What the server answers; events go as plain [`crate::ledger::Recorded`] lines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// How the server is.
+    Status(ServerStatus),
+    /// The file is durable under this id.
+    Taken {
+        /// The new arrival.
+        id: ArrivalId,
+    },
+    /// It is done.
+    Done,
+    /// It is not done, and why.
+    Refused(Diagnostic),
+}
+
+/// A running server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// When it began to serve.
+    pub started_at: Timestamp,
+    /// Where its SFTP door listens; `None` when that is closed.
+    pub sftp: Option<String>,
+    /// The configuration it was started with.
+    pub config: Digest,
+}
+
+/// Reaches the socket also where its path is too long for an address (107 bytes, unix(7)): through
+/// its opened folder.
+fn with_socket_path<T>(zone: &Zone, reach: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    use std::os::fd::AsRawFd as _;
+    const ADDRESS_BYTES_MAX: usize = 107;
+    let path = zone.control_socket();
+    if path.as_os_str().len() <= ADDRESS_BYTES_MAX {
+        return reach(&path);
+    }
+    let folder = fs::File::open(zone.run_time())?;
+    let name = path.file_name().unwrap_or_default();
+    let short = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
+    reach(&short)
+}

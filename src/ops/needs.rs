@@ -1,0 +1,132 @@
+//! What needs a person now: its cause, who answers for it, since when, and what to do.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::config::{Config, Problems};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ledger::{Arrival, ArrivalQuery, DeliveryState, Error, Ledger, State};
+use crate::names::FeedName;
+use crate::zone::Zone;
+
+/// Held files that are looked at; more are as wrong as these.
+const HELD_MAX: u32 = 10_000;
+
+/// Something a person must do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Need {
+    /// The diagnostic code, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// What is wrong, naming the thing.
+    pub cause: String,
+    /// Who answers for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The command that shows more or mends it.
+    pub command: String,
+}
+
+/// The configuration is not valid: a restart would fail, and changes are not in force.
+pub fn of_problems(problems: &Problems, suffix: &str) -> Need {
+    Need {
+        code: Some(Code::Z101),
+        cause: format!("{problems}; a restart would fail"),
+        owner: None,
+        since: None,
+        command: format!("landfall check{suffix}"),
+    }
+}
+
+/// A diagnostic of ours.
+pub fn of_diagnostic(told: &Diagnostic, command: String) -> Need {
+    let cause = told.to_string();
+    Need { code: Some(told.code), cause, owner: None, since: None, command }
+}
+
+/// Watched folders that are not there.
+pub fn of_folders(zone: &Zone, config: &Config) -> Vec<Need> {
+    let gone = config.folders.values().filter_map(|folder| {
+        let path = zone.root().join(&folder.path);
+        (!path.is_dir()).then(|| Need {
+            code: Some(Code::F102),
+            cause: format!("the drop folder {} is not there", folder.path.display()),
+            owner: config.feed(&folder.feed).owner,
+            since: None,
+            command: format!("ls -ld {}", path.display()),
+        })
+    });
+    gone.collect()
+}
+
+/// Held files, by feed and reason, and stalled sinks.
+///
+/// # Errors
+/// What the ledger said.
+pub fn of_ledger(
+    ledger: &dyn Ledger,
+    config: Option<&Config>,
+    suffix: &str,
+) -> Result<Vec<Need>, Error> {
+    let mut needs = stalled(ledger, config, suffix)?;
+    let query = ArrivalQuery { states: vec![State::Held], limit: HELD_MAX, ..Default::default() };
+    let mut groups: BTreeMap<(FeedName, Option<Code>), Vec<Arrival>> = BTreeMap::new();
+    for arrival in ledger.arrivals(&query)? {
+        let code = arrival.diagnostic.as_ref().map(|told| told.code);
+        groups.entry((arrival.feed.clone(), code)).or_default().push(arrival);
+    }
+    needs.extend(groups.into_iter().map(|((feed, code), held)| Need {
+        code,
+        cause: cause_of(&feed, code, &held),
+        owner: owner(config, &feed),
+        since: held.iter().map(|arrival| arrival.changed_at).min(),
+        command: match held.as_slice() {
+            [only] => format!("landfall show {}{suffix}", only.id),
+            _ => format!("landfall list --state held --feed {feed}{suffix}"),
+        },
+    }));
+    Ok(needs)
+}
+
+fn cause_of(feed: &FeedName, code: Option<Code>, held: &[Arrival]) -> String {
+    let title =
+        code.map_or("no reason is known".to_owned(), |code| format!("{} ({code})", code.title()));
+    match held {
+        [only] => match &only.diagnostic {
+            Some(told) => format!("{} of {feed} is held: {told}", only.name),
+            None => format!("{} of {feed} is held: {title}", only.name),
+        },
+        held => format!("{} files of {feed} are held: {title}", held.len()),
+    }
+}
+
+fn stalled(ledger: &dyn Ledger, config: Option<&Config>, suffix: &str) -> Result<Vec<Need>, Error> {
+    let mut needs = Vec::new();
+    for (sink, feed) in ledger.outbox()? {
+        let Some(delivery) = ledger.next_delivery(&sink, &feed)? else { continue };
+        if delivery.state != DeliveryState::Stalled {
+            continue;
+        }
+        let said = delivery.last_error.unwrap_or_default();
+        needs.push(Need {
+            code: Some(Code::H101),
+            cause: format!(
+                "sink {sink} is stalled for {feed} at batch {} after {} attempts: {said}",
+                delivery.sequence, delivery.attempts
+            ),
+            owner: owner(config, &feed),
+            since: Some(delivery.due_at),
+            command: format!("landfall sink retry {sink} --feed {feed}{suffix}"),
+        });
+    }
+    Ok(needs)
+}
+
+fn owner(config: Option<&Config>, feed: &FeedName) -> Option<String> {
+    config.and_then(|config| config.feed(feed).owner)
+}
