@@ -38,7 +38,7 @@ const READ_EVERY: Duration = Duration::from_secs(5);
 /// How often the waker looks whether anybody still listens.
 const WAKER_LOOK: Duration = Duration::from_millis(500);
 /// How long a stop waits for deliveries in flight.
-const STOP_GRACE: Duration = Duration::from_secs(5);
+const STOP_GRACE: Duration = Duration::from_secs(2);
 
 /// A sink and a feed: what deliveries are in order of.
 type Lane = (SinkName, FeedName);

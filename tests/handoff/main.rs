@@ -8,5 +8,8 @@
     reason = "tests"
 )]
 
+mod batch;
+mod outbox;
 mod receiver;
+mod shop;
 mod sinks;

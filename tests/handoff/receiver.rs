@@ -53,7 +53,9 @@ pub fn receive(replies: Vec<Reply>) -> (String, Receiver<Request>) {
 }
 
 fn answer(mut stream: TcpStream, reply: Reply, sender: &Sender<Request>) {
-    let request = read(&stream);
+    // Before the answer, so that a test can act while it is awaited. Nobody may listen any more at
+    // the end of a test.
+    let _unheard = sender.send(read(&stream));
     match reply {
         Reply::Http(status, headers, body) => {
             let length = body.len();
@@ -69,9 +71,6 @@ fn answer(mut stream: TcpStream, reply: Reply, sender: &Sender<Request>) {
             rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap()
         }
     }
-    drop(stream);
-    // Nobody may listen any more at the end of a test.
-    let _unheard = sender.send(request);
 }
 
 fn read(stream: &TcpStream) -> Request {

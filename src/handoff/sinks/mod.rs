@@ -17,7 +17,7 @@ pub mod webhook;
 /// Bytes of an acknowledgement that are kept.
 pub const ACKNOWLEDGEMENT_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a refusal that are kept, from its end, where the reason usually is.
-pub const REFUSAL_BYTES_MAX: usize = 8 << 10;
+pub const REFUSAL_BYTES_MAX: usize = 3 << 10;
 
 /// What a sink is told.
 #[derive(Debug, Clone)]
