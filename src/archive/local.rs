@@ -105,6 +105,11 @@ impl Archive {
         Ok(bytes.get(..count).and_then(|json| serde_json::from_slice(json).ok()))
     }
 
+    /// The zone whose archive this is.
+    pub(super) fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
     fn resolve(&self, raw: &ZonePath) -> Result<PathBuf, Error> {
         self.zone.resolve(raw).ok_or_else(|| Error::Outside(raw.clone()))
     }

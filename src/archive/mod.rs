@@ -22,8 +22,10 @@ use crate::zone::ZonePath;
 
 pub mod digest;
 mod local;
+mod scan;
 
 pub use local::{Archive, IDENTITY_ATTRIBUTE};
+pub use scan::Found;
 
 /// An archive step that failed. Nothing was taken.
 #[derive(Debug, thiserror::Error)]

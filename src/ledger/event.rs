@@ -68,7 +68,7 @@ pub enum Event {
     /// The server stopped in order.
     Stopped,
     /// Start-up compared disk and ledger.
-    Reconciled { adopted: u64, resumed_uploads: u64, removed: u64, reconverting: u64 },
+    Reconciled { adopted: u64, removed: u64, reconverting: u64 },
     /// A configuration was loaded.
     ConfigLoaded { digest: Digest },
     /// A partner logged in.

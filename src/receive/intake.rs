@@ -1,4 +1,334 @@
-//! The intake in the server's own process.
+//! The intake in the server's own process: archive and ledger behind [`Intake`].
+//!
+//! Settling a file archives it first and judges it after: a file that matches no feed, or that was
+//! never renamed, is archived like any other and held. What went wrong is logged with all its
+//! causes under an id; the peer reads fixed text that quotes the id.
 
-/// Archive and ledger behind the [`super::Intake`].
-pub struct LocalIntake;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::archive::{self, Archive, Identity, RawObject};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, Duplicates, Partner, PartnerError, SameName, partner};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ledger::{
+    self, Arrival, Event, Ledger, Listed, NewArrival, Recorded, Sender, State, Usage,
+};
+use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
+use crate::zone::Zone;
+
+use super::{Completion, Existing, Intake, Refusal, Settled};
+
+/// Archive and ledger behind the [`Intake`].
+#[derive(Clone)]
+pub struct LocalIntake {
+    zone: Zone,
+    config: Arc<Config>,
+    archive: Archive,
+    ledger: Arc<dyn Ledger>,
+    clock: Clock,
+}
+
+impl LocalIntake {
+    /// The intake of a zone.
+    pub fn new(
+        zone: Zone,
+        config: Arc<Config>,
+        archive: Archive,
+        ledger: Arc<dyn Ledger>,
+        clock: Clock,
+    ) -> Self {
+        Self { zone, config, archive, ledger, clock }
+    }
+
+    /// Why a file must wait for a person from the start.
+    fn reason_to_hold(&self, settled: &Settled) -> Option<Diagnostic> {
+        match settled.completion {
+            Completion::NeverRenamed => Some(never_renamed(&settled.name)),
+            Completion::Final => self.unsorted(&settled.feed, &settled.name),
+        }
+    }
+
+    fn unsorted(&self, feed: &FeedName, name: &FileName) -> Option<Diagnostic> {
+        if self.config.feed_takes(feed, name) {
+            return None;
+        }
+        let patterns = self.config.feed(feed).patterns.join(", ");
+        let summary = format!("`{name}` matches no pattern of feed {feed}");
+        Some(Diagnostic::error(Code::R101, summary).fact("patterns", patterns))
+    }
+
+    /// The ledger refused a raw object. If it is certain that no row speaks of it, now or after a
+    /// restart, its sender gets it back to try again; otherwise it stays for start-up to adopt.
+    fn give_back(&self, new: &NewArrival, staged: &Path, error: &ledger::Error) {
+        let told = Event::FileRefused {
+            sender: new.sender.clone(),
+            name: new.name.to_string(),
+            diagnostic: Diagnostic::error(Code::R106, "the ledger could not record the file"),
+        };
+        // A commit whose sync failed may come back after a crash, until a later commit succeeds.
+        let certain = error.is_disk_full() || self.ledger.note(told).is_ok();
+        if certain && matches!(self.ledger.arrival(new.id), Ok(None)) {
+            if let Err(error) = self.archive.give_back(&new.raw, staged) {
+                log(new.id, "give a raw object back", &error);
+            }
+        } else {
+            tracing::error!(id = %new.id, raw = %new.raw, "a raw object stays unrecorded");
+        }
+    }
+
+    fn refused(&self, id: ArrivalId, error: &ledger::Error) -> Refusal {
+        match error {
+            ledger::Error::Missing { .. } => Refusal::Missing,
+            error if error.is_disk_full() => Refusal::Full(disk_full()),
+            ledger::Error::Store { .. }
+            | ledger::Error::Refused(_)
+            | ledger::Error::SchemaMovedOn { .. }
+            | ledger::Error::Closed
+            | ledger::Error::ReadOnly => {
+                log(id, "use the ledger", error);
+                Refusal::Failed(id)
+            }
+        }
+    }
+
+    /// Turns a failed ledger call into a refusal, with a new id to quote.
+    fn refuse(&self) -> impl Fn(ledger::Error) -> Refusal {
+        |error| self.refused(ArrivalId::new(self.clock.now()), &error)
+    }
+
+    fn landed(&self, id: ArrivalId) -> Result<Arrival, Refusal> {
+        self.ledger.arrival(id).map_err(self.refuse())?.ok_or(Refusal::Missing)
+    }
+
+    fn advance(&self, id: ArrivalId, event: Event) -> Result<Arrival, Refusal> {
+        self.ledger.advance(id, event).map_err(self.refuse())
+    }
+
+    /// A file that waited for a better name goes on once it has one.
+    fn judge_again(&self, renamed: &Arrival) -> Result<(), Refusal> {
+        let code = renamed.diagnostic.as_ref().map(|diagnostic| diagnostic.code);
+        let waits = renamed.state == State::Held && matches!(code, Some(Code::R101 | Code::R102));
+        if !waits || renamed.name.is_temporary() {
+            return Ok(());
+        }
+        let event = match self.unsorted(&renamed.feed, &renamed.name) {
+            Some(diagnostic) => Event::Held { diagnostic },
+            None => Event::Released {
+                by: renamed.sender.to_string(),
+                reason: "renamed to a name that its feed takes".to_owned(),
+            },
+        };
+        self.advance(renamed.id, event).map(drop)
+    }
+}
+
+impl Intake for LocalIntake {
+    fn settle(&self, settled: Settled) -> Result<Arrival, Refusal> {
+        let now = self.clock.now();
+        let id = ArrivalId::new(now);
+        let held = self.reason_to_hold(&settled);
+        let identity = identify(id, now, &settled, held);
+        let staged = settled.staged.path.clone();
+        let (digest, facts) = (settled.digest, Facts::of(&settled));
+        let raw = self.archive.store(settled.staged, &identity, digest).map_err(|error| {
+            if error.is_disk_full() {
+                return Refusal::Full(disk_full());
+            }
+            log(id, "archive a file", &error);
+            Refusal::Failed(id)
+        })?;
+        let new = describe(&self.config, identity, raw, facts);
+        self.ledger.receive(new.clone()).map_err(|error| {
+            self.give_back(&new, &staged, &error);
+            self.refused(id, &error)
+        })
+    }
+
+    fn current(
+        &self,
+        sender: &Sender,
+        feed: &FeedName,
+        name: &FileName,
+    ) -> Result<Option<Arrival>, Refusal> {
+        self.ledger.current(sender, feed, name).map_err(self.refuse())
+    }
+
+    fn arrival(&self, sender: &Sender, id: ArrivalId) -> Result<Arrival, Refusal> {
+        let arrival = self.landed(id)?;
+        if arrival.sender == *sender { Ok(arrival) } else { Err(Refusal::Missing) }
+    }
+
+    fn listing(&self, sender: &Sender, feed: &FeedName) -> Result<Vec<Listed>, Refusal> {
+        let listed = self.config.feed(feed).listed;
+        let since = self.clock.now().checked_sub(listed).unwrap_or(Timestamp::MIN);
+        self.ledger.listing(sender, feed, since).map_err(self.refuse())
+    }
+
+    fn rename(&self, landed: ArrivalId, to: &FileName, existing: Existing) -> Result<(), Refusal> {
+        let arrival = self.landed(landed)?;
+        let taken = self.current(&arrival.sender, &arrival.feed, to)?;
+        let taken = taken.is_some_and(|other| other.id != landed && !other.hidden);
+        match existing {
+            Existing::Refuse if taken => return Err(Refusal::NameTaken),
+            Existing::Refuse | Existing::Supersede => {}
+        }
+        if arrival.name == *to {
+            return Ok(());
+        }
+        let renamed = Event::Renamed { from: arrival.name, to: to.clone() };
+        let renamed = self.advance(landed, renamed)?;
+        self.judge_again(&renamed)
+    }
+
+    fn touch(
+        &self,
+        landed: ArrivalId,
+        modified_s: Option<u32>,
+        mode: Option<u32>,
+    ) -> Result<(), Refusal> {
+        self.advance(landed, Event::Touched { modified_s, mode }).map(drop)
+    }
+
+    fn hide(&self, landed: ArrivalId) -> Result<(), Refusal> {
+        self.advance(landed, Event::Hidden).map(drop)
+    }
+
+    fn open_raw(&self, landed: ArrivalId) -> Result<File, Refusal> {
+        let arrival = self.landed(landed)?;
+        self.archive.open(&arrival.raw).map_err(|error| {
+            log(landed, "open a raw object", &error);
+            match error {
+                archive::Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+                    Refusal::Missing
+                }
+                archive::Error::Io { .. }
+                | archive::Error::Durable(_)
+                | archive::Error::Outside(_) => Refusal::Failed(landed),
+            }
+        })
+    }
+
+    fn usage(&self, sender: &Sender, since: Timestamp) -> Result<Usage, Refusal> {
+        self.ledger.usage(sender, since).map_err(self.refuse())
+    }
+
+    fn partner(&self, user: &str) -> Option<Partner> {
+        let name: PartnerName = user.parse().ok()?;
+        match partner::load(&self.zone, &name) {
+            Ok(partner) => Some(partner),
+            Err(PartnerError::Unknown(_)) => None,
+            Err(error) => {
+                tracing::warn!(partner = %name, causes = %causes(&error), "partner file is broken");
+                None
+            }
+        }
+    }
+
+    fn events(&self, after: u64, limit: u32) -> Result<Vec<Recorded>, Refusal> {
+        self.ledger.events(after, limit).map_err(self.refuse())
+    }
+
+    fn wait_beyond(&self, after: u64, timeout: Duration) -> u64 {
+        self.ledger.wait_beyond(after, timeout)
+    }
+
+    fn note(&self, event: Event) {
+        let kind = event.kind();
+        if let Err(error) = self.ledger.note(event) {
+            tracing::error!(kind, causes = %causes(&error), "an event could not be kept");
+        }
+    }
+}
+
+/// What is known of a file beside its identity.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub mode: Option<u32>,
+    pub origin: Option<String>,
+    pub fingerprint: Option<String>,
+    /// Start-up found it without a ledger row.
+    pub adopted: bool,
+}
+
+impl Facts {
+    fn of(settled: &Settled) -> Self {
+        Self {
+            mode: settled.mode,
+            origin: settled.origin.clone(),
+            fingerprint: settled.fingerprint.clone(),
+            adopted: false,
+        }
+    }
+}
+
+fn identify(
+    id: ArrivalId,
+    received_at: Timestamp,
+    settled: &Settled,
+    held: Option<Diagnostic>,
+) -> Identity {
+    Identity {
+        id,
+        sender: settled.sender.clone(),
+        door: settled.door,
+        feed: settled.feed.clone(),
+        name: settled.name.clone(),
+        received_at,
+        modified_s: settled.modified_s,
+        held,
+    }
+}
+
+/// A raw object as the ledger records it, with what its feed says of names and duplicates.
+pub(super) fn describe(
+    config: &Config,
+    identity: Identity,
+    raw: RawObject,
+    facts: Facts,
+) -> NewArrival {
+    let feed = config.feed(&identity.feed);
+    NewArrival {
+        id: identity.id,
+        sender: identity.sender,
+        door: identity.door,
+        feed: identity.feed,
+        name: identity.name,
+        size_bytes: raw.size_bytes,
+        digest: raw.digest,
+        raw: raw.path,
+        received_at: identity.received_at,
+        modified_s: identity.modified_s,
+        mode: facts.mode,
+        origin: facts.origin,
+        fingerprint: facts.fingerprint,
+        held: identity.held,
+        skip_duplicate: feed.duplicates == Duplicates::Skip,
+        replace_same_name: feed.same_name == SameName::Replace,
+        adopted: facts.adopted,
+    }
+}
+
+fn never_renamed(name: &FileName) -> Diagnostic {
+    let summary = format!("`{name}` was uploaded under a temporary name and never renamed");
+    Diagnostic::error(Code::R102, summary)
+}
+
+fn disk_full() -> Diagnostic {
+    let summary = "the server's disk is full, so nothing was taken";
+    Diagnostic::error(Code::R106, summary)
+        .hint("Send the file again later, or tell the people who run this server")
+}
+
+fn log(id: ArrivalId, doing: &'static str, error: &(dyn std::error::Error + 'static)) {
+    tracing::error!(%id, doing, causes = %causes(error), "the intake failed");
+}
+
+/// An error and all its sources on one line.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -18,6 +18,7 @@ use crate::names::{ArrivalId, Digest, FeedName, FileName};
 pub mod folder;
 mod intake;
 pub mod receipt;
+pub mod reconcile;
 pub mod sftp;
 pub mod staging;
 
@@ -82,7 +83,9 @@ pub trait Intake: Send + Sync {
     ///
     /// # Errors
     /// [`Refusal::Full`], [`Refusal::Failed`]: nothing was taken and the staged file is still
-    /// there, except after a failed sync, when it is removed because its bytes cannot be trusted.
+    /// there, except after a failed sync, when it is removed because its bytes cannot be trusted,
+    /// and after a failure that leaves open whether the ledger has it: then the raw object stays
+    /// in the archive and start-up records it.
     fn settle(&self, settled: Settled) -> Result<Arrival, Refusal>;
 
     /// The current version of a name, hidden or not.
