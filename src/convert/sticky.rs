@@ -1,9 +1,22 @@
-//! A feed's learned schema meets a file: types only widen, columns are bound by name.
+//! A feed's learned schema meets a file.
+//!
+//! - Columns are bound by published name, without regard to case; their order means nothing.
+//! - Types only widen: int64 → decimal → text, anything else → text. A file whose values fit the
+//!   feed's type is written in that type, with its own printer. A column that leaves its type opens
+//!   the feed's next version; so does the first typed value in a column that was all null, because
+//!   such a column is published as text.
+//! - A missing column is null, an added one is taken; both are drift. Both at once looks like a
+//!   renamed column, which nobody may guess: held.
+//! - None of the known columns is there: the header is missing: held.
 
-use crate::diagnostic::Diagnostic;
-use crate::schema::{Column, LearnedSchema};
+use std::collections::HashMap;
 
 use super::infer::Fit;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::schema::{Column, ColumnType, LearnedSchema};
+
+/// Names listed in a diagnostic.
+const NAMES_MAX: usize = 10;
 
 /// A column of a file.
 pub struct Found<'a> {
@@ -45,6 +58,292 @@ pub struct Planned {
 /// C110 when known columns are gone and new ones appeared, C109 when none of the known columns is
 /// there.
 pub fn plan(learned: Option<&LearnedSchema>, found: &[Found<'_>]) -> Result<Plan, Diagnostic> {
-    let _unused = (learned, found);
-    Err(Diagnostic::error(crate::diagnostic::Code::C111, "not built yet"))
+    match learned {
+        Some(learned) => Joined::new(learned, found)?.plan(learned, found),
+        None => Ok(first(found)),
+    }
+}
+
+fn first(found: &[Found<'_>]) -> Plan {
+    let columns: Vec<_> = found.iter().map(|found| own_column(found)).collect();
+    let planned = columns.iter().cloned().enumerate();
+    Plan {
+        columns: planned.map(|(at, column)| Planned { column, source: Some(at) }).collect(),
+        version: 1,
+        learned: Some(columns),
+        opens_version: false,
+        drift: Vec::new(),
+    }
+}
+
+fn own_column(found: &Found<'_>) -> Column {
+    Column {
+        name: found.name.to_owned(),
+        header: found.header.to_owned(),
+        kind: found.values.own(),
+    }
+}
+
+/// Which column of the file each known column is, and which columns are new.
+struct Joined {
+    known: Vec<Option<usize>>,
+    added: Vec<usize>,
+}
+
+impl Joined {
+    fn new(learned: &LearnedSchema, found: &[Found<'_>]) -> Result<Self, Diagnostic> {
+        let places = found.iter().enumerate().map(|(at, found)| (found.name.to_lowercase(), at));
+        let mut places: HashMap<_, _> = places.collect();
+        let known: Vec<_> = learned
+            .columns
+            .iter()
+            .map(|column| places.remove(&column.name.to_lowercase()))
+            .collect();
+        let mut added: Vec<_> = places.into_values().collect();
+        added.sort_unstable();
+        let joined = Self { known, added };
+        let missing = joined.missing(learned);
+        if joined.added.is_empty() || missing.is_empty() {
+            return Ok(joined);
+        }
+        let one_each = missing.len() == 1 && joined.added.len() == 1;
+        let code = if missing.len() == learned.columns.len() && !one_each {
+            Code::C109
+        } else {
+            Code::C110
+        };
+        let added: Vec<_> = joined.added.iter().filter_map(|at| found.get(*at)).collect();
+        let added: Vec<_> = added.iter().map(|found| found.name).collect();
+        Err(refusal(code, &missing, &added))
+    }
+
+    fn missing<'a>(&self, learned: &'a LearnedSchema) -> Vec<&'a str> {
+        let pairs = learned.columns.iter().zip(&self.known);
+        pairs.filter(|(_, at)| at.is_none()).map(|(column, _)| column.name.as_str()).collect()
+    }
+
+    fn plan(&self, learned: &LearnedSchema, found: &[Found<'_>]) -> Result<Plan, Diagnostic> {
+        let mut plan = Plan {
+            columns: Vec::new(),
+            version: learned.version,
+            learned: None,
+            opens_version: false,
+            drift: Vec::new(),
+        };
+        for (column, source) in learned.columns.iter().zip(&self.known) {
+            let at = source.and_then(|source| found.get(source));
+            plan.take_known(column, *source, at);
+        }
+        for (source, found) in self.added.iter().filter_map(|at| Some((*at, found.get(*at)?))) {
+            let column = own_column(found);
+            plan.drift.push(format!("column `{}` ({}) was added", column.name, column.kind));
+            plan.columns.push(Planned { column, source: Some(source) });
+        }
+        if plan.opens_version {
+            plan.version += 1;
+        }
+        let now: Vec<_> = plan.columns.iter().map(|planned| planned.column.clone()).collect();
+        plan.learned = (now != learned.columns).then_some(now);
+        Ok(plan)
+    }
+}
+
+impl Plan {
+    fn take_known(&mut self, column: &Column, source: Option<usize>, found: Option<&Found<'_>>) {
+        let (name, before) = (&column.name, column.kind);
+        let kind = found.map_or(before, |found| widened(before, found.values));
+        match found {
+            None => self.drift.push(format!("column `{name}` is missing")),
+            Some(found) if found.name != name => {
+                self.drift.push(format!("column `{name}` came as `{}`", found.name));
+            }
+            Some(_) => {}
+        }
+        if published(kind) != published(before) {
+            self.opens_version = true;
+            self.drift.push(format!("column `{name}` left {before} for {kind}"));
+        }
+        self.columns.push(Planned { column: Column { kind, ..column.clone() }, source });
+    }
+}
+
+/// What a column without values is published as.
+fn published(kind: ColumnType) -> ColumnType {
+    if kind == ColumnType::Empty { ColumnType::Text } else { kind }
+}
+
+/// The feed's type after a file: the same when every value fits.
+fn widened(before: ColumnType, values: &dyn Fit) -> ColumnType {
+    if before == ColumnType::Empty {
+        return values.own();
+    }
+    if values.own() == ColumnType::Empty || values.fits(before) {
+        return before;
+    }
+    match union(before, values.own()) {
+        // A scale or form may fit the union of the types and still not this type.
+        Some(union) if values.fits(union) => union,
+        Some(_) | None => ColumnType::Text,
+    }
+}
+
+/// The narrowest number type that holds all values of both.
+fn union(a: ColumnType, b: ColumnType) -> Option<ColumnType> {
+    let ((whole_a, scale_a), (whole_b, scale_b)) = (digits(a)?, digits(b)?);
+    let (whole, scale) = (whole_a.max(whole_b), scale_a.max(scale_b));
+    match whole + scale {
+        ..=18 => Some(ColumnType::Decimal { precision: 18, scale }),
+        19..=38 => Some(ColumnType::Decimal { precision: 38, scale }),
+        _ => None,
+    }
+}
+
+/// Digits before and after the point that a number type may need; an int64 has up to 19.
+fn digits(kind: ColumnType) -> Option<(u8, u8)> {
+    match kind {
+        ColumnType::Int64 => Some((19, 0)),
+        ColumnType::Decimal { precision, scale } => Some((precision.saturating_sub(scale), scale)),
+        ColumnType::Empty
+        | ColumnType::Bool
+        | ColumnType::Double
+        | ColumnType::Date
+        | ColumnType::Timestamp { .. }
+        | ColumnType::Text => None,
+    }
+}
+
+fn refusal(code: Code, missing: &[&str], added: &[&str]) -> Diagnostic {
+    let list = |names: &[&str]| {
+        let shown: Vec<_> = names.iter().take(NAMES_MAX).map(|name| format!("`{name}`")).collect();
+        let more = names.len().saturating_sub(NAMES_MAX);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        shown.join(", ") + &more
+    };
+    let (missing, added) = (list(missing), list(added));
+    let summary = if code == Code::C109 {
+        format!("the first row does not look like the known header: {added}")
+    } else {
+        format!("{missing} is gone and {added} is new")
+    };
+    Diagnostic::error(code, summary).fact("missing", missing).fact("new", added)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::convert::infer::Evidence;
+
+    fn column(name: &str, kind: ColumnType) -> Column {
+        Column { name: name.to_owned(), header: name.to_owned(), kind }
+    }
+
+    fn feed(columns: &[(&str, ColumnType)]) -> LearnedSchema {
+        let columns = columns.iter().map(|(name, kind)| column(name, *kind)).collect();
+        LearnedSchema { revision: 1, version: 1, columns }
+    }
+
+    fn file(columns: &[(&str, &[&str])], learned: &LearnedSchema) -> Result<Plan, Diagnostic> {
+        let evidence: Vec<_> = columns.iter().map(|(_, values)| evidence(values)).collect();
+        let found: Vec<_> = columns.iter().zip(&evidence).collect();
+        let found =
+            found.iter().map(|((name, _), values)| Found { header: name, name, values: *values });
+        plan(Some(learned), &found.collect::<Vec<_>>())
+    }
+
+    fn evidence(values: &[&str]) -> Evidence {
+        let mut evidence = Evidence::default();
+        (2..).zip(values).for_each(|(line, value)| evidence.observe(value, false, line));
+        evidence
+    }
+
+    fn kind_after(before: ColumnType, values: &[&str]) -> ColumnType {
+        widened(before, &evidence(values))
+    }
+
+    const CENTS: ColumnType = ColumnType::Decimal { precision: 18, scale: 2 };
+
+    #[test]
+    fn types_only_widen() {
+        use ColumnType::{Bool, Date, Double, Empty, Int64, Text};
+        let wide = |scale| ColumnType::Decimal { precision: 38, scale };
+        let cases: &[(ColumnType, &[&str], ColumnType)] = &[
+            (Int64, &["1"], Int64),
+            (Int64, &["", ""], Int64),
+            (Int64, &["007"], Text),
+            (Int64, &["1.25"], wide(2)),
+            (Int64, &["12345678901234567890"], wide(0)),
+            (Int64, &["2024-01-01"], Text),
+            (CENTS, &["1"], CENTS),
+            (CENTS, &["1.5"], CENTS),
+            (CENTS, &["1.555"], wide(3)),
+            (CENTS, &["1.5", "1.25"], Text),
+            (wide(2), &["1.5"], wide(2)),
+            (wide(30), &["123456789.5"], Text),
+            (Double, &["1.5"], Double),
+            (Double, &["1.50"], Text),
+            (Double, &["1"], Text),
+            (Date, &["2024-01-01"], Date),
+            (Date, &["1"], Text),
+            (Bool, &["True"], Bool),
+            (Text, &["1"], Text),
+            (Empty, &["1"], Int64),
+            (Empty, &[""], Empty),
+        ];
+        for (before, values, after) in cases {
+            assert_eq!(kind_after(*before, values), *after, "{before} and {values:?}");
+        }
+    }
+
+    #[test]
+    fn a_column_that_leaves_its_type_opens_a_version_once() {
+        let monday = feed(&[("id", ColumnType::Int64)]);
+        let tuesday = file(&[("id", &["007"])], &monday).expect("a plan");
+        assert_eq!((tuesday.version, tuesday.opens_version), (2, true));
+        assert_eq!(tuesday.drift, ["column `id` left int64 for text"]);
+        let columns = tuesday.learned.expect("learned");
+        let after = LearnedSchema { revision: 2, version: 2, columns };
+        let wednesday = file(&[("id", &["8"])], &after).expect("a plan");
+        assert_eq!(
+            (wednesday.version, wednesday.opens_version, wednesday.learned),
+            (2, false, None)
+        );
+        assert_eq!(wednesday.columns[0].column.kind, ColumnType::Text);
+    }
+
+    #[test]
+    fn added_and_missing_columns_are_drift_and_order_is_nothing() {
+        let known = feed(&[("a", ColumnType::Int64), ("b", ColumnType::Text)]);
+        let reordered = file(&[("b", &["x"]), ("a", &["1"])], &known).expect("a plan");
+        assert_eq!((reordered.learned, reordered.drift), (None, vec![]));
+        assert_eq!(reordered.columns[0].source, Some(1));
+        let added = file(&[("a", &["1"]), ("b", &["x"]), ("c", &["1"])], &known).expect("a plan");
+        assert_eq!((added.version, added.opens_version), (1, false));
+        assert_eq!(added.drift, ["column `c` (int64) was added"]);
+        assert_eq!(added.learned.map(|columns| columns.len()), Some(3));
+        let missing = file(&[("A", &["1"])], &known).expect("a plan");
+        assert_eq!(missing.drift, ["column `a` came as `A`", "column `b` is missing"]);
+        assert_eq!((missing.learned, missing.columns[1].source), (None, None));
+    }
+
+    #[test]
+    fn renamed_columns_and_missing_headers_are_held() {
+        let known = feed(&[("a", ColumnType::Int64), ("b", ColumnType::Text)]);
+        let renamed = file(&[("a", &["1"]), ("bee", &["x"])], &known).expect_err("held");
+        assert_eq!(renamed.code, Code::C110);
+        assert_eq!(renamed.summary, "`b` is gone and `bee` is new");
+        let headless = file(&[("1", &["2"]), ("x", &["y"])], &known).expect_err("held");
+        assert_eq!(headless.code, Code::C109);
+        let one = feed(&[("a", ColumnType::Int64)]);
+        assert_eq!(file(&[("b", &["1"])], &one).expect_err("held").code, Code::C110);
+    }
+
+    #[test]
+    fn the_first_values_of_an_empty_column_open_a_version_unless_they_are_text() {
+        let known = feed(&[("a", ColumnType::Empty)]);
+        let typed = file(&[("a", &["1"])], &known).expect("a plan");
+        assert!(typed.opens_version, "v1 holds text");
+        let text = file(&[("a", &["x"])], &known).expect("a plan");
+        assert_eq!((text.opens_version, text.version), (false, 1));
+        assert!(text.learned.is_some());
+    }
 }

@@ -1,27 +1,62 @@
 //! Parquet for everyone: the types, encodings and metadata that Spark, DuckDB, Iceberg, Delta and
 //! pyarrow all read, the same bytes for the same input.
+//!
+//! Deterministic: no clock, no random, a fixed `created_by`; zstd level 3, statistics and page index
+//! on. Row groups end at a number of rows, of bytes and of memory, so that memory stays flat whatever
+//! the file's size.
+//!
+//! In the metadata are the converter's version, the source's digest, its dialect, and for each column
+//! the [`Printer`] that gives back the exact text of the source.
 
 use std::fs::File;
+use std::sync::Arc;
 
-use arrow_array::ArrayRef;
-use arrow_schema::{DataType, TimeUnit};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use serde::Serialize;
 
 use super::infer::{Empty, Printer};
-use super::{Job, Written};
+use super::{Job, VERSION, Written};
 use crate::schema::ColumnType;
+use output::Output;
+
+mod output;
+mod rejects;
+
+pub use rejects::{Reject, RejectsWriter};
+
+/// `created_by` of every file, in the form that parquet-java can parse.
+const CREATED_BY: &str = concat!("landfall version ", env!("CARGO_PKG_VERSION"), " (build c1)");
+/// Encoded bytes of a row group.
+const ROW_GROUP_BYTES: usize = 32 << 20;
+/// Rows of a row group.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Memory the writer may hold before the row group ends.
+const MEMORY_BYTES: usize = 64 << 20;
+const ZSTD_LEVEL: i32 = 3;
 
 /// A column as published, with what prints its values back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableColumn {
     /// The published name.
     pub name: String,
     /// The header as sent; empty when there is none or the file lacks the column.
     pub header: String,
     /// The published type.
+    #[serde(rename = "type")]
     pub kind: ColumnType,
     /// How its values' text is printed back.
+    #[serde(flatten)]
     pub printer: Printer,
     /// How its nulls are spelled, when it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub empty: Option<Empty>,
 }
 
@@ -69,7 +104,7 @@ pub enum Sheets {
     No,
 }
 
-/// Where the rows of a batch come from.
+/// Where the rows of a batch come from. Not used when the job has no arrival.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
     /// `_lf_record`, one a row.
@@ -84,22 +119,86 @@ pub struct Origin {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The output would exceed `limits.output_bytes`.
-    #[error("the output exceeds {limit} bytes")]
-    TooLarge {
-        /// The limit.
-        limit: u64,
-    },
+    #[error("the output exceeds its limit")]
+    TooLarge,
+    /// The file refused to be written.
+    #[error("the output could not be written")]
+    Io(#[source] std::io::Error),
     /// Arrow refused the arrays: they do not fit the columns.
     #[error("the columns do not fit the table")]
     Arrow(#[from] arrow_schema::ArrowError),
     /// Parquet refused to write.
     #[error("the Parquet could not be written")]
-    Parquet(#[from] parquet::errors::ParquetError),
+    Parquet(#[source] ParquetError),
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::FileTooLarge => Self::TooLarge,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl From<ParquetError> for Error {
+    fn from(error: ParquetError) -> Self {
+        let too_large = |source: &(dyn std::error::Error + 'static)| {
+            let io = source.downcast_ref::<std::io::Error>();
+            io.is_some_and(|io| io.kind() == std::io::ErrorKind::FileTooLarge)
+        };
+        let first = std::error::Error::source(&error);
+        if std::iter::successors(first, |e| e.source()).any(too_large) {
+            Self::TooLarge
+        } else {
+            Self::Parquet(error)
+        }
+    }
 }
 
 /// Writes a table batch by batch.
 pub struct TableWriter {
-    _out: File,
+    writer: ArrowWriter<Output>,
+    schema: SchemaRef,
+    provenance: Option<Provenance>,
+    rows: u64,
+}
+
+/// The columns that lead a row back to its source.
+struct Provenance {
+    arrival: String,
+    sheets: Sheets,
+}
+
+impl Provenance {
+    fn fields(&self) -> Vec<Field> {
+        let mut fields = vec![
+            Field::new("_lf_arrival", DataType::Utf8, true),
+            Field::new("_lf_record", DataType::Int64, true),
+            Field::new("_lf_line", DataType::Int64, true),
+        ];
+        if self.sheets == Sheets::Yes {
+            fields.push(Field::new("_lf_sheet", DataType::Utf8, true));
+        }
+        fields
+    }
+
+    fn columns(&self, origin: Origin) -> Vec<ArrayRef> {
+        let rows = origin.records.len();
+        let mut columns: Vec<ArrayRef> = vec![
+            repeated(Some(&self.arrival), rows),
+            Arc::new(Int64Array::from(origin.records)),
+            Arc::new(Int64Array::from(origin.lines)),
+        ];
+        if self.sheets == Sheets::Yes {
+            columns.push(repeated(origin.sheet.as_deref(), rows));
+        }
+        columns
+    }
+}
+
+fn repeated(text: Option<&str>, rows: usize) -> ArrayRef {
+    Arc::new(StringArray::from_iter(std::iter::repeat_n(text, rows)))
 }
 
 impl TableWriter {
@@ -107,8 +206,20 @@ impl TableWriter {
     ///
     /// # Errors
     /// When Parquet refuses the columns.
-    pub fn create(_out: File, _info: &TableInfo<'_>) -> Result<Self, Error> {
-        Ok(Self { _out })
+    pub fn create(out: File, info: &TableInfo<'_>) -> Result<Self, Error> {
+        let arrival = info.job.arrival.map(|arrival| arrival.to_string());
+        let provenance = arrival.map(|arrival| Provenance { arrival, sheets: info.sheets });
+        let data = info.columns.iter().map(|c| Field::new(&c.name, arrow_type(c.kind), true));
+        let origin = provenance.iter().flat_map(Provenance::fields);
+        let schema = Arc::new(Schema::new(data.chain(origin).collect::<Vec<_>>()));
+        let columns = serde_json::to_string(info.columns).unwrap_or_default();
+        let dialect: serde_json::Map<_, _> =
+            info.dialect.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
+        let mut metadata = source_metadata(info.job);
+        metadata.push(entry("landfall.columns", columns));
+        metadata.push(entry("landfall.dialect", serde_json::Value::from(dialect).to_string()));
+        let output = Output::new(out, info.job.limits.output_bytes);
+        Ok(Self { writer: parquet(output, &schema, metadata)?, schema, provenance, rows: 0 })
     }
 
     /// Writes a batch: one array per data column, of the type [`arrow_type`] says. Batches of a few
@@ -116,8 +227,13 @@ impl TableWriter {
     ///
     /// # Errors
     /// When the arrays do not fit, the limit is met, or the file cannot be written.
-    pub fn write(&mut self, _columns: Vec<ArrayRef>, _origin: Origin) -> Result<(), Error> {
-        Ok(())
+    pub fn write(&mut self, mut columns: Vec<ArrayRef>, origin: Origin) -> Result<(), Error> {
+        if let Some(provenance) = &self.provenance {
+            columns.extend(provenance.columns(origin));
+        }
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        self.rows += batch.num_rows() as u64;
+        write_bounded(&mut self.writer, &batch)
     }
 
     /// Ends the table.
@@ -125,53 +241,50 @@ impl TableWriter {
     /// # Errors
     /// The same.
     pub fn finish(self) -> Result<Written, Error> {
-        Err(Error::TooLarge { limit: 0 })
+        self.writer.into_inner()?.finish(self.rows)
     }
 }
 
-/// A record that is left out of the Parquet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reject {
-    /// Its number among the data records, from 1.
-    pub record: u64,
-    /// The physical line it begins on, from 1; the row of a sheet.
-    pub line: u64,
-    /// Where it begins in the raw object; 0 in a workbook.
-    pub byte_offset: u64,
-    /// The published name of the column at fault, if one is.
-    pub column: Option<String>,
-    /// The stable code of the reason.
-    pub code: crate::diagnostic::Code,
-    /// The reason in words.
-    pub reason: String,
-    /// The raw text.
-    pub raw: String,
+/// Metadata that leads back to the source.
+fn source_metadata(job: &Job) -> Vec<KeyValue> {
+    let mut metadata = vec![entry("landfall.version", VERSION.to_owned())];
+    metadata.extend(job.digest.map(|digest| entry("landfall.source.sha256", digest.to_string())));
+    metadata
 }
 
-/// Writes rejects; makes a file only when there are any.
-pub struct RejectsWriter {
-    _out: File,
+fn entry(key: &str, value: String) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(value) }
 }
 
-impl RejectsWriter {
-    /// Prepares rejects in an empty file.
-    pub fn new(_out: File, _job: &Job) -> Self {
-        Self { _out }
+fn parquet(
+    output: Output,
+    schema: &SchemaRef,
+    metadata: Vec<KeyValue>,
+) -> Result<ArrowWriter<Output>, Error> {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        .set_created_by(CREATED_BY.to_owned())
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_key_value_metadata(Some(metadata));
+    for counting in ["_lf_record", "_lf_line"] {
+        let column = ColumnPath::from(counting);
+        properties = properties
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
     }
+    // The Arrow schema in the metadata would repeat what the Parquet schema says already.
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties.build())
+        .with_skip_arrow_metadata(true);
+    Ok(ArrowWriter::try_new_with_options(output, Arc::clone(schema), options)?)
+}
 
-    /// Adds one.
-    ///
-    /// # Errors
-    /// When the limit is met or the file cannot be written.
-    pub fn push(&mut self, _reject: Reject) -> Result<(), Error> {
-        Ok(())
+fn write_bounded(writer: &mut ArrowWriter<Output>, batch: &RecordBatch) -> Result<(), Error> {
+    writer.write(batch)?;
+    if writer.memory_size() > MEMORY_BYTES {
+        writer.flush()?;
     }
-
-    /// Ends the file; `None` when there were no rejects.
-    ///
-    /// # Errors
-    /// The same.
-    pub fn finish(self) -> Result<Option<Written>, Error> {
-        Ok(None)
-    }
+    Ok(())
 }
