@@ -26,6 +26,7 @@ pub mod headers;
 pub mod infer;
 pub mod sticky;
 pub mod table;
+pub mod text;
 pub mod worker;
 
 /// The converter's version: recorded with every conversion, raised with every change of output.

@@ -1,5 +1,13 @@
 //! Delimited text.
 
+mod dialect;
+mod header;
+mod records;
+mod rows;
+mod scan;
+mod syntax;
+mod trial;
+
 use std::fs::File;
 
 use super::{Inspection, Job, Outcome, Outputs};

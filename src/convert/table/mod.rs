@@ -27,9 +27,11 @@ use super::{Job, VERSION, Written};
 use crate::schema::ColumnType;
 use output::Output;
 
+mod column;
 mod output;
 mod rejects;
 
+pub use column::{ColumnBuilder, NotCanonical};
 pub use rejects::{Reject, RejectsWriter};
 
 /// `created_by` of every file, in the form that parquet-java can parse.

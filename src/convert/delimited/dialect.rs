@@ -1,0 +1,263 @@
+//! How a text is written, found from its beginning: record ends, delimiter, quote, escape, header.
+//!
+//! What the feed's format declares is obeyed. What the feed's known columns settle is taken from
+//! them. The rest is detected, and the findings say how sure that is and why. No choice alters a
+//! value: in doubt a text is one column, and every line of it is kept.
+
+use super::header::{Header, had_header, known_names};
+use super::syntax::{Ends, Escape, Syntax};
+use super::trial::{DELIMITERS, PREAMBLE_MAX, Sample, Trial};
+use crate::config::Format;
+use crate::convert::{Job, Limits, headers};
+use crate::schema::Column;
+
+/// Text that trials are made with.
+const TRIAL_BYTES: usize = 128 << 10;
+/// A delimiter is certain if so many records agree and no other comes this near.
+const CERTAIN_CONSISTENCY: f64 = 0.95;
+const RIVAL_SHARE: f64 = 0.9;
+/// Records after a preamble must agree to this degree, and their first must be a header.
+const PREAMBLE_CONSISTENCY: f64 = 0.75;
+/// Extensions that promise a delimited file: it never becomes one column for being ragged.
+const TABLE_EXTENSIONS: [&str; 4] = ["csv", "tsv", "tab", "psv"];
+
+/// How a text is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dialect {
+    /// What the reader obeys.
+    pub syntax: Syntax,
+    /// Records before the header that are not of the table.
+    pub preamble: usize,
+    /// Whether the first record names the columns.
+    pub header: Header,
+    /// How many columns the table has, when no header says so.
+    pub columns: usize,
+    /// Record ends, as found in the sample.
+    pub record_ends: &'static str,
+    /// Whether the delimiter is certain, and why.
+    pub delimiter: (bool, String),
+}
+
+impl Dialect {
+    /// Finds the dialect of a text.
+    pub fn detect(sample: Sample<'_>, job: &Job) -> Self {
+        let known = job.learned.as_ref().map_or(&[][..], |learned| &learned.columns);
+        let detection = Detection { sample: cut(sample), job, known };
+        let ends = detection.ends();
+        let (trial, delimiter) = detection.delimiter(ends);
+        let trial = detection.refined(trial);
+        let preamble = if trial.rows.len() > 1 { detection.preamble(&trial) } else { 0 };
+        let rows = trial.rows.get(preamble..).unwrap_or_default();
+        Self {
+            header: detection.header(rows),
+            syntax: trial.syntax,
+            preamble,
+            columns: trial.width().max(1),
+            record_ends: ends_in_words(sample.text),
+            delimiter,
+        }
+    }
+
+    /// The findings for reports and metadata.
+    pub fn findings(&self, encoding: String) -> Vec<(String, String)> {
+        let Syntax { delimiter, quote, escape, .. } = self.syntax;
+        let delimiter = delimiter.map_or("none".to_owned(), |d| char::from(d).to_string());
+        let escape = match escape {
+            Escape::Doubled => "doubled",
+            Escape::Backslash => "backslash",
+        };
+        let sure = |certain: bool, why: &str| {
+            format!("{}: {why}", if certain { "certain" } else { "not certain" })
+        };
+        let header = if self.header.is_present { "first record" } else { "none" };
+        let findings = [
+            ("encoding", encoding),
+            ("delimiter", delimiter),
+            ("delimiter is", sure(self.delimiter.0, &self.delimiter.1)),
+            ("quote", char::from(quote).to_string()),
+            ("escape", escape.to_owned()),
+            ("record end", self.record_ends.to_owned()),
+            ("header", header.to_owned()),
+            ("header is", sure(self.header.is_certain, &self.header.why)),
+        ];
+        findings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Remarks for people on what is not certain.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if !self.delimiter.0 {
+            let why = &self.delimiter.1;
+            notes.push(format!("the delimiter is not certain ({why}); `delimiter` declares it"));
+        }
+        if !self.header.is_certain {
+            let taken =
+                if self.header.is_present { "taken as the header" } else { "taken as data" };
+            let why = &self.header.why;
+            notes.push(format!("the first record was {taken}: {why}; `header` declares it"));
+        }
+        notes
+    }
+}
+
+fn cut(sample: Sample<'_>) -> Sample<'_> {
+    let end = sample.text.floor_char_boundary(TRIAL_BYTES.min(sample.text.len()));
+    // A first record beyond the cut would leave nothing to try.
+    let long = !sample.text.get(..end).unwrap_or_default().contains(['\n', '\r']);
+    if long || end == sample.text.len() {
+        return sample;
+    }
+    Sample { text: sample.text.get(..end).unwrap_or_default(), is_whole: false }
+}
+
+struct Detection<'a> {
+    sample: Sample<'a>,
+    job: &'a Job,
+    known: &'a [Column],
+}
+
+impl Detection<'_> {
+    fn format(&self) -> &Format {
+        &self.job.format
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.job.limits
+    }
+
+    fn trial(&self, syntax: Syntax) -> Trial {
+        Trial::new(self.sample, syntax, self.limits())
+    }
+
+    fn ends(&self) -> Ends {
+        let count = count_ends(self.sample.text);
+        if count.cr > count.lf + count.crlf { Ends::Any } else { Ends::Lf }
+    }
+
+    fn delimiter(&self, ends: Ends) -> (Trial, (bool, String)) {
+        let quote = self.format().quote.filter(char::is_ascii);
+        let quote = quote.and_then(|quote| u8::try_from(quote).ok());
+        let base = Syntax { ends, quote: quote.unwrap_or(b'"'), ..Syntax::default() };
+        let with = |delimiter| self.trial(Syntax { delimiter, ..base });
+        if let Some(declared) = self.format().delimiter.filter(char::is_ascii) {
+            let declared = u8::try_from(declared).ok();
+            return (with(declared), (true, "declared".to_owned()));
+        }
+        let present = DELIMITERS.into_iter().filter(|d| self.sample.text.contains(char::from(*d)));
+        let mut trials: Vec<_> = present.map(|delimiter| with(Some(delimiter))).collect();
+        if let Some(at) = self.best_known(&trials) {
+            return (
+                trials.swap_remove(at),
+                (true, "the header has the feed's columns".to_owned()),
+            );
+        }
+        trials.retain(|trial| self.is_plausible(trial));
+        trials.sort_by(|a, b| b.score().total_cmp(&a.score()));
+        let mut trials = trials.into_iter();
+        match (trials.next(), trials.next()) {
+            (Some(best), rival) => {
+                let certainty = certainty(&best, rival.as_ref());
+                (best, certainty)
+            }
+            (None, _) => (with(None), (true, "no delimiter divides the records evenly".to_owned())),
+        }
+    }
+
+    /// The trial whose first record names most of the feed's columns, at least half.
+    fn best_known(&self, trials: &[Trial]) -> Option<usize> {
+        let names = |trial: &Trial| {
+            let first = trial.rows.first()?;
+            Some(known_names(&headers::published(first), self.known))
+        };
+        let counts = trials.iter().enumerate().filter_map(|(at, trial)| Some((names(trial)?, at)));
+        let (count, at) = counts.max_by_key(|(count, at)| (*count, std::cmp::Reverse(*at)))?;
+        (count > 0 && count * 2 >= self.known.len() && self.known.len() > 1).then_some(at)
+    }
+
+    fn is_plausible(&self, trial: &Trial) -> bool {
+        let extension = self.job.name.extension();
+        let is_table = extension.is_some_and(|e| TABLE_EXTENSIONS.contains(&e.as_str()));
+        let first_is_divided = trial.rows.first().is_some_and(|row| row.len() > 1);
+        let even = is_table || trial.consistency() >= 0.5;
+        trial.width() > 1
+            && ((first_is_divided && trial.divided() >= 0.5 && even) || self.preamble(trial) > 0)
+    }
+
+    /// Lines before the table: only if an even table with an unmistakable header follows them.
+    fn preamble(&self, trial: &Trial) -> usize {
+        let lines = trial.preamble().min(PREAMBLE_MAX);
+        let rows = trial.rows.get(lines..).unwrap_or_default();
+        let header = Header::judge(rows);
+        let is_even = trial.consistency() >= PREAMBLE_CONSISTENCY;
+        if is_even && header.is_present && header.is_certain { lines } else { 0 }
+    }
+
+    /// The same delimiter with another quote or escape, where that reads the sample better.
+    fn refined(&self, trial: Trial) -> Trial {
+        let mut best = trial;
+        if self.sample.text.contains("\\\"") {
+            let other = self.trial(Syntax { escape: Escape::Backslash, ..best.syntax });
+            if other.broken < best.broken && other.consistency() >= best.consistency() {
+                best = other;
+            }
+        }
+        if self.format().quote.is_none() && self.sample.text.contains('\'') {
+            let other = self.trial(Syntax { quote: b'\'', ..best.syntax });
+            if other.broken == 0 && other.consistency() > best.consistency() {
+                best = other;
+            }
+        }
+        best
+    }
+
+    fn header(&self, rows: &[Vec<String>]) -> Header {
+        if let Some(declared) = self.format().header {
+            return Header::certain(declared, "declared");
+        }
+        let judged = Header::judge(rows);
+        if self.known.is_empty() {
+            return judged;
+        }
+        let names = rows.first().map(|first| headers::published(first)).unwrap_or_default();
+        match (had_header(self.known), known_names(&names, self.known)) {
+            (true, 0) => judged,
+            (true, _) => Header::certain(true, "it has the feed's columns"),
+            (false, _) if judged.is_present && judged.is_certain => judged,
+            (false, _) => Header::certain(false, "the feed's files have none"),
+        }
+    }
+}
+
+fn certainty(best: &Trial, rival: Option<&Trial>) -> (bool, String) {
+    let near = rival.filter(|rival| rival.score() > best.score() * RIVAL_SHARE);
+    let width = best.width();
+    match near.and_then(|rival| rival.syntax.delimiter) {
+        Some(rival) => (false, format!("`{}` divides almost as evenly", char::from(rival))),
+        None if best.consistency() < CERTAIN_CONSISTENCY => {
+            (false, format!("not all records have {width} fields"))
+        }
+        None => (true, format!("records have {width} fields")),
+    }
+}
+
+struct EndCounts {
+    lf: usize,
+    crlf: usize,
+    cr: usize,
+}
+
+fn count_ends(text: &str) -> EndCounts {
+    let crlf = text.matches("\r\n").count();
+    let count = |byte: u8| text.bytes().filter(|b| *b == byte).count();
+    EndCounts { lf: count(b'\n') - crlf, crlf, cr: count(b'\r') - crlf }
+}
+
+fn ends_in_words(text: &str) -> &'static str {
+    match count_ends(text) {
+        EndCounts { lf: 0, crlf: 0, cr: 0 } => "none",
+        EndCounts { lf: 0, crlf: 0, .. } => "CR",
+        EndCounts { lf: 0, cr: 0, .. } => "CRLF",
+        EndCounts { crlf: 0, cr: 0, .. } => "LF",
+        EndCounts { .. } => "mixed",
+    }
+}
