@@ -138,7 +138,7 @@ codes! {
         "Double every quote inside a quoted field.";
     H101: "sink is stalled",
         "A sink refused a batch until its retries ended. Nothing later is sent to it for this feed.",
-        "Mend the receiver, then run `landfall sink retry`.";
+        "Mend the receiver, then run `landfall sink retry`; `landfall status` has the whole command.";
     H102: "batch could not be published",
         "A batch could not be written to the lake. It will be tried again.",
         "See the causes; free disk space or mend the folder's permissions.";

@@ -386,7 +386,7 @@ pub struct Batch {
 }
 
 /// A batch on its way to one sink.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
     /// Stable over retries: what downstream tells a repeat by.
     pub id: String,

@@ -13,8 +13,10 @@ pub mod local;
 pub mod lock;
 pub mod needs;
 pub mod serve;
+pub mod stalled;
 pub mod telemetry;
 mod who;
+pub mod writing;
 
 pub use who::who;
 

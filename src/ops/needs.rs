@@ -116,7 +116,7 @@ fn stalled(ledger: &dyn Ledger, config: Option<&Config>, suffix: &str) -> Result
         needs.push(Need {
             code: Some(Code::H101),
             cause: format!(
-                "sink {sink} is stalled for {feed} at batch {} after {} attempts: {said}",
+                "sink {sink} is stalled for {feed} at batch {}, attempt {}: {said}",
                 delivery.sequence, delivery.attempts
             ),
             owner: owner(config, &feed),

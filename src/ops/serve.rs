@@ -34,7 +34,7 @@ impl Core {
     /// # Errors
     /// Why not.
     pub fn open(zone: Zone, options: Options) -> Result<Self, Diagnostic> {
-        let _unused = (zone, options);
+        let _unused = (super::lock::ZoneLock::take(&zone)?, options);
         Err(Diagnostic::error(Code::Z105, "serving is not built yet"))
     }
 }

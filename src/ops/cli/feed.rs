@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::output::{count, size, table};
+use super::output::{count, counted, size, table};
 use super::report::block;
 use super::{Exit, Output, ZoneArgs, reading};
 use crate::config::{Config, Feed};
@@ -157,9 +157,9 @@ fn show(
     }
     let Shown { listed, batches, learned } = shown;
     let dataset = format!(
-        "{} live files, {} rows, {}, {batches} batches",
-        count(listed.live_files),
-        count(listed.live_rows),
+        "{}, {}, {}; newest batch {batches}",
+        counted(listed.live_files, "live file"),
+        counted(listed.live_rows, "row"),
         size(listed.live_bytes)
     );
     let facts = [

@@ -31,6 +31,7 @@ mod report;
 mod send;
 mod serve;
 mod show;
+mod sink;
 mod status;
 mod words;
 mod zone;
@@ -92,6 +93,9 @@ enum Command {
     /// Feeds: the streams of files and their datasets
     #[command(subcommand)]
     Feed(feed::Command),
+    /// Sinks that are stalled
+    #[command(subcommand)]
+    Sink(sink::Command),
     /// What a diagnostic code means and the way out
     Explain(explain::Args),
     /// A converter process; started by the server
@@ -140,6 +144,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Inspect(args) => inspect::run(args, out),
         Command::Partner(command) => partner::run(command, zone, out),
         Command::Feed(command) => feed::run(command, zone, out),
+        Command::Sink(command) => sink::run(command, zone, out),
         Command::Explain(args) => explain::run(args, out),
         // Handled before anything else is started.
         Command::Worker => Ok(Exit::Ok),

@@ -139,6 +139,11 @@ pub fn count(number: u64) -> String {
     out
 }
 
+/// A number of things for people: `1 file`, `2 files`.
+pub fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

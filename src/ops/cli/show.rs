@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::output::{count, size, table};
+use super::output::{count, counted, size, table};
 use super::report::block;
 use super::{Exit, Output, ZoneArgs, reading, report, words};
 use crate::clock::rfc3339_millis;
@@ -121,8 +121,8 @@ fn handed_off(life: &Life, batch: &Batch) -> String {
     }
     for delivery in &life.deliveries {
         let state = words::delivery_state(delivery.state);
-        let attempts = delivery.attempts;
-        out.push_str(&format!("sink {}: {state}, {attempts} attempts", delivery.sink));
+        let attempts = counted(u64::from(delivery.attempts), "attempt");
+        out.push_str(&format!("sink {}: {state}, {attempts}", delivery.sink));
         let said = delivery.acknowledgement.as_ref().or(delivery.last_error.as_ref());
         let said = said.map(|said| receipt::shown(said.trim())).filter(|said| !said.is_empty());
         out.push_str(&said.map_or(String::new(), |said| format!(": {said}")));

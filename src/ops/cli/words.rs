@@ -3,7 +3,7 @@
 use crate::clock::Timestamp;
 use crate::ledger::{Arrival, BatchState, DeliveryState, Event, State};
 
-use super::output::{count, size};
+use super::output::{count, counted, size};
 
 /// A state in words: `handed off`.
 pub(super) fn state(state: State) -> &'static str {
@@ -87,10 +87,13 @@ fn about_arrival(event: &Event) -> Option<String> {
 fn about_handoff(event: &Event) -> Option<String> {
     Some(match event {
         Event::SchemaChanged { feed, revision, version, changes, .. } => {
-            format!("schema of {feed} is v{version}, revision {revision}: {}", changes.join("; "))
+            let changes = changes.join("; ");
+            let what = if changes.is_empty() { String::new() } else { format!(": {changes}") };
+            format!("columns of {feed} are v{version}, revision {revision}{what}")
         }
         Event::BatchClosed { feed, sequence, files, rows, .. } => {
-            format!("batch {sequence} of {feed} closed: {files} files, {} rows", count(*rows))
+            let (files, rows) = (counted(*files, "file"), counted(*rows, "row"));
+            format!("batch {sequence} of {feed} closed: {files}, {rows}")
         }
         Event::BatchPublished { feed, sequence, .. } => {
             format!("manifest {sequence} of {feed} published")

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::{Answer, Request, ServerStatus, descriptor, with_socket_path};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::Recorded;
+use crate::ledger::{Delivery, Recorded};
 use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
+use crate::ops::stalled::Decision;
 use crate::zone::Zone;
 
 /// How long an answer may take; a large file is copied and synced meanwhile.
@@ -71,6 +72,17 @@ impl Client {
     pub fn partner_changed(&self, partner: &PartnerName, change: &str) -> Result<(), Diagnostic> {
         let (partner, change) = (partner.clone(), change.to_owned());
         self.expect_done(&Request::PartnerChanged { partner, by: crate::ops::who(), change })
+    }
+
+    /// Tells what a person decided about a stalled sink.
+    ///
+    /// # Errors
+    /// Why it does not hold; [`Code::Z106`].
+    pub fn decide(&self, decision: Decision) -> Result<Delivery, Diagnostic> {
+        let Answer::Decided(delivery) = self.ask(&Request::Decide(decision), None)? else {
+            return Err(unexpected());
+        };
+        Ok(*delivery)
     }
 
     /// Asks the server to stop in order; returns before it has.

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::diagnostic::Diagnostic;
+use crate::ledger::Delivery;
 use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName};
+use crate::ops::stalled::Decision;
 use crate::zone::Zone;
 
 mod client;
@@ -51,6 +53,8 @@ pub enum Request {
         /// What changed, in words.
         change: String,
     },
+    /// A person decided about a stalled sink.
+    Decide(Decision),
     /// Stop in order.
     Stop,
     /// Every event above this sequence, as it happens, until the connection ends.
@@ -71,6 +75,8 @@ pub enum Answer {
         /// The new arrival.
         id: ArrivalId,
     },
+    /// The decision holds for this delivery.
+    Decided(Box<Delivery>),
     /// It is done.
     Done,
     /// It is not done, and why.

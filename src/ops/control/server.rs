@@ -16,8 +16,9 @@ use super::{Answer, REQUEST_BYTES_MAX, Request, ServerStatus, descriptor, with_s
 use crate::config::Config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
-use crate::ledger::Event;
+use crate::ledger::{Event, Ledger};
 use crate::ops::local::{self, LocalFile};
+use crate::ops::stalled;
 use crate::receive::Intake;
 use crate::zone::Zone;
 
@@ -36,6 +37,8 @@ pub struct Desk {
     pub config: Arc<Config>,
     /// The way in.
     pub intake: Arc<dyn Intake>,
+    /// Its ledger.
+    pub ledger: Arc<dyn Ledger>,
     /// What [`Request::Status`] is answered with.
     pub status: ServerStatus,
     /// Called by [`Request::Stop`].
@@ -165,8 +168,15 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
             Ok(Answer::Taken { id: arrival.id })
         }
         Request::PartnerChanged { partner, by, change } => {
-            desk.intake.note(Event::PartnerChanged { partner, by, change });
+            let event = Event::PartnerChanged { partner, by, change };
+            desk.ledger.note(event).map_err(|error| {
+                Diagnostic::error(Code::L101, "the change is not in the ledger").caused_by(&error)
+            })?;
             Ok(Answer::Done)
+        }
+        Request::Decide(decision) => {
+            let delivery = stalled::decide(desk.ledger.as_ref(), decision)?;
+            Ok(Answer::Decided(Box::new(delivery)))
         }
         Request::Stop => {
             (desk.stop)();
@@ -185,7 +195,7 @@ fn stream_events(
 ) -> io::Result<()> {
     loop {
         let ends = ending.load(Ordering::Relaxed);
-        let events = desk.intake.events(after, EVENTS_AT_A_TIME).map_err(io::Error::other)?;
+        let events = desk.ledger.events(after, EVENTS_AT_A_TIME).map_err(io::Error::other)?;
         for recorded in &events {
             write_line(stream, recorded)?;
             after = recorded.sequence;
@@ -196,7 +206,7 @@ fn stream_events(
         if ends || has_hung_up(stream) {
             return Ok(());
         }
-        desk.intake.wait_beyond(after, Duration::from_secs(1));
+        desk.ledger.wait_beyond(after, Duration::from_secs(1));
     }
 }
 

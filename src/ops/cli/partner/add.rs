@@ -10,6 +10,7 @@ use super::{letter, load, look, save};
 use crate::config::{Partner, partner};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::names::{FeedName, PartnerName};
+use crate::ops::cli::output::counted;
 use crate::ops::cli::{Output, ZoneArgs, reading};
 
 /// Characters a password must have; it is for machines, not for memory.
@@ -105,8 +106,8 @@ fn check(account: &Partner) -> Result<(), Diagnostic> {
 fn summary(account: &Partner) -> String {
     let feeds: Vec<&str> = account.feeds.iter().map(FeedName::as_str).collect();
     let password = if account.password.is_some() { " and a password" } else { "" };
-    let keys = account.keys.len();
-    format!("added with {keys} keys{password} for {}", feeds.join(", "))
+    let keys = counted(account.keys.len() as u64, "key");
+    format!("added with {keys}{password} for {}", feeds.join(", "))
 }
 
 fn difference(before: &Partner, after: &Partner) -> String {
@@ -114,9 +115,9 @@ fn difference(before: &Partner, after: &Partner) -> String {
     if before.disabled {
         changes.push("enabled".to_owned());
     }
-    let keys = after.keys.len() - before.keys.len();
+    let keys = after.keys.len().saturating_sub(before.keys.len());
     if keys > 0 {
-        changes.push(format!("{keys} keys added"));
+        changes.push(format!("{} added", counted(keys as u64, "key")));
     }
     let new_feeds = after.feeds.iter().filter(|feed| !before.feeds.contains(feed));
     changes.extend(new_feeds.map(|feed| format!("feed {feed} added")));
@@ -144,6 +145,12 @@ fn read(path: &Path) -> Result<String, Diagnostic> {
     Ok(text)
 }
 
+/// What an input is called in a message.
+fn called(path: &Path) -> String {
+    let stdin = path == Path::new("-");
+    if stdin { "standard input".to_owned() } else { path.display().to_string() }
+}
+
 /// The keys of a `.pub` or `authorized_keys` file.
 fn keys(path: &Path) -> Result<Vec<String>, Diagnostic> {
     let text = read(path)?;
@@ -151,13 +158,13 @@ fn keys(path: &Path) -> Result<Vec<String>, Diagnostic> {
     let mut keys = Vec::new();
     for line in lines {
         partner::check_public_key(line).map_err(|wrong| {
-            Diagnostic::error(Code::Z107, format!("{} {wrong}", path.display()))
+            Diagnostic::error(Code::Z107, format!("{} {wrong}", called(path)))
                 .hint("Ask the partner for the .pub file that ssh-keygen made.")
         })?;
         keys.push(line.to_owned());
     }
     match keys.is_empty() {
-        true => Err(Diagnostic::error(Code::Z107, format!("{} holds no key", path.display()))),
+        true => Err(Diagnostic::error(Code::Z107, format!("{} holds no key", called(path)))),
         false => Ok(keys),
     }
 }

@@ -8,7 +8,7 @@ use crate::config::{Partner, partner};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{ArrivalQuery, Ledger, Sender};
 use crate::names::{FeedName, PartnerName};
-use crate::ops::cli::output::{count, table};
+use crate::ops::cli::output::{count, counted, table};
 use crate::ops::cli::{Output, reading, words};
 use crate::receive::sftp::keys;
 use crate::zone::Zone;
@@ -81,7 +81,7 @@ pub(super) fn show(zone: &Zone, name: &PartnerName, out: &Output) -> Result<(), 
     rows.extend(aliases.map(|(path, feed)| ["alias".to_owned(), format!("{path} is {feed}")]));
     let last = shown.last_file_at.map_or("never".to_owned(), words::time);
     rows.push(["last file".to_owned(), last]);
-    let sent = format!("{} files, {} bytes", count(shown.files_24h), count(shown.bytes_24h));
+    let sent = format!("{}, {} bytes", counted(shown.files_24h, "file"), count(shown.bytes_24h));
     rows.push(["in 24 hours".to_owned(), sent]);
     let facts: String = table(&rows).lines().map(|line| format!("  {line}\n")).collect();
     out.print(&format!("{name}\n{facts}"));
@@ -134,8 +134,8 @@ fn login(shown: &Shown<'_>) -> String {
     match (shown.keys.len(), shown.has_password) {
         (0, false) => "none".to_owned(),
         (0, true) => "password".to_owned(),
-        (keys, false) => format!("{keys} keys"),
-        (keys, true) => format!("{keys} keys, password"),
+        (keys, false) => counted(keys as u64, "key"),
+        (keys, true) => format!("{}, password", counted(keys as u64, "key")),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::ledger::Event;
 use crate::names::PartnerName;
 use crate::ops::control::Client;
 use crate::ops::diagnostic::of_problems;
-use crate::ops::serve::{Core, Options};
+use crate::ops::writing::OwnLedger;
 use crate::zone::Zone;
 
 mod add;
@@ -84,9 +84,9 @@ fn record(zone: &Zone, name: &PartnerName, change: &str) -> Result<(), Diagnosti
     if let Some(client) = Client::find(zone)? {
         return client.partner_changed(name, change);
     }
-    let core = Core::open(zone.clone(), Options::default())?;
+    let own = OwnLedger::open(zone)?;
     let (partner, by, change) = (name.clone(), crate::ops::who(), change.to_owned());
-    core.ledger.note(Event::PartnerChanged { partner, by, change }).map_err(|error| {
+    own.ledger().note(Event::PartnerChanged { partner, by, change }).map_err(|error| {
         Diagnostic::error(Code::L101, "the account is saved, but not recorded in the ledger")
             .caused_by(&error)
     })

@@ -1,0 +1,155 @@
+//! Partner accounts from the command line, and decisions about stalled sinks.
+
+use std::fs;
+
+use insta::assert_snapshot;
+use landfall::ledger::{DeliveryOutcome, Event, Ledger as _, State};
+use landfall::zone::Zone;
+
+use crate::zone::{CONFIG, GOOD, Place};
+
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKPV8uVBYxNWmQ8e/V6EoVl4SVTuL8rdxAJqZ9W5TjYF acme\n";
+
+/// A zone with the host key replaced in what is said, since each zone makes its own.
+fn told(place: &Place, arguments: &[&str], input: &str) -> String {
+    let (code, stdout, stderr) = place.run_with(arguments, input);
+    let text = format!("{stdout}--- {stderr}--- exit {code}");
+    let public = place.zone().keys().join("ssh_host_ed25519_key.pub");
+    let Ok(line) = fs::read_to_string(public) else { return text };
+    let line = line.trim_end().trim_end_matches(" landfall");
+    let fingerprint = landfall::receive::sftp::keys::fingerprint(line).expect("a fingerprint");
+    text.replace(line, "<host key>").replace(&fingerprint, "<host fingerprint>")
+}
+
+fn changes(zone: &Zone) -> Vec<String> {
+    let ledger = landfall::ledger::sqlite::open_read_only(&zone.ledger_file()).expect("a ledger");
+    let events = ledger.events(0, 1000).expect("events").into_iter();
+    let changes = events.filter_map(|recorded| match recorded.event {
+        Event::PartnerChanged { partner, change, .. } => Some(format!("{partner}: {change}")),
+        _ => None,
+    });
+    changes.collect()
+}
+
+#[test]
+fn a_partner_is_added_and_told_how_to_connect() {
+    let place = Place::fresh(CONFIG);
+    fs::write(place.path().join("acme.pub"), KEY).unwrap();
+    let add = ["partner", "add", "acme", "--key", "acme.pub", "--feed", "orders"];
+    assert_snapshot!(told(&place, &add, ""), @"
+    To tell the partner:
+
+      Server 127.0.0.1, port 2222, user acme, log in with the key SHA256:yZspqCVGFV+zjlZq3LUALxeNgSAD9DczlZfnwneFlWo.
+      The server's key is <host fingerprint>; its line for known_hosts:
+        [127.0.0.1]:2222 <host key>
+      Put files into the folder orders (you are in it after login); names: *.csv.
+      A file is taken when your client has closed it; nothing half-finished is ever used.
+      Seconds later receipts/ says what became of it.
+      Try it: sftp -P 2222 acme@127.0.0.1
+    --- Partner acme: added with 1 key for orders. Live now.
+
+    --- exit 0
+    ");
+    assert_snapshot!(fs::read_to_string(place.path().join("partners/acme.toml")).unwrap(), @r#"
+    # The account of partner acme. Live as soon as it is saved.
+    feeds = ["orders"]
+    keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKPV8uVBYxNWmQ8e/V6EoVl4SVTuL8rdxAJqZ9W5TjYF acme"]
+    "#);
+    assert_snapshot!(told(&place, &["partner", "show", "acme"], ""), @"
+    acme
+      state        active
+      feeds        orders
+      contact      -
+      key          ssh-ed25519 SHA256:yZspqCVGFV+zjlZq3LUALxeNgSAD9DczlZfnwneFlWo acme
+      password     none
+      last file    never
+      in 24 hours  0 files, 0 bytes
+    --- --- exit 0
+    ");
+    assert_eq!(changes(&place.zone()), ["acme: added with 1 key for orders"]);
+}
+
+#[test]
+fn more_keys_and_feeds_are_added_to_the_same_account() {
+    let place = Place::fresh(CONFIG);
+    let add = ["partner", "add", "acme", "--key", "-", "--feed", "orders", "misc"];
+    assert_eq!(place.run_with(&add, KEY).0, 0);
+    let password = ["partner", "add", "acme", "--password-stdin", "--contact", "it@acme.example"];
+    assert_eq!(place.run_with(&password, "correct horse battery\n").0, 0);
+    assert_snapshot!(told(&place, &["partner", "list"], ""), @"
+    partner  state   login            feeds         last file  files in 24 h  contact
+    acme     active  1 key, password  orders, misc  never      0              it@acme.example
+    --- --- exit 0
+    ");
+    let (_, stdout, _) = place.run(&["partner", "show", "acme", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(shown["has_password"], true);
+    assert!(!stdout.contains("argon2"), "secrets are not shown: {stdout}");
+    let changed = &changes(&place.zone())[1];
+    assert_eq!(changed, "acme: password set, settings changed");
+}
+
+#[test]
+fn a_disabled_partner_is_kept_and_can_come_back() {
+    let place = Place::fresh(CONFIG);
+    let add = ["partner", "add", "acme", "--key", "-", "--feed", "orders"];
+    place.run_with(&add, KEY);
+    assert_snapshot!(told(&place, &["partner", "disable", "acme"], ""), @"
+    --- Partner acme can no longer log in.
+    --- exit 0
+    ");
+    let (_, stdout, _) = place.run(&["partner", "show", "acme", "--json"]);
+    assert!(stdout.contains("\"disabled\":true"), "{stdout}");
+    place.run_with(&add, KEY);
+    assert_eq!(changes(&place.zone())[1..], ["acme: disabled", "acme: enabled"]);
+}
+
+#[test]
+fn what_cannot_log_in_or_send_is_refused() {
+    let place = Place::fresh(CONFIG);
+    let refused = |arguments: &[&str], input: &str| told(&place, arguments, input);
+    assert_snapshot!(refused(&["partner", "add", "acme", "--feed", "orders"], ""), @"
+    --- error Z107: acme could not log in
+    way out: Give it a key with --key FILE, or a password with --password-stdin.
+    --- exit 2
+    ");
+    assert_snapshot!(refused(&["partner", "add", "acme", "--key", "-", "--feed", "ordrs"], KEY), @"
+    --- error Z104: this zone has no feed `ordrs`
+    way out: See `landfall feed list`.
+    --- exit 4
+    ");
+    let private = "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n";
+    assert_snapshot!(refused(&["partner", "add", "acme", "--key", "-", "--feed", "orders"], private), @"
+    --- error Z107: standard input has a private key; take the line of its .pub file
+    way out: Ask the partner for the .pub file that ssh-keygen made.
+    --- exit 2
+    ");
+    let short = ["partner", "add", "acme", "--password-stdin", "--feed", "orders"];
+    assert_snapshot!(refused(&short, "secret\n"), @"
+    --- error Z107: the password has less than 12 characters
+    way out: Make one with a password manager.
+    --- exit 2
+    ");
+    assert!(!place.path().join("partners/acme.toml").exists());
+}
+
+#[test]
+fn a_stalled_sink_is_retried_or_skipped() {
+    let stalled = || Place::with_history(DeliveryOutcome::Stalled("no".to_owned()));
+    let place = stalled();
+    assert_snapshot!(place.told(&["sink", "retry", "warehouse", "--feed", "orders"]), @"
+    Batch 1 of orders is sent again for warehouse.
+    --- --- exit 0
+    ");
+    assert_eq!(place.run(&["sink", "retry", "warehouse", "--feed", "orders"]).0, 4);
+
+    let place = stalled();
+    let skip = ["sink", "skip", "warehouse", "--feed", "orders", "--reason", "loaded by hand"];
+    assert_snapshot!(place.told(&skip), @"
+    Batch 1 of orders is left out for warehouse.
+    --- --- exit 0
+    ");
+    let id = GOOD.parse().unwrap();
+    assert_eq!(place.ledger().arrival(id).unwrap().unwrap().state, State::HandedOff);
+}

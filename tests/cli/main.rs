@@ -1,0 +1,14 @@
+//! The command line as people and scripts meet it: its words, its JSON, its exit codes.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod accounts;
+mod exits;
+mod reads;
+mod zone;
