@@ -73,6 +73,18 @@ impl Durability {
         }
     }
 
+    /// Makes a file's bytes and its extended attributes durable (fsync(2)). Never call it again
+    /// after it failed.
+    ///
+    /// # Errors
+    /// What the system said; the file must then be thrown away.
+    pub fn sync_file_and_attributes(self, file: &File, path: &Path) -> Result<(), Error> {
+        match self {
+            Self::Full => file.sync_all().map_err(|e| Error::new("sync", path, e)),
+            Self::Relaxed => Ok(()),
+        }
+    }
+
     /// Makes a folder's entries durable.
     ///
     /// # Errors

@@ -159,12 +159,17 @@ impl Plan {
             }
             Some(_) => {}
         }
-        if kind.published() != before.published() {
+        if published(kind) != published(before) {
             self.opens_version = true;
             self.drift.push(format!("column `{name}` left {before} for {kind}"));
         }
         self.columns.push(Planned { column: Column { kind, ..column.clone() }, source });
     }
+}
+
+/// What a column without values is published as.
+fn published(kind: ColumnType) -> ColumnType {
+    if kind == ColumnType::Empty { ColumnType::Text } else { kind }
 }
 
 /// The feed's type after a file: the same when every value fits.

@@ -136,10 +136,9 @@ pub enum Error {
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::FileTooLarge {
-            Self::TooLarge
-        } else {
-            Self::Io(error)
+        match error.kind() {
+            std::io::ErrorKind::FileTooLarge => Self::TooLarge,
+            _ => Self::Io(error),
         }
     }
 }

@@ -1,3 +1,64 @@
 //! The SFTP door.
+//!
+//! ```text
+//! server ── connection: limits, deadlines ── session (russh's callbacks) ── lane (one channel)
+//!                                                                             │
+//!                    wire (the codec) ── conversation: requests in order ─────┘
+//!                                             │
+//!                    view (names) · upload · download · listing · names on disk: none
+//! ```
+//!
+//! Promises: replies come in request order; CLOSE of a final name is answered only after archive
+//! and ledger have the file; a slow disk, a peer that does not read, or a key exchange never stops
+//! a connection for good, and none of them costs more than fixed memory; names of peers never
+//! become paths.
+//!
+//! Left out so far: `scp -O`, the test area, certificates, the legacy listener.
 
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::receive::Intake;
+use crate::receive::staging::Staging;
+use crate::zone::Zone;
+
+mod account;
+mod auth;
+mod connection;
+mod conversation;
+mod download;
+mod exec;
+mod handles;
 pub mod keys;
+mod lane;
+mod listing;
+mod look;
+mod names;
+mod refusal;
+mod rename;
+mod server;
+mod session;
+mod settle;
+mod socket;
+mod sweep;
+mod upload;
+mod view;
+pub mod wire;
+
+pub use server::{Door, Error};
+
+/// What the door works with.
+#[derive(Clone)]
+pub struct Desk {
+    /// Where keys and staged files lie.
+    pub zone: Zone,
+    /// The zone's configuration.
+    pub config: Arc<Config>,
+    /// Where complete files go.
+    pub intake: Arc<dyn Intake>,
+    /// Uploads in progress.
+    pub staging: Staging,
+    /// What time it is.
+    pub clock: Clock,
+}

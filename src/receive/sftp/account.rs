@@ -1,0 +1,190 @@
+//! A partner who is logged in: what it may do and how much.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Desk;
+use super::refusal::Refused;
+use super::view::Node;
+use super::wire::reply::Room;
+use crate::clock::Timestamp;
+use crate::config::Partner;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ledger::{Event, Sender, Usage};
+use crate::names::FileName;
+use crate::receive::staging::Limits;
+
+/// The rolling day of the quotas.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A partner's login.
+#[derive(Clone)]
+pub struct Account {
+    /// The account as it was written at login.
+    pub partner: Arc<Partner>,
+    /// As the ledger knows it.
+    pub sender: Sender,
+    /// The peer's address.
+    pub origin: String,
+    /// What the door works with.
+    pub desk: Arc<Desk>,
+    /// Texts whose size was stated.
+    pub stated: Arc<Stated>,
+}
+
+impl Account {
+    /// A partner's login from an address.
+    pub fn new(partner: Partner, origin: String, desk: Arc<Desk>) -> Self {
+        let sender = Sender::Partner(partner.name.clone());
+        Self { partner: Arc::new(partner), sender, origin, desk, stated: Arc::default() }
+    }
+
+    /// How far an upload of `name` may grow.
+    ///
+    /// # Errors
+    /// A sentence that names the quota when there is nothing left.
+    pub fn limits(&self, name: &FileName) -> Result<Limits, Refused> {
+        let quota = self.partner.quota;
+        if self.staged_bytes() >= quota.staging_bytes {
+            let most = Bytes(quota.staging_bytes);
+            return Err(self.over_quota(
+                name,
+                format!("{} may have {most} of uploads in progress, and has", self.partner.name),
+                "Finish or remove uploads that are in progress, or ask for a higher quota.",
+            ));
+        }
+        let file_bytes = self.left_today(name, 0)?;
+        Ok(Limits { staging_bytes: quota.staging_bytes, file_bytes })
+    }
+
+    /// Checks that a complete file of `size_bytes` fits into the rolling day, which others may have
+    /// filled since its OPEN. Answers how many bytes are left for it; `None` for no limit.
+    ///
+    /// # Errors
+    /// A sentence that names the quota.
+    pub fn left_today(&self, name: &FileName, size_bytes: u64) -> Result<Option<u64>, Refused> {
+        let quota = self.partner.quota;
+        if quota.bytes_per_day.is_none() && quota.files_per_day.is_none() {
+            return Ok(None);
+        }
+        let used = self.used_today()?;
+        let partner = &self.partner.name;
+        if let Some(most) = quota.files_per_day.filter(|most| used.files >= *most) {
+            let told = format!("{partner} may send {most} files in 24 hours, and has sent them");
+            return Err(self.over_quota(name, told, WAIT));
+        }
+        let Some(most) = quota.bytes_per_day else { return Ok(None) };
+        if used.bytes >= most || used.bytes.saturating_add(size_bytes) > most {
+            let (most, sent) = (Bytes(most), Bytes(used.bytes));
+            let told = format!("{partner} may send {most} in 24 hours, and has sent {sent}");
+            return Err(self.over_quota(name, told, WAIT));
+        }
+        Ok(Some(most - used.bytes))
+    }
+
+    /// The partner's room as a file system shows it.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn room(&self) -> Result<Room, Refused> {
+        let quota = self.partner.quota;
+        let limited_by_day = quota.bytes_per_day.is_some() || quota.files_per_day.is_some();
+        let today = if limited_by_day { self.used_today()? } else { Usage::default() };
+        let staging = (quota.staging_bytes, self.staged_bytes());
+        let day = quota.bytes_per_day.map(|most| (most, today.bytes));
+        let left = |(most, used): (u64, u64)| most.saturating_sub(used);
+        let tightest = day.filter(|day| left(*day) < left(staging)).unwrap_or(staging);
+        let total_files = quota.files_per_day.unwrap_or(u64::from(u32::MAX));
+        Ok(Room {
+            total_bytes: tightest.0,
+            free_bytes: left(tightest),
+            total_files,
+            free_files: total_files.saturating_sub(today.files),
+        })
+    }
+
+    fn staged_bytes(&self) -> u64 {
+        self.desk.staging.used_bytes(&self.partner.name).load(Ordering::Relaxed)
+    }
+
+    fn used_today(&self) -> Result<Usage, Refused> {
+        let now = self.desk.clock.now();
+        let since = now.checked_sub(DAY).unwrap_or(Timestamp::MIN);
+        Ok(self.desk.intake.usage(&self.sender, since)?)
+    }
+
+    fn over_quota(&self, name: &FileName, summary: String, hint: &str) -> Refused {
+        let diagnostic = Diagnostic::error(Code::R103, format!("quota reached: {summary}"))
+            .fact("file", name)
+            .hint(hint);
+        let text = format!("{}. {}", diagnostic.summary, diagnostic.hint);
+        self.desk.intake.note(Event::FileRefused {
+            sender: self.sender.clone(),
+            name: name.to_string(),
+            diagnostic,
+        });
+        Refused::failure(text)
+    }
+}
+
+/// Texts that were rendered to state their size, kept until they are opened.
+#[derive(Default)]
+pub struct Stated(Mutex<VecDeque<(Node, Text)>>);
+
+/// A rendered text and when it last changed.
+pub type Text = (Vec<u8>, Timestamp);
+
+/// Stated texts kept for one login.
+const STATED_MAX: usize = 16;
+
+impl Stated {
+    /// Keeps a text whose size is stated.
+    pub fn keep(&self, node: Node, text: Text) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(known, _)| *known != node);
+        kept.push_back((node, text));
+        if kept.len() > STATED_MAX {
+            kept.pop_front();
+        }
+    }
+
+    /// Takes the text whose size was stated last.
+    pub fn take(&self, node: &Node) -> Option<Text> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(known, _)| known == node)?;
+        kept.remove(at).map(|(_, text)| text)
+    }
+}
+
+const WAIT: &str = "Wait until older files leave the rolling day, or ask for a higher quota.";
+
+/// Shows a number of bytes in words: `100 GiB`, `1.5 MiB`, `17 bytes`.
+struct Bytes(u64);
+
+impl std::fmt::Display for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+        let Some((unit, shift)) = units.into_iter().find(|(_, shift)| self.0 >> shift > 0) else {
+            return write!(f, "{} bytes", self.0);
+        };
+        let tenths = ((self.0 & ((1 << shift) - 1)) * 10) >> shift;
+        match tenths {
+            0 => write!(f, "{} {unit}", self.0 >> shift),
+            tenths => write!(f, "{}.{tenths} {unit}", self.0 >> shift),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_told_in_words() {
+        let told: Vec<String> =
+            [17, 1024, 1536 << 10, 100 << 30].map(|n| Bytes(n).to_string()).into();
+        assert_eq!(told, ["17 bytes", "1 KiB", "1.5 MiB", "100 GiB"]);
+    }
+}

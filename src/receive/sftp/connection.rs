@@ -1,0 +1,177 @@
+//! One connection from accept to its end, and what is recorded of it.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::Disconnect;
+use russh::server::run_stream;
+use tokio::net::TcpStream;
+use tokio::sync::{Mutex, MutexGuard, Semaphore, mpsc, watch};
+
+use super::Desk;
+use super::account::Account;
+use super::auth::Login;
+use super::server::{Places, until_true};
+use super::session::{Error, Session};
+use super::socket::{Link, Socket};
+use crate::ledger::Event;
+
+/// How long a stopping server waits for a connection to finish what it is at.
+const GRACE: Duration = Duration::from_secs(5);
+/// Characters of a client's version that an event keeps.
+const CLIENT_CHARS_MAX: usize = 100;
+
+/// What every connection shares.
+pub struct Hall {
+    /// What the door works with.
+    pub desk: Arc<Desk>,
+    /// russh's settings.
+    pub ssh: Arc<russh::server::Config>,
+    /// Passwords checked at once.
+    pub passwords: Arc<Semaphore>,
+    /// Whether the server stops; its receivers are told.
+    pub stopping: watch::Receiver<bool>,
+    /// Whether connections are cut off.
+    pub cut_off: watch::Receiver<bool>,
+    /// Dropped by every task at its end, so that a stopping server can wait for them.
+    pub busy: mpsc::Sender<()>,
+}
+
+/// One connection, as far as its session knows it.
+pub struct Visit {
+    /// The peer's address.
+    pub origin: IpAddr,
+    hall: Arc<Hall>,
+    link: Arc<Link>,
+    login: Arc<Mutex<Login>>,
+    places: Option<Places>,
+}
+
+impl Visit {
+    /// The way to a login. russh calls back one at a time, so this never waits long.
+    pub async fn login(&self) -> MutexGuard<'_, Login> {
+        self.login.lock().await
+    }
+
+    /// The account, once a login was accepted; also frees its place among those not logged in.
+    pub async fn log_in(&mut self) -> Option<Account> {
+        let (partner, method) = self.login().await.take_accepted()?;
+        self.link.log_in();
+        if let Some(places) = &mut self.places {
+            places.log_in();
+        }
+        let desk = Arc::clone(&self.hall.desk);
+        note(
+            &desk,
+            Event::LoggedIn {
+                partner: partner.name.clone(),
+                from: self.origin.to_string(),
+                method,
+                client: client(&self.link),
+            },
+        );
+        Some(Account::new(partner, self.origin.to_string(), desk))
+    }
+
+    /// Runs work of this connection that may outlive it; a stopping server waits for it.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let busy = self.hall.busy.clone();
+        tokio::spawn(async move {
+            work.await;
+            drop(busy);
+        });
+    }
+}
+
+/// Serves one connection until it ends. A panic in it ends nothing else.
+pub async fn serve(tcp: TcpStream, origin: IpAddr, hall: Arc<Hall>, places: Places) {
+    let link = Arc::new(Link::default());
+    let login = Login::new(Arc::clone(&hall.desk), Arc::clone(&hall.passwords));
+    let login = Arc::new(Mutex::new(login));
+    let visit = Visit {
+        origin,
+        hall: Arc::clone(&hall),
+        link: Arc::clone(&link),
+        login: Arc::clone(&login),
+        places: Some(places),
+    };
+    let login_timeout = hall.desk.config.sftp.login_timeout;
+    let socket = Socket::new(tcp, Arc::clone(&link), login_timeout, hall.cut_off.clone());
+    let started = run_stream(Arc::clone(&hall.ssh), socket, Session::new(visit)).await;
+    let ended = match started {
+        Err(error) => Err(error),
+        Ok(mut session) => {
+            let handle = session.handle();
+            let mut stopping = hall.stopping.clone();
+            tokio::select! {
+                ended = &mut session => ended,
+                () = until_true(&mut stopping) => {
+                    let told = "this server stops; connect again in a moment".to_owned();
+                    let by = Disconnect::ByApplication;
+                    drop(handle.disconnect(by, told, "en".to_owned()).await);
+                    match tokio::time::timeout(GRACE, session).await {
+                        Ok(ended) => ended,
+                        Err(_) => Ok(()),
+                    }
+                }
+            }
+        }
+    };
+    record_end(&hall.desk, origin, &link, &login, ended).await;
+}
+
+/// Records a connection that ended without a login.
+async fn record_end(
+    desk: &Arc<Desk>,
+    origin: IpAddr,
+    link: &Link,
+    login: &Mutex<Login>,
+    ended: Result<(), Error>,
+) {
+    let client = client(link);
+    if let Err(error) = &ended {
+        tracing::debug!(from = %origin, client, %error, "a connection ended");
+    }
+    if link.is_logged_in() {
+        return;
+    }
+    let attempt = login.lock().await.attempt().clone();
+    let from = origin.to_string();
+    if !attempt.user.is_empty() {
+        let (user, offered) = (attempt.user, attempt.offered.join(", "));
+        let reason = attempt.reason;
+        note(desk, Event::LoginRefused { user, from, client, offered, reason });
+    } else if !client.is_empty() {
+        let reason = why_not(desk, link, ended);
+        note(desk, Event::ConnectionRefused { from, client, reason });
+    }
+    // A connection that said nothing is a port scan or a health check: not worth an event.
+}
+
+/// Why a connection never came to a login, for the operator.
+fn why_not(desk: &Desk, link: &Link, ended: Result<(), Error>) -> String {
+    match ended {
+        _ if link.is_late() => {
+            format!("no login within {} s", desk.config.sftp.login_timeout.as_secs())
+        }
+        Err(Error::Ssh(russh::Error::NoCommonAlgo { kind, ours, theirs })) => format!(
+            "no algorithm in common ({kind:?}): the client offers {}; this server allows {}",
+            theirs.join(","),
+            ours.join(",")
+        ),
+        Err(error) => error.to_string(),
+        Ok(()) => "the client left before it tried to log in".to_owned(),
+    }
+}
+
+fn client(link: &Link) -> String {
+    link.client().chars().take(CLIENT_CHARS_MAX).collect()
+}
+
+/// Keeps an event without waiting for the ledger.
+fn note(desk: &Arc<Desk>, event: Event) {
+    let desk = Arc::clone(desk);
+    tokio::task::spawn_blocking(move || desk.intake.note(event));
+}

@@ -1,0 +1,426 @@
+//! Between russh and one conversation: who runs it, how much may wait, and in what order answers
+//! leave.
+//!
+//! The conversation runs inside russh's event loop while that is quick. When a request may wait for
+//! the disk, or too many answers wait for the peer, what arrives goes to a backlog and the lane's
+//! own task goes on, in a thread that may wait, one step at a time. Answers leave either straight
+//! from the loop or through russh's queue, never both at once, so their order is that of the
+//! requests.
+//!
+//! Answers are handed to russh as bytes that tell when russh lets go of them. Whatever made it hold
+//! them (a full window, a key exchange, a full queue), the lane goes on when they are gone; it does
+//! not depend on any one callback.
+//!
+//! Bounds: [`OUTPUT_BYTES_MAX`] of answers in russh, [`BACKLOG_BYTES_MAX`] of requests here. Up to
+//! [`BACKLOG_CALM_BYTES`] a slow disk holds nobody up; beyond, the peer's connection is read no
+//! further until the disk has caught up, since russh re-opens the window by itself.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use russh::server::Handle;
+use russh::{ChannelId, Disconnect};
+use tokio::sync::Notify;
+
+use super::conversation::{Conversation, Pause, Place};
+use super::wire;
+
+/// Answer bytes that russh may hold for one channel before no more are made.
+const OUTPUT_BYTES_MAX: usize = 512 * 1024;
+/// Request bytes that may wait while the disk is slow, without holding up the connection.
+const BACKLOG_CALM_BYTES: usize = 2 << 20;
+/// Request bytes that may wait at all: a peer that sends more without reading answers is cut off.
+const BACKLOG_BYTES_MAX: usize = 12 << 20;
+/// Backlog bytes kept in one piece.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Why a channel cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// The stream cannot be followed.
+    #[error(transparent)]
+    Wire(#[from] wire::Error),
+    /// The peer sends and sends and does not read.
+    #[error("too many requests are waiting for their answers to be read")]
+    Overrun,
+}
+
+/// One SFTP channel.
+pub struct Lane {
+    state: Mutex<State>,
+    answers: Arc<Answers>,
+    /// The conversation is back from the pool.
+    returned: Notify,
+}
+
+struct State {
+    /// Not here while a thread has it.
+    conversation: Option<Conversation>,
+    /// Why it last paused.
+    pause: Pause,
+    backlog: Backlog,
+    ending: Option<Ending>,
+}
+
+/// How a channel comes to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// The peer has said all it wants; what waits is still done.
+    Eof,
+    /// The peer is gone.
+    Gone,
+}
+
+/// What the lane's task has to do next.
+enum Turn {
+    Nothing,
+    Work(Conversation, Backlog),
+    End(Conversation, Ending),
+}
+
+impl Lane {
+    /// A lane for a conversation; [`Self::run`] must be spawned.
+    pub fn new(conversation: Conversation) -> Self {
+        let state = State {
+            conversation: Some(conversation),
+            pause: Pause::Input,
+            backlog: Backlog::default(),
+            ending: None,
+        };
+        Self { state: Mutex::new(state), answers: Arc::default(), returned: Notify::new() }
+    }
+
+    /// Takes bytes of the peer; answers what can be said at once.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn offer(&self, data: &[u8]) -> Result<Option<Bytes>, Stop> {
+        let mut state = self.lock();
+        if state.ending.is_some() {
+            return Ok(None);
+        }
+        if state.is_caught_up()
+            && self.answers.may_leave_directly()
+            && let Some(conversation) = &mut state.conversation
+        {
+            let (mut input, mut out) = (data, Vec::new());
+            let room = self.answers.room();
+            let pause = conversation.feed(&mut input, Place::Loop, &mut out, room)?;
+            state.pause = pause;
+            state.backlog.push(input);
+            self.look_out(&state);
+            return Ok(self.answers.wrap(out, Way::Direct));
+        }
+        if state.backlog.bytes + data.len() > BACKLOG_BYTES_MAX {
+            return Err(Stop::Overrun);
+        }
+        state.backlog.push(data);
+        self.look_out(&state);
+        self.answers.wake.notify_one();
+        Ok(None)
+    }
+
+    /// Goes on with the backlog after the peer has read answers.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn resume(&self) -> Result<Option<Bytes>, Stop> {
+        let mut state = self.lock();
+        let State { conversation: Some(conversation), pause, backlog, .. } = &mut *state else {
+            return Ok(None);
+        };
+        if *pause != Pause::Output || !self.answers.may_leave_directly() {
+            return Ok(None);
+        }
+        let mut out = Vec::new();
+        *pause = backlog.feed_to(conversation, Place::Loop, &mut out, self.answers.room())?;
+        self.look_out(&state);
+        Ok(self.answers.wrap(out, Way::Direct))
+    }
+
+    /// Waits while a slow disk keeps the backlog from shrinking. The disk needs nothing from the
+    /// waiting loop, so this ends.
+    pub async fn calm(&self) {
+        while self.is_behind_a_slow_disk() {
+            self.returned.notified().await;
+        }
+    }
+
+    /// The peer will send no more: what waits is done, then the channel is closed.
+    pub fn end(&self) {
+        self.end_as(Ending::Eof);
+    }
+
+    /// The peer is gone: what waits is dropped, what was unclosed stays for resume.
+    pub fn abandon(&self) {
+        self.end_as(Ending::Gone);
+    }
+
+    /// Goes on whenever the event loop could not. Ends after [`Self::end`] or [`Self::abandon`].
+    pub async fn run(self: Arc<Self>, handle: Handle, channel: ChannelId) {
+        loop {
+            self.answers.wake.notified().await;
+            loop {
+                match self.turn() {
+                    Turn::Nothing => break,
+                    Turn::Work(conversation, backlog) => {
+                        if self.work(conversation, backlog, &handle, channel).await.is_err() {
+                            self.abandon();
+                        }
+                    }
+                    Turn::End(conversation, ending) => {
+                        let hung_up = tokio::task::spawn_blocking(|| conversation.hang_up()).await;
+                        if let Err(error) = hung_up {
+                            tracing::error!(%error, "an SFTP channel could not be ended in order");
+                        }
+                        if ending == Ending::Eof && farewell(&handle, channel, 0).await.is_err() {
+                            tracing::debug!("a peer left before its channel was closed");
+                        }
+                        return;
+                    }
+                }
+            }
+            if self.is_over() {
+                return;
+            }
+        }
+    }
+
+    /// One step in a thread that may wait, and its answers sent.
+    async fn work(
+        &self,
+        mut conversation: Conversation,
+        mut backlog: Backlog,
+        handle: &Handle,
+        channel: ChannelId,
+    ) -> Result<(), ()> {
+        let room = self.answers.room();
+        let work = move || {
+            let mut out = Vec::new();
+            let pause = backlog.feed_to(&mut conversation, Place::Pool, &mut out, room);
+            (conversation, backlog, out, pause)
+        };
+        let worked = tokio::task::spawn_blocking(work).await;
+        let Ok((conversation, backlog, out, pause)) = worked else {
+            tracing::error!("a request panicked; its connection is closed");
+            return disconnect(handle, "internal error; this connection is closed").await;
+        };
+        let answer = self.answers.wrap(out, Way::Queued);
+        {
+            let mut state = self.lock();
+            state.conversation = Some(conversation);
+            state.backlog.put_back(backlog);
+            if let Ok(pause) = pause {
+                state.pause = pause;
+            }
+        }
+        self.returned.notify_one();
+        if let Some(answer) = answer {
+            handle.data(channel, answer).await.map_err(drop)?;
+        }
+        match pause {
+            Ok(_) => Ok(()),
+            Err(error) => disconnect(handle, &Stop::Wire(error).to_string()).await,
+        }
+    }
+
+    fn turn(&self) -> Turn {
+        let mut state = self.lock();
+        self.look_out(&state);
+        let can_say = self.answers.room() > 0;
+        let is_caught_up = state.is_caught_up();
+        let next = match state.ending {
+            Some(Ending::Gone) => Some(Ending::Gone),
+            Some(Ending::Eof) if is_caught_up => Some(Ending::Eof),
+            Some(Ending::Eof) | None => None,
+        };
+        if next.is_none() && (is_caught_up || !can_say) {
+            return Turn::Nothing;
+        }
+        match (state.conversation.take(), next) {
+            (None, _) => Turn::Nothing,
+            (Some(conversation), Some(ending)) => Turn::End(conversation, ending),
+            (Some(conversation), None) => {
+                Turn::Work(conversation, std::mem::take(&mut state.backlog))
+            }
+        }
+    }
+
+    /// Whether the conversation is lost and nothing will ever come back.
+    fn is_over(&self) -> bool {
+        let state = self.lock();
+        state.conversation.is_none() && state.ending == Some(Ending::Gone)
+    }
+
+    fn is_behind_a_slow_disk(&self) -> bool {
+        let state = self.lock();
+        state.conversation.is_none()
+            && state.ending.is_none()
+            && state.backlog.bytes > BACKLOG_CALM_BYTES
+    }
+
+    fn end_as(&self, ending: Ending) {
+        self.lock().ending = Some(ending);
+        self.answers.wake.notify_one();
+        self.returned.notify_one();
+    }
+
+    /// Has the task woken when there is something for it to do, now or once answers are gone.
+    fn look_out(&self, state: &State) {
+        let is_waiting = !state.is_caught_up();
+        self.answers.is_waited_for.store(is_waiting, Ordering::SeqCst);
+        if is_waiting && self.answers.room() > 0 {
+            self.answers.wake.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_caught_up(&self) -> bool {
+        self.pause == Pause::Input && self.backlog.bytes == 0
+    }
+}
+
+async fn disconnect(handle: &Handle, text: &str) -> Result<(), ()> {
+    let reason = Disconnect::ProtocolError;
+    drop(handle.disconnect(reason, text.to_owned(), "en".to_owned()).await);
+    Err(())
+}
+
+/// Sends an exit status and the end of the channel, as sshd does when a command is done.
+///
+/// # Errors
+/// The peer is gone.
+pub async fn farewell(handle: &Handle, channel: ChannelId, status: u32) -> Result<(), ()> {
+    handle.exit_status_request(channel, status).await?;
+    handle.eof(channel).await?;
+    handle.close(channel).await
+}
+
+/// Bytes of requests that wait, in the pieces they came in.
+#[derive(Default)]
+struct Backlog {
+    pieces: VecDeque<Vec<u8>>,
+    /// Bytes of the first piece that are done.
+    done: usize,
+    bytes: usize,
+}
+
+impl Backlog {
+    fn push(&mut self, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
+        self.bytes += data.len();
+        match self.pieces.back_mut() {
+            Some(last) if last.len() + data.len() <= PIECE_BYTES => last.extend_from_slice(data),
+            Some(_) | None => self.pieces.push_back(data.to_vec()),
+        }
+    }
+
+    /// Puts what is left of a taken backlog before what has come since.
+    fn put_back(&mut self, mut earlier: Self) {
+        earlier.bytes += self.bytes;
+        earlier.pieces.append(&mut self.pieces);
+        *self = earlier;
+    }
+
+    fn feed_to(
+        &mut self,
+        conversation: &mut Conversation,
+        place: Place,
+        out: &mut Vec<u8>,
+        out_bytes_max: usize,
+    ) -> Result<Pause, wire::Error> {
+        loop {
+            let piece = self.pieces.front().and_then(|piece| piece.get(self.done..));
+            let mut input = piece.unwrap_or_default();
+            let before = input.len();
+            let pause = conversation.feed(&mut input, place, out, out_bytes_max)?;
+            let taken = before - input.len();
+            self.bytes -= taken;
+            self.done += taken;
+            if input.is_empty() {
+                self.pieces.pop_front();
+                self.done = 0;
+            }
+            if pause != Pause::Input || self.pieces.is_empty() {
+                return Ok(pause);
+            }
+        }
+    }
+}
+
+/// Answers on their way through russh.
+#[derive(Default)]
+struct Answers {
+    /// Bytes that russh holds.
+    held_bytes: AtomicUsize,
+    /// Answers in russh's queue that the event loop has not taken up yet.
+    queued: AtomicUsize,
+    /// Whether the lane's task waits for russh to let go.
+    is_waited_for: AtomicBool,
+    wake: Notify,
+}
+
+/// How an answer leaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Straight from the event loop.
+    Direct,
+    /// Through russh's queue.
+    Queued,
+}
+
+impl Answers {
+    fn room(&self) -> usize {
+        OUTPUT_BYTES_MAX.saturating_sub(self.held_bytes.load(Ordering::SeqCst))
+    }
+
+    /// Whether an answer from the event loop would not overtake one in the queue.
+    fn may_leave_directly(&self) -> bool {
+        self.queued.load(Ordering::SeqCst) == 0 && self.room() > 0
+    }
+
+    fn wrap(self: &Arc<Self>, bytes: Vec<u8>, way: Way) -> Option<Bytes> {
+        if bytes.is_empty() {
+            return None;
+        }
+        self.held_bytes.fetch_add(bytes.len(), Ordering::SeqCst);
+        if way == Way::Queued {
+            self.queued.fetch_add(1, Ordering::SeqCst);
+        }
+        Some(Bytes::from_owner(Answer { bytes, way, answers: Arc::clone(self) }))
+    }
+}
+
+/// One answer; dropped when russh has put it on the wire or given up on it.
+struct Answer {
+    bytes: Vec<u8>,
+    way: Way,
+    answers: Arc<Answers>,
+}
+
+impl AsRef<[u8]> for Answer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.answers.held_bytes.fetch_sub(self.bytes.len(), Ordering::SeqCst);
+        if self.way == Way::Queued {
+            self.answers.queued.fetch_sub(1, Ordering::SeqCst);
+        }
+        if self.answers.is_waited_for.load(Ordering::SeqCst) {
+            self.answers.wake.notify_one();
+        }
+    }
+}

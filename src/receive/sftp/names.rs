@@ -1,0 +1,222 @@
+//! Names in a partner's view: what they are, and what can be done to them but reading, writing and
+//! renaming. All of it may ask the ledger and is slow.
+
+use super::account::Account;
+use super::refusal::Refused;
+use super::view::{self, Node};
+use super::wire::Attributes;
+use super::{download, look};
+use crate::ledger::Arrival;
+use crate::names::{FeedName, FileName};
+use crate::receive::staging::Key;
+
+/// The landed file of a name, unless its sender removed it.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn landed(account: &Account, key: &Key) -> Result<Option<Arrival>, Refused> {
+    let current = account.desk.intake.current(&account.sender, &key.feed, &key.name)?;
+    Ok(current.filter(|arrival| !arrival.hidden))
+}
+
+/// Whether a name is a virtual subfolder.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn is_folder(account: &Account, key: &Key) -> Result<bool, Refused> {
+    seed_folders(account, &key.feed)?;
+    Ok(account.desk.staging.folders().has(&key.partner, &key.feed, key.name.as_bytes()))
+}
+
+/// Makes sure that the folders of landed names are known.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn seed_folders(account: &Account, feed: &FeedName) -> Result<(), Refused> {
+    let folders = account.desk.staging.folders();
+    let partner = &account.partner.name;
+    if folders.wants_seed(partner, feed) {
+        let listed = account.desk.intake.listing(&account.sender, feed)?;
+        let subfolders = listed.iter().map(|listed| listed.name.subfolder());
+        folders.seed(partner, feed, subfolders.filter(|folder| !folder.is_empty()));
+    }
+    Ok(())
+}
+
+/// How a name looks.
+///
+/// # Errors
+/// There is nothing of that name, or the ledger cannot be read.
+pub fn stat(account: &Account, node: &Node) -> Result<Attributes, Refused> {
+    match node {
+        Node::Root | Node::Receipts | Node::Feed(_) => Ok(look::folder()),
+        Node::Nowhere => Err(Refused::missing()),
+        Node::Readme => Ok(look::text(view::readme(account).len(), account.desk.clock.now())),
+        Node::Receipt(feed, path) => {
+            let name = FileName::new(path.as_slice());
+            let is_folder = match &name {
+                Ok(name) => is_folder(account, &key(account, feed, name))?,
+                Err(_) => path.is_empty(),
+            };
+            if is_folder {
+                return Ok(look::folder());
+            }
+            let (text, at) = download::receipt(account, feed, path)?;
+            let attributes = look::text(text.len(), at);
+            account.stated.keep(node.clone(), (text, at));
+            Ok(attributes)
+        }
+        Node::Entry(key) => {
+            let upload = account.desk.staging.find(key).and_then(|upload| upload.snapshot());
+            if let Some(known) = upload.filter(|known| !known.is_new) {
+                return Ok(look::staged(&known));
+            }
+            if let Some(arrival) = landed(account, key)? {
+                return Ok(look::landed(&arrival));
+            }
+            if is_folder(account, key)? { Ok(look::folder()) } else { Err(Refused::missing()) }
+        }
+    }
+}
+
+/// Keeps times and permissions. The size of a landed file cannot change.
+///
+/// # Errors
+/// A sentence.
+pub fn set(account: &Account, node: &Node, attributes: &Attributes) -> Result<(), Refused> {
+    let key = match node {
+        Node::Entry(key) => key,
+        // Clients set times and permissions of folders after a recursive upload.
+        Node::Root | Node::Receipts | Node::Feed(_) => return Ok(()),
+        Node::Readme | Node::Receipt(..) => return Err(not_yours_to_change()),
+        Node::Nowhere => return Err(Refused::missing()),
+    };
+    let modified_s = attributes.times_s.map(|(_, modified)| modified);
+    let mode = attributes.mode.map(|mode| mode & 0o7777);
+    if let Some(upload) = account.desk.staging.find(key)
+        && let Some(known) = upload.snapshot().filter(|known| !known.is_new)
+    {
+        if attributes.size_bytes.is_some_and(|size| size != known.size_bytes) {
+            return Err(Refused::failure(
+                "the size of an upload can only be set through its handle; open it to write",
+            ));
+        }
+        upload.touch(modified_s, mode);
+        return Ok(());
+    }
+    let Some(arrival) = landed(account, key)? else {
+        return if is_folder(account, key)? { Ok(()) } else { Err(Refused::missing()) };
+    };
+    if attributes.size_bytes.is_some_and(|size| size != arrival.size_bytes) {
+        return Err(Refused::denied(format!(
+            "{} has landed and its bytes cannot change; send the new version under the same name",
+            key.name
+        )));
+    }
+    if modified_s.is_some() || mode.is_some() {
+        account.desk.intake.touch(arrival.id, modified_s, mode)?;
+    }
+    Ok(())
+}
+
+/// Takes a name out of the listing: an upload in progress is given up, a landed file is hidden.
+///
+/// # Errors
+/// A sentence.
+pub fn remove(account: &Account, node: &Node) -> Result<(), Refused> {
+    let key = match node {
+        Node::Entry(key) => key,
+        Node::Root | Node::Receipts | Node::Feed(_) => {
+            return Err(Refused::denied("the folders of feeds cannot be removed"));
+        }
+        Node::Readme | Node::Receipt(..) => return Err(not_yours_to_change()),
+        Node::Nowhere => return Err(Refused::missing()),
+    };
+    let staging = &account.desk.staging;
+    let upload = staging.find(key).filter(|u| u.snapshot().is_some_and(|known| !known.is_new));
+    if let Some(upload) = &upload {
+        let _turn = upload.turn();
+        staging.end(upload);
+    }
+    match landed(account, key)? {
+        Some(arrival) => Ok(account.desk.intake.hide(arrival.id)?),
+        None if upload.is_some() => Ok(()),
+        None if is_folder(account, key)? => {
+            Err(Refused::failure(format!("{} is a folder; remove it with rmdir", key.name)))
+        }
+        None => Err(Refused::missing()),
+    }
+}
+
+/// Makes a virtual subfolder.
+///
+/// # Errors
+/// A sentence: it exists, or it is not below a feed.
+pub fn make_folder(account: &Account, node: &Node) -> Result<(), Refused> {
+    let key = match node {
+        Node::Entry(key) => key,
+        Node::Root | Node::Receipts | Node::Feed(_) => {
+            return Err(Refused::exists("this folder"));
+        }
+        Node::Readme | Node::Receipt(..) => return Err(not_yours_to_change()),
+        Node::Nowhere => return Err(view::only_in_feeds(&account.partner)),
+    };
+    if FileName::new([key.name.as_bytes(), b"/x"].concat()).is_err() {
+        return Err(Refused::failure("folders can be at most 16 deep"));
+    }
+    match stat(account, node) {
+        Ok(_) => return Err(Refused::exists(&key.name)),
+        Err(refused) if refused == Refused::missing() => {}
+        Err(refused) => return Err(refused),
+    }
+    if account.desk.staging.folders().add(&key.partner, &key.feed, key.name.as_bytes()) {
+        Ok(())
+    } else {
+        Err(Refused::failure("there are too many folders; remove some, or use fewer"))
+    }
+}
+
+/// Removes an empty virtual subfolder.
+///
+/// # Errors
+/// A sentence.
+pub fn remove_folder(account: &Account, node: &Node) -> Result<(), Refused> {
+    let key = match node {
+        Node::Entry(key) => key,
+        Node::Root | Node::Receipts | Node::Feed(_) | Node::Receipt(..) => {
+            return Err(Refused::denied("the folders of feeds cannot be removed"));
+        }
+        Node::Readme | Node::Nowhere => return Err(Refused::missing()),
+    };
+    if !is_folder(account, key)? {
+        return Err(Refused::missing());
+    }
+    let prefix = [key.name.as_bytes(), b"/"].concat();
+    let listed = account.desk.intake.listing(&account.sender, &key.feed)?;
+    let staged = account.desk.staging.uploads_of(&key.partner, &key.feed);
+    let folders = account.desk.staging.folders();
+    let is_used = listed.iter().any(|l| l.name.as_bytes().starts_with(&prefix))
+        || staged.iter().any(|s| s.key.name.as_bytes().starts_with(&prefix))
+        || !folders.below(&key.partner, &key.feed, key.name.as_bytes()).is_empty();
+    if is_used {
+        return Err(Refused::failure(format!("{} is not empty", key.name)));
+    }
+    folders.remove(&key.partner, &key.feed, key.name.as_bytes());
+    Ok(())
+}
+
+/// The refusal of READ for an account that may not read its files back.
+pub fn no_read_back() -> Refused {
+    Refused::denied(
+        "this account may not read its files back; their receipts are in /receipts. Ask the \
+         people who run this server to allow it (read_back)",
+    )
+}
+
+fn not_yours_to_change() -> Refused {
+    Refused::denied("this file is written by the server and cannot be changed")
+}
+
+fn key(account: &Account, feed: &FeedName, name: &FileName) -> Key {
+    Key { partner: account.partner.name.clone(), feed: feed.clone(), name: name.clone() }
+}

@@ -1,0 +1,237 @@
+//! russh's callbacks, translated. Nothing is decided here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use russh::keys::PublicKey;
+use russh::server::{
+    Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session as Ssh,
+    VerifiedPublicKey,
+};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty};
+
+use super::account::Account;
+use super::auth::TooMany;
+use super::connection::Visit;
+use super::conversation::Conversation;
+use super::exec;
+use super::lane::{Lane, Stop, farewell};
+
+/// Channels one connection may have open; OpenSSH allows 10.
+const CHANNELS_MAX: usize = 10;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// russh ended it.
+    #[error(transparent)]
+    Ssh(#[from] russh::Error),
+    /// Too many login attempts.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+}
+
+/// One connection as russh drives it.
+pub struct Session {
+    visit: Visit,
+    account: Option<Account>,
+    channels: usize,
+    lanes: HashMap<ChannelId, Arc<Lane>>,
+}
+
+impl Session {
+    /// A connection that has just been made.
+    pub fn new(visit: Visit) -> Self {
+        Self { visit, account: None, channels: 0, lanes: HashMap::new() }
+    }
+
+    fn stop(&mut self, stop: Stop, ssh: &mut Ssh) -> Result<(), Error> {
+        tracing::warn!(from = %self.visit.origin, error = %stop, "an SFTP channel was cut off");
+        Ok(ssh.disconnect(Disconnect::ProtocolError, &stop.to_string(), "en")?)
+    }
+
+    /// Answers a command in one go and closes the channel.
+    fn close_with(channel: ChannelId, ran: exec::Ran, ssh: &mut Ssh) -> Result<(), Error> {
+        ssh.channel_success(channel)?;
+        if !ran.err.is_empty() {
+            ssh.extended_data(channel, 1, ran.err.into_bytes())?;
+        }
+        ssh.exit_status_request(channel, ran.status)?;
+        ssh.eof(channel)?;
+        Ok(ssh.close(channel)?)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        for lane in self.lanes.values() {
+            lane.abandon();
+        }
+    }
+}
+
+impl Handler for Session {
+    type Error = Error;
+
+    async fn auth_publickey_offered(
+        &mut self,
+        user: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, Error> {
+        Ok(self.visit.login().await.probe(user, offer.public_key).await?)
+    }
+
+    async fn auth_publickey(
+        &mut self,
+        user: &str,
+        key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, Error> {
+        let key: &PublicKey = key.public_key;
+        Ok(self.visit.login().await.key(user, key).await)
+    }
+
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Error> {
+        Ok(self.visit.login().await.password(user, password).await?)
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _submethods: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, Error> {
+        let answer = response.map(|mut answers| {
+            answers.next().map(|answer| String::from_utf8_lossy(&answer).into_owned())
+        });
+        Ok(self.visit.login().await.interactive(user, answer).await?)
+    }
+
+    async fn auth_succeeded(&mut self, _ssh: &mut Ssh) -> Result<(), Error> {
+        self.account = self.visit.log_in().await;
+        Ok(())
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        _channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _ssh: &mut Ssh,
+    ) -> Result<(), Error> {
+        // The channel object is dropped: reading through it can deadlock the event loop.
+        if self.channels < CHANNELS_MAX {
+            self.channels += 1;
+            reply.accept().await;
+        } else {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+        }
+        Ok(())
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        ssh: &mut Ssh,
+    ) -> Result<(), Error> {
+        let Some(account) = self.account.as_ref().filter(|_| name == "sftp") else {
+            return Ok(ssh.channel_failure(channel)?);
+        };
+        if self.lanes.contains_key(&channel) {
+            return Ok(ssh.channel_failure(channel)?);
+        }
+        let lane = Arc::new(Lane::new(Conversation::new(account.clone())));
+        self.visit.spawn(Arc::clone(&lane).run(ssh.handle(), channel));
+        self.lanes.insert(channel, lane);
+        Ok(ssh.channel_success(channel)?)
+    }
+
+    async fn data(&mut self, channel: ChannelId, data: &[u8], ssh: &mut Ssh) -> Result<(), Error> {
+        let Some(lane) = self.lanes.get(&channel).cloned() else { return Ok(()) };
+        match lane.offer(data) {
+            Ok(Some(answer)) => ssh.data(channel, answer)?,
+            Ok(None) => lane.calm().await,
+            Err(stop) => self.stop(stop, ssh)?,
+        }
+        Ok(())
+    }
+
+    async fn window_adjusted(
+        &mut self,
+        channel: ChannelId,
+        _window: u32,
+        ssh: &mut Ssh,
+    ) -> Result<(), Error> {
+        let Some(lane) = self.lanes.get(&channel) else { return Ok(()) };
+        match lane.resume() {
+            Ok(Some(answer)) => ssh.data(channel, answer)?,
+            Ok(None) => {}
+            Err(stop) => self.stop(stop, ssh)?,
+        }
+        Ok(())
+    }
+
+    async fn channel_eof(&mut self, channel: ChannelId, ssh: &mut Ssh) -> Result<(), Error> {
+        match self.lanes.get(&channel) {
+            Some(lane) => lane.end(),
+            None => ssh.close(channel)?,
+        }
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, channel: ChannelId, _ssh: &mut Ssh) -> Result<(), Error> {
+        self.channels = self.channels.saturating_sub(1);
+        if let Some(lane) = self.lanes.remove(&channel) {
+            lane.abandon();
+        }
+        Ok(())
+    }
+
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        command: &[u8],
+        ssh: &mut Ssh,
+    ) -> Result<(), Error> {
+        let Some(account) = self.account.clone() else {
+            return Ok(ssh.channel_failure(channel)?);
+        };
+        ssh.channel_success(channel)?;
+        let (command, handle) = (command.to_vec(), ssh.handle());
+        self.visit.spawn(async move {
+            let ran = tokio::task::spawn_blocking(move || exec::run(&account, &command)).await;
+            if let Ok(ran) = ran
+                && tell(&handle, channel, ran).await.is_err()
+            {
+                tracing::debug!("a peer left before its command was answered");
+            }
+        });
+        Ok(())
+    }
+
+    async fn shell_request(&mut self, channel: ChannelId, ssh: &mut Ssh) -> Result<(), Error> {
+        let told = exec::Ran { out: Vec::new(), err: exec::NO_SHELL.to_owned(), status: 1 };
+        Self::close_with(channel, told, ssh)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the trait has them")]
+    async fn pty_request(
+        &mut self,
+        channel: ChannelId,
+        _term: &str,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        _modes: &[(Pty, u32)],
+        ssh: &mut Ssh,
+    ) -> Result<(), Error> {
+        Ok(ssh.channel_failure(channel)?)
+    }
+}
+
+/// Tells what a command said and how it ended.
+async fn tell(handle: &Handle, channel: ChannelId, ran: exec::Ran) -> Result<(), ()> {
+    handle.data(channel, ran.out).await.map_err(drop)?;
+    handle.extended_data(channel, 1, ran.err.into_bytes()).await.map_err(drop)?;
+    farewell(handle, channel, ran.status).await
+}

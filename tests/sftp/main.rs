@@ -1,0 +1,14 @@
+//! The SFTP door, seen by real clients.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod openssh;
+#[path = "../support/sftp.rs"]
+mod support;

@@ -1,0 +1,312 @@
+//! A zone with nothing but its SFTP door open, and clients for it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use landfall::archive::Archive;
+use landfall::clock::Clock;
+use landfall::config::{self, Config, Partner, partner};
+use landfall::durable::Durability;
+use landfall::ledger::{Arrival, ArrivalQuery, Event, Ledger, Recorded, sqlite};
+use landfall::names::{FeedName, PartnerName};
+use landfall::receive::sftp::{Desk, Door, keys};
+use landfall::receive::staging::{Recovered, Staging};
+use landfall::receive::{Intake, LocalIntake};
+use landfall::zone::Zone;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running door over a temporary zone.
+pub struct Site {
+    folder: tempfile::TempDir,
+    pub zone: Zone,
+    pub config: Arc<Config>,
+    pub ledger: Arc<dyn Ledger>,
+    pub recovered: Recovered,
+    pub address: SocketAddr,
+    runtime: Option<Runtime>,
+    stop: watch::Sender<bool>,
+    change: fn(&mut Config),
+}
+
+impl Site {
+    /// Feeds `orders` and `stock`; partner `acme` may send to both, `bolt` to `orders`.
+    pub fn open() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// The same with other settings.
+    pub fn with(change: fn(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let zone = Zone::new(folder.path().join("zone"));
+        fs::create_dir_all(zone.partners()).expect("made");
+        let site = Self::start(folder, zone, change);
+        site.add_partner("acme", |acme| acme.feeds = vec![feed("orders"), feed("stock")]);
+        site.add_partner("bolt", |bolt| bolt.feeds = vec![feed("orders")]);
+        site
+    }
+
+    fn start(folder: tempfile::TempDir, zone: Zone, change: fn(&mut Config)) -> Self {
+        let text = "[zone]\nname = 'test'\n[feed.orders]\n[feed.stock]\n";
+        let mut config = config::parse("landfall.toml", text).expect("valid");
+        config.durability = Durability::Relaxed;
+        change(&mut config);
+        let config = Arc::new(config);
+        let clock = Clock::system();
+        fs::create_dir_all(zone.run_time()).expect("made");
+        let ledger = sqlite::open(&zone.ledger_file(), clock.clone(), config.durability);
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger.expect("opened"));
+        let archive = Archive::new(zone.clone(), config.durability);
+        let intake: Arc<dyn Intake> = Arc::new(LocalIntake::new(
+            zone.clone(),
+            Arc::clone(&config),
+            archive,
+            Arc::clone(&ledger),
+            clock.clone(),
+        ));
+        let (staging, recovered) =
+            Staging::recover(&zone, config.durability, clock.clone()).expect("recovered");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let desk = Desk { zone: zone.clone(), config: Arc::clone(&config), intake, staging, clock };
+        let door = runtime.block_on(Door::bind(desk, ([127, 0, 0, 1], 0).into())).expect("bound");
+        let address = door.local_addr();
+        let (stop, stopping) = watch::channel(false);
+        runtime.spawn(door.run(stopping));
+        let runtime = Some(runtime);
+        Self { folder, zone, config, ledger, recovered, address, runtime, stop, change }
+    }
+
+    /// Ends everything at once, as a kill would, and starts again over the same zone.
+    pub fn restart(mut self) -> Self {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::ZERO);
+        }
+        let (zone, change) = (self.zone.clone(), self.change);
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a folder"));
+        drop(self);
+        Self::start(folder, zone, change)
+    }
+
+    /// Writes a partner with a fresh key in `key(name)`.
+    pub fn add_partner(&self, name: &str, change: impl FnOnce(&mut Partner)) {
+        let partner_name: PartnerName = name.parse().expect("a partner");
+        let key = keys::ensure(&self.key(name), "test").expect("a key");
+        let mut partner = Partner::new(partner_name.clone());
+        partner.keys = vec![keys::public_line(&key)];
+        change(&mut partner);
+        fs::write(self.zone.partner_file(&partner_name), partner::render(&partner))
+            .expect("written");
+    }
+
+    /// Rewrites a partner.
+    pub fn change_partner(&self, name: &str, change: impl FnOnce(&mut Partner)) {
+        let name: PartnerName = name.parse().expect("a partner");
+        let mut partner = partner::load(&self.zone, &name).expect("there");
+        change(&mut partner);
+        fs::write(self.zone.partner_file(&name), partner::render(&partner)).expect("written");
+    }
+
+    /// Where a partner's private key lies.
+    pub fn key(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}_key"))
+    }
+
+    /// A folder for the client's files.
+    pub fn client(&self) -> PathBuf {
+        let path = self.folder.path().join("client");
+        fs::create_dir_all(&path).expect("made");
+        path
+    }
+
+    /// Writes a file of the client and gives its path.
+    pub fn local(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.client().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(&path, bytes).expect("written");
+        path
+    }
+
+    /// Runs OpenSSH's `sftp` with a batch of commands.
+    pub fn sftp(&self, user: &str, batch: &str) -> Said {
+        let script = self.local(".batch", batch);
+        let mut command = self.openssh("sftp", user);
+        command.arg("-P").arg(self.address.port().to_string());
+        command.arg("-b").arg(script).arg(format!("{user}@127.0.0.1"));
+        run(&mut command)
+    }
+
+    /// Runs OpenSSH's `scp`; `{}` in an argument is `user@host:`.
+    pub fn scp(&self, user: &str, arguments: &[&str]) -> Said {
+        let mut command = self.openssh("scp", user);
+        command.arg("-P").arg(self.address.port().to_string());
+        for argument in arguments {
+            command.arg(argument.replace("{}", &format!("{user}@127.0.0.1:")));
+        }
+        run(&mut command)
+    }
+
+    /// Runs a command over OpenSSH's `ssh`.
+    pub fn ssh(&self, user: &str, arguments: &[&str]) -> Said {
+        let mut command = self.openssh("ssh", user);
+        command.arg("-p").arg(self.address.port().to_string()).arg(format!("{user}@127.0.0.1"));
+        run(command.args(arguments))
+    }
+
+    fn openssh(&self, program: &str, user: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.client()).arg("-F").arg("/dev/null");
+        for option in [
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+            "IdentitiesOnly=yes",
+            "IdentityAgent=none",
+            "LogLevel=ERROR",
+        ] {
+            command.arg("-o").arg(option);
+        }
+        command.arg("-i").arg(self.key(user));
+        command
+    }
+
+    /// Everything that has landed, oldest first.
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        let mut all = self.ledger.arrivals(&ArrivalQuery { limit: 100_000, ..Default::default() });
+        let all = all.as_mut().expect("read");
+        all.sort_by_key(|arrival| arrival.sequence);
+        std::mem::take(all)
+    }
+
+    /// The names that have landed, oldest first.
+    pub fn landed(&self) -> Vec<String> {
+        self.arrivals().iter().map(|arrival| arrival.name.to_string()).collect()
+    }
+
+    /// The raw bytes of an arrival.
+    pub fn raw(&self, arrival: &Arrival) -> Vec<u8> {
+        fs::read(self.zone.resolve(&arrival.raw).expect("inside")).expect("read")
+    }
+
+    /// Waits until an event has come that `wanted` picks.
+    pub fn wait_for<T>(&self, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        let begun = std::time::Instant::now();
+        let mut after = 0;
+        while begun.elapsed() < PATIENCE {
+            let events: Vec<Recorded> = self.ledger.events(after, 1000).expect("read");
+            if let Some(found) = events.iter().find_map(|recorded| wanted(&recorded.event)) {
+                return found;
+            }
+            after = events.last().map_or(after, |last| last.sequence);
+            self.ledger.wait_beyond(after, Duration::from_secs(1));
+        }
+        panic!("no such event; there were {:#?}", self.ledger.events(0, 1000));
+    }
+
+    /// How many events there are that `wanted` picks.
+    pub fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        let events = self.ledger.events(0, 100_000).expect("read");
+        events.iter().filter(|recorded| wanted(&recorded.event)).count()
+    }
+
+    /// Runs a client written with russh.
+    pub fn block_on<T>(&self, client: impl Future<Output = T>) -> T {
+        let runtime = self.runtime.as_ref().expect("running");
+        runtime.block_on(async {
+            tokio::time::timeout(4 * PATIENCE, client).await.expect("the client hangs")
+        })
+    }
+
+    /// What lies in staging.
+    pub fn staged_files(&self) -> usize {
+        fs::read_dir(self.zone.staging()).expect("listed").count()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+    }
+}
+
+/// What a program said and whether it succeeded.
+#[derive(Debug)]
+pub struct Said {
+    pub success: bool,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    /// Both outputs, for a search.
+    pub fn all(&self) -> String {
+        format!("{}{}", self.out, self.err)
+    }
+
+    /// Fails the test unless the program succeeded.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert!(self.success, "{}", self.all());
+        self
+    }
+
+    /// Fails the test unless the program failed and said this.
+    #[track_caller]
+    pub fn refused(self, told: &str) -> Self {
+        assert!(!self.success, "it succeeded: {}", self.all());
+        assert!(self.all().contains(told), "`{told}` is not in: {}", self.all());
+        self
+    }
+}
+
+fn run(command: &mut Command) -> Said {
+    let program = command.get_program().to_owned();
+    let output = command.output().unwrap_or_else(|error| missing(&program, &error));
+    let Output { status, stdout, stderr } = output;
+    Said {
+        success: status.success(),
+        out: String::from_utf8_lossy(&stdout).into_owned(),
+        err: String::from_utf8_lossy(&stderr).into_owned(),
+    }
+}
+
+fn missing(program: &OsStr, error: &std::io::Error) -> Output {
+    panic!("{} cannot be run ({error}); tests/setup installs OpenSSH", program.display());
+}
+
+/// A feed's name.
+pub fn feed(name: &str) -> FeedName {
+    name.parse().expect("a feed")
+}
+
+/// Bytes that do not repeat soon.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// Reads a file of the client.
+pub fn read(path: impl AsRef<Path>) -> Vec<u8> {
+    fs::read(path).expect("read")
+}
