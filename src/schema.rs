@@ -38,6 +38,13 @@ pub enum ColumnType {
     Text,
 }
 
+impl ColumnType {
+    /// What a column of this type is published as: text when it has no values yet.
+    pub fn published(self) -> Self {
+        if self == Self::Empty { Self::Text } else { self }
+    }
+}
+
 /// The type in words: `int64`, `decimal(18,2)`, `timestamp`, `timestamp in UTC`, `text`.
 impl fmt::Display for ColumnType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

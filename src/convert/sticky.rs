@@ -159,17 +159,12 @@ impl Plan {
             }
             Some(_) => {}
         }
-        if published(kind) != published(before) {
+        if kind.published() != before.published() {
             self.opens_version = true;
             self.drift.push(format!("column `{name}` left {before} for {kind}"));
         }
         self.columns.push(Planned { column: Column { kind, ..column.clone() }, source });
     }
-}
-
-/// What a column without values is published as.
-fn published(kind: ColumnType) -> ColumnType {
-    if kind == ColumnType::Empty { ColumnType::Text } else { kind }
 }
 
 /// The feed's type after a file: the same when every value fits.

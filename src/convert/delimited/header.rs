@@ -87,7 +87,12 @@ fn vote(name: &str, values: &[&str]) -> Vote {
         ColumnType::Empty => Vote::Value,
         typed if below.fits(typed) => Vote::Value,
         _typed if is_null || own_kind(name) != ColumnType::Text => Vote::LikelyValue,
-        typed => Vote::Name(typed),
+        ColumnType::Bool
+        | ColumnType::Int64
+        | ColumnType::Decimal { .. }
+        | ColumnType::Double
+        | ColumnType::Date
+        | ColumnType::Timestamp { .. } => Vote::Name(kind),
     }
 }
 

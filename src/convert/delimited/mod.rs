@@ -1,25 +1,170 @@
-//! Delimited text.
+//! Delimited text: CSV, TSV and whatever else divides its lines.
+//!
+//! Two passes over the raw object. The first reads every record strictly and finds what each
+//! column's values allow; then the feed's schema decides the types; the second writes. Both see the
+//! same [`rows`], so the accounts must agree, and are checked. Memory is one block, one record and
+//! one batch, whatever the file's size.
+//!
+//! Left out so far: declared preambles and footers, delimiters of several characters, several tables
+//! in one file, the parallel fast path.
 
+use std::fs::File;
+
+use super::sticky::{self, Plan};
+use super::table::{RejectsWriter, Sheets, TableColumn, TableInfo, TableWriter};
+use super::text::{self, Certainty, Charset, Source, TextReader};
+use super::{Converted, Inspection, Job, Outcome, Outputs, Written};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::report::Report;
+use dialect::Dialect;
+use problems::Stop;
+use rows::Rows;
+use scan::Scan;
+use trial::Sample;
+
+mod accounts;
 mod dialect;
 mod header;
+mod problems;
 mod records;
 mod rows;
 mod scan;
 mod syntax;
 mod trial;
+mod write;
 
-use std::fs::File;
-
-use super::{Inspection, Job, Outcome, Outputs};
-use crate::report::Report;
+/// Text that the dialect is found from.
+const SAMPLE_BYTES: usize = 1 << 20;
 
 /// Converts delimited text.
-pub fn run(_job: &Job, _raw: File, _outputs: Outputs) -> Outcome {
-    Outcome::Raw { reason: "text is not converted yet".to_owned() }
+pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
+    let converted = Examined::new(job, &raw).and_then(|examined| examined.convert(job, outputs));
+    match converted {
+        Ok(converted) => Outcome::Converted(Box::new(converted)),
+        Err(stop) => Outcome::Held(stop.diagnostic()),
+    }
 }
 
 /// Looks at delimited text and writes nothing.
-pub fn inspect(_job: &Job, _raw: File) -> Inspection {
-    let obstacle = Outcome::Raw { reason: "text is not converted yet".to_owned() };
-    Inspection { report: Report::default(), rows: Vec::new(), obstacle: Some(obstacle) }
+pub fn inspect(job: &Job, raw: File) -> Inspection {
+    let held = |stop: Stop| Some(Outcome::Held(stop.diagnostic()));
+    match Examined::new(job, &raw) {
+        Ok(examined) => {
+            let plan = examined.plan(job);
+            let report = examined.report(plan.as_ref().ok());
+            Inspection {
+                report,
+                rows: examined.scan.first_rows,
+                obstacle: plan.err().and_then(held),
+            }
+        }
+        Err(stop) => {
+            Inspection { report: Report::default(), rows: Vec::new(), obstacle: held(stop) }
+        }
+    }
+}
+
+/// A text after the first pass.
+struct Examined<'f> {
+    raw: &'f File,
+    charset: Charset,
+    dialect: Dialect,
+    scan: Scan,
+}
+
+impl<'f> Examined<'f> {
+    fn new(job: &Job, raw: &'f File) -> Result<Self, Stop> {
+        let charset = text::assumed(raw, job.format.encoding.as_deref())?;
+        match Self::with(job, raw, charset) {
+            Err(Stop::Undecodable { .. }) if charset.certainty == Certainty::Valid => {
+                Self::with(job, raw, text::guessed(raw)?)
+            }
+            other => other,
+        }
+    }
+
+    fn with(job: &Job, raw: &'f File, charset: Charset) -> Result<Self, Stop> {
+        let (mut text, mut reader) = (String::new(), TextReader::new(raw, &charset));
+        let more = reader.fill(&mut text, SAMPLE_BYTES);
+        let more = more.map_err(|error| Stop::from_text(lines(&text) + 1, error))?;
+        let dialect = Dialect::detect(Sample { text: &text, is_whole: !more }, job);
+        drop(text);
+        let rows = Rows::open(TextReader::new(raw, &charset), &dialect, &job.limits)?;
+        Ok(Self { raw, charset, scan: Scan::all(rows)?, dialect })
+    }
+
+    /// What the table will be, given the feed's schema, or why there is none.
+    fn plan(&self, job: &Job) -> Result<Plan, Stop> {
+        problems::check(&self.scan, &job.limits)?;
+        let columns = self.scan.headers.iter().zip(&self.scan.names).zip(&self.scan.evidence);
+        let found = columns.map(|((header, name), values)| sticky::Found { header, name, values });
+        let found: Vec<_> = found.collect();
+        let known = job.learned.as_ref();
+        let headless = known.is_some_and(|known| header::had_header(&known.columns))
+            && !(self.dialect.header.is_present && self.dialect.header.is_certain)
+            && header::known_names(&self.scan.names, known.map_or(&[][..], |k| &k.columns)) == 0;
+        match sticky::plan(known, &found) {
+            Err(told) if headless && told.code == Code::C110 => Err(headerless(told).into()),
+            planned => Ok(planned?),
+        }
+    }
+
+    fn convert(&self, job: &Job, outputs: Outputs) -> Result<Converted, Stop> {
+        let plan = self.plan(job)?;
+        let findings = self.dialect.findings(self.charset.words());
+        let columns = self.table_columns(&plan);
+        let info = TableInfo { job, columns: &columns, sheets: Sheets::No, dialect: &findings };
+        let mut table = TableWriter::create(outputs.parquet, &info)?;
+        let mut rejects = RejectsWriter::new(outputs.rejects, job);
+        let source = TextReader::new(self.raw, &self.charset);
+        let rows = Rows::open(source, &self.dialect, &job.limits)?;
+        write::all(rows, &plan.columns, &mut table, &mut rejects)?;
+        let (parquet, rejects) = (table.finish()?, rejects.finish()?);
+        let report = self.report(Some(&plan));
+        balance(&report, &parquet, rejects.as_ref())?;
+        let Plan { version, learned, opens_version, drift, .. } = plan;
+        Ok(Converted { report, parquet, rejects, version, learned, opens_version, drift })
+    }
+
+    fn table_columns(&self, plan: &Plan) -> Vec<TableColumn> {
+        let column = |planned: &sticky::Planned| {
+            let kind = planned.column.kind;
+            let at = |source: usize| Some((self.scan.evidence.get(source)?, source));
+            let (printing, header) = match planned.source.and_then(at) {
+                Some((evidence, source)) => {
+                    (evidence.printing(kind), self.scan.headers.get(source).cloned())
+                }
+                None => ((super::infer::Printer::Null, None), None),
+            };
+            TableColumn {
+                name: planned.column.name.clone(),
+                header: header.unwrap_or_default(),
+                kind,
+                printer: printing.0,
+                empty: printing.1,
+            }
+        };
+        plan.columns.iter().map(column).collect()
+    }
+}
+
+/// Says that a known header is missing, where the first row is no header at all.
+fn headerless(told: Diagnostic) -> Diagnostic {
+    let summary = "the first row does not look like the header this feed has had so far";
+    Diagnostic { facts: told.facts, ..Diagnostic::error(Code::C109, summary) }
+}
+
+/// Stops unless every record seen is written, rejected or skipped, by both passes' count.
+fn balance(report: &Report, parquet: &Written, rejects: Option<&Written>) -> Result<(), Stop> {
+    let rejected = rejects.map_or(0, |rejects| rejects.rows);
+    if report.seen == parquet.rows + rejected + report.skipped {
+        return Ok(());
+    }
+    let told = Diagnostic::error(Code::C112, "the records seen are not those written");
+    let told = told.fact("seen", report.seen).fact("written", parquet.rows);
+    Err(told.fact("rejected", rejected).fact("skipped", report.skipped).into())
+}
+
+fn lines(text: &str) -> u64 {
+    text.bytes().filter(|byte| *byte == b'\n').count() as u64
 }

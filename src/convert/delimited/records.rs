@@ -366,17 +366,19 @@ impl<S: Source> Records<S> {
             *stray = true;
             at += 1;
         }
-        let ended = self.field_end(at);
-        let end = match &ended {
-            // The CR of a CRLF was passed over as data.
-            FieldEnd::Record { end, .. } if at > start && self.is_crlf(at, *end) => at - 1,
-            FieldEnd::Delimiter { .. } | FieldEnd::Record { .. } => at,
-            FieldEnd::More { .. } | FieldEnd::TextAfterQuote => return ended,
-        };
-        self.fields.push(Field { start, end, quoted: false, escaped: false });
-        match ended {
-            FieldEnd::Record { next, .. } => FieldEnd::Record { end, next },
-            other => other,
+        match self.field_end(at) {
+            FieldEnd::Record { end, next } => {
+                // The CR of a CRLF was passed over as data.
+                let crlf = at > start && self.is_crlf(at, end);
+                let end = if crlf { at - 1 } else { at };
+                self.fields.push(Field { start, end, quoted: false, escaped: false });
+                FieldEnd::Record { end, next }
+            }
+            FieldEnd::Delimiter { next } => {
+                self.fields.push(Field { start, end: at, quoted: false, escaped: false });
+                FieldEnd::Delimiter { next }
+            }
+            more @ (FieldEnd::More { .. } | FieldEnd::TextAfterQuote) => more,
         }
     }
 

@@ -79,19 +79,25 @@ impl<S: Source> Rows<S> {
                 Found::End => break,
             }
         }
-        while dialect.header.is_present {
-            match rows.records.next()? {
-                Found::Record(record) => {
-                    rows.headers = record.fields().map(|(text, _)| text.into_owned()).collect();
-                    break;
-                }
-                Found::Broken(broken) => return Err(Error::BrokenHeader(broken.line)),
-                Found::Blank => rows.blank_before += 1,
-                Found::End => break,
-            }
+        if dialect.header.is_present {
+            rows.read_header()?;
         }
         rows.names = headers::published(&rows.headers);
         Ok(rows)
+    }
+
+    fn read_header(&mut self) -> Result<(), Error> {
+        loop {
+            match self.records.next()? {
+                Found::Record(record) => {
+                    self.headers = record.fields().map(|(text, _)| text.into_owned()).collect();
+                    return Ok(());
+                }
+                Found::Broken(broken) => return Err(Error::BrokenHeader(broken.line)),
+                Found::Blank => self.blank_before += 1,
+                Found::End => return Ok(()),
+            }
+        }
     }
 
     /// Reads on.

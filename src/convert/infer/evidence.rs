@@ -320,9 +320,9 @@ impl Fit for Evidence {
 
     fn fits(&self, target: ColumnType) -> bool {
         match target {
-            ColumnType::Text | ColumnType::Empty => return true,
-            _typed if self.has_mixed_empties() => return false,
-            _typed if self.values == 0 => return true,
+            ColumnType::Text | ColumnType::Empty => true,
+            _typed if self.has_mixed_empties() => false,
+            _typed if self.values == 0 => true,
             ColumnType::Bool => self.boolean.is_allowed(),
             ColumnType::Int64 => self.int.is_allowed(),
             ColumnType::Decimal { precision, scale } => {

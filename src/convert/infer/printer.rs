@@ -4,8 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal64Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
 };
-use arrow_array::{Array, ArrayRef};
-use arrow_schema::DataType;
+use arrow_array::{Array, ArrayRef, Decimal64Array, Decimal128Array, Int64Array};
 use serde::{Deserialize, Serialize};
 
 use super::canonical::{Zone, civil_from_days};
@@ -94,16 +93,13 @@ impl Printer {
 
 /// Prints a whole number or decimal with `scale` digits after the point.
 fn fixed_text(array: &ArrayRef, row: usize, scale: u8) -> Option<String> {
-    let (unscaled, stored): (i128, i8) = match array.data_type() {
-        DataType::Int64 => (array.as_primitive_opt::<Int64Type>()?.value(row).into(), 0),
-        DataType::Decimal64(_, stored) => {
-            (array.as_primitive_opt::<Decimal64Type>()?.value(row).into(), *stored)
-        }
-        DataType::Decimal128(_, stored) => {
-            (array.as_primitive_opt::<Decimal128Type>()?.value(row), *stored)
-        }
-        _ => return None,
-    };
+    let int = |value: &Int64Array| (i128::from(value.value(row)), 0);
+    let narrow = |v: &Decimal64Array| (i128::from(v.value(row)), v.scale());
+    let wide = |v: &Decimal128Array| (v.value(row), v.scale());
+    let int = array.as_primitive_opt::<Int64Type>().map(int);
+    let narrow = || array.as_primitive_opt::<Decimal64Type>().map(narrow);
+    let wide = || array.as_primitive_opt::<Decimal128Type>().map(wide);
+    let (unscaled, stored) = int.or_else(narrow).or_else(wide)?;
     let surplus = u32::try_from(i16::from(stored) - i16::from(scale)).ok()?;
     let divisor = 10_i128.checked_pow(surplus)?;
     let value = (unscaled % divisor == 0).then(|| unscaled / divisor)?;
@@ -140,7 +136,7 @@ fn timestamp_text(micros: i64, separator: char, fraction: u8, zone: &str) -> Opt
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{Decimal64Array, Int64Array, TimestampMicrosecondArray};
+    use arrow_array::TimestampMicrosecondArray;
 
     use super::*;
 

@@ -136,9 +136,10 @@ pub enum Error {
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        match error.kind() {
-            std::io::ErrorKind::FileTooLarge => Self::TooLarge,
-            _ => Self::Io(error),
+        if error.kind() == std::io::ErrorKind::FileTooLarge {
+            Self::TooLarge
+        } else {
+            Self::Io(error)
         }
     }
 }

@@ -14,7 +14,7 @@ use encoding_rs::{CoderResult, Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE
 
 mod encoding;
 
-pub use encoding::{Certainty, Charset, Error as CharsetError, assumed, guessed};
+pub use encoding::{Certainty, Charset, Error as CharsetError, assumed, guessed, unmarked_utf16};
 
 /// Raw bytes read at once.
 const BLOCK_BYTES: usize = 1 << 20;

@@ -1,0 +1,161 @@
+//! What stops a conversion, told to people.
+
+use super::records::Error as ReadError;
+use super::rows::Error as RowError;
+use super::scan::Scan;
+use super::write::Error as WriteError;
+use crate::convert::{Limits, table, text, unreadable};
+use crate::diagnostic::{Code, Diagnostic};
+
+/// Rejects told in a diagnostic.
+const EXAMPLES: usize = 5;
+
+/// Why there is no table.
+#[derive(Debug)]
+pub enum Stop {
+    /// A byte is not valid in the assumed encoding; another may do.
+    Undecodable {
+        /// The line it is on.
+        line: u64,
+        /// Where it is.
+        byte_offset: u64,
+        /// The encoding's name.
+        encoding: &'static str,
+    },
+    /// The file must wait for a person.
+    Held(Box<Diagnostic>),
+}
+
+impl Stop {
+    /// The diagnostic of a stop that nothing else can help.
+    pub fn diagnostic(self) -> Diagnostic {
+        match self {
+            Self::Undecodable { line, byte_offset, encoding } => {
+                let summary = format!("line {line} has a byte that is not valid {encoding}");
+                Diagnostic::error(Code::C102, summary)
+                    .fact("line", line)
+                    .fact("byte offset", byte_offset)
+                    .fact("encoding", encoding)
+            }
+            Self::Held(diagnostic) => *diagnostic,
+        }
+    }
+}
+
+impl From<Diagnostic> for Stop {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Held(Box::new(diagnostic))
+    }
+}
+
+impl From<RowError> for Stop {
+    fn from(error: RowError) -> Self {
+        match error {
+            RowError::Read(error) => error.into(),
+            RowError::BrokenHeader(line) => {
+                let summary = format!("the header on line {line} has text after a closing quote");
+                Diagnostic::error(Code::C113, summary).fact("line", line).into()
+            }
+        }
+    }
+}
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Text { line, source } => Self::from_text(line, source),
+            ReadError::EndlessQuote { line } => {
+                let summary = format!("the quote that opens on line {line} is never closed");
+                Diagnostic::error(Code::C104, summary).fact("line", line).into()
+            }
+            ReadError::Limit { line, limit, max, open_quote } => {
+                let summary = format!("the record on line {line} exceeds {limit} = {max}");
+                let told = Diagnostic::error(Code::C105, summary);
+                let told = told.fact("line", line).fact("limit", limit).fact("value", max);
+                match open_quote {
+                    Some(quote) => told.fact("a quote is open since line", quote).into(),
+                    None => told.into(),
+                }
+            }
+        }
+    }
+}
+
+impl Stop {
+    /// A text that could not be read, on a line.
+    pub fn from_text(line: u64, error: text::Error) -> Self {
+        match error {
+            text::Error::Undecodable { byte_offset, encoding } => {
+                Self::Undecodable { line, byte_offset, encoding }
+            }
+            error @ text::Error::Io(_) => unreadable(&error).into(),
+        }
+    }
+}
+
+impl From<text::CharsetError> for Stop {
+    fn from(error: text::CharsetError) -> Self {
+        let told = match &error {
+            text::CharsetError::Io(_) => unreadable(&error),
+            text::CharsetError::UnknownLabel(_) => {
+                let told = Diagnostic::error(Code::C102, error.to_string());
+                told.hint("Correct `encoding` in the feed's format.")
+            }
+            text::CharsetError::DamagedUtf8 { byte_offset } => {
+                let told = Diagnostic::error(Code::C102, error.to_string());
+                told.fact("byte offset", byte_offset).fact("encoding", "UTF-8")
+            }
+        };
+        told.into()
+    }
+}
+
+impl From<WriteError> for Stop {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Rows(error) => error.into(),
+            WriteError::Table(error) => error.into(),
+            error @ WriteError::Value { .. } => unreadable(&error).into(),
+        }
+    }
+}
+
+impl From<table::Error> for Stop {
+    fn from(error: table::Error) -> Self {
+        match error {
+            table::Error::TooLarge => {
+                let summary = "the output exceeds the limit output_bytes";
+                Diagnostic::error(Code::C105, summary).fact("limit", "output_bytes").into()
+            }
+            error @ (table::Error::Io(_) | table::Error::Arrow(_) | table::Error::Parquet(_)) => {
+                unreadable(&error).into()
+            }
+        }
+    }
+}
+
+/// Stops for a table that may not be published.
+pub fn check(scan: &Scan, limits: &Limits) -> Result<(), Stop> {
+    if scan.rows + scan.rejected == 0 {
+        let is_empty = scan.headers.iter().all(String::is_empty);
+        let what = if is_empty { "is empty" } else { "has a header and no records" };
+        return Err(Diagnostic::error(Code::C101, format!("the file {what}")).into());
+    }
+    if scan.has_too_many_rejects(limits) {
+        return Err(too_many_rejects(scan, limits).into());
+    }
+    Ok(())
+}
+
+fn too_many_rejects(scan: &Scan, limits: &Limits) -> Diagnostic {
+    let count = |code| scan.rejected_by_code.get(&code).copied().unwrap_or(0);
+    let code = if count(Code::C113) > count(Code::C103) { Code::C113 } else { Code::C103 };
+    let (rejected, records) = (scan.rejected, scan.rows + scan.rejected);
+    let summary = format!("{rejected} of {records} records cannot be read");
+    let percent = f64::from(limits.rejects_ppm) / 10_000.0;
+    let most = format!("{percent} % and {}", limits.rejects_max);
+    let told = Diagnostic::error(code, summary).fact("allowed at most", most);
+    scan.first_rejects.iter().take(EXAMPLES).fold(told, |told, reject| {
+        told.fact(format!("line {}", reject.line), format!("{}: {}", reject.reason, reject.raw))
+    })
+}

@@ -1,0 +1,93 @@
+//! One contract suite for every implementation of the ledger, and what SQLite promises beside it.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "../support/small_disk.rs"]
+mod small_disk;
+
+mod converting;
+mod handing_off;
+mod history;
+mod making;
+mod place;
+mod receiving;
+mod replacing;
+mod sqlite;
+mod states;
+
+macro_rules! contract {
+    ($($module:ident { $($test:ident)* })*) => {
+        mod sqlite_steady {
+            $($(
+                #[test]
+                fn $test() {
+                    crate::$module::$test(&mut crate::place::Place::steady());
+                }
+            )*)*
+        }
+
+        mod sqlite_reopened {
+            $($(
+                #[test]
+                fn $test() {
+                    crate::$module::$test(&mut crate::place::Place::reopening());
+                }
+            )*)*
+        }
+    };
+}
+
+contract! {
+    receiving {
+        a_received_file_is_found_in_every_way
+        receiving_the_same_id_again_changes_nothing
+        the_same_bytes_under_the_same_name_are_a_duplicate
+        the_same_bytes_under_another_name_or_from_another_sender_are_not
+        a_duplicate_lists_a_hidden_name_again
+        duplicates_are_processed_where_the_feed_says_so
+        other_bytes_take_the_name
+        a_held_arrival_starts_held
+        advancing_follows_the_state_and_refuses_the_rest
+        what_does_not_exist_is_missing
+        renaming_moves_the_name_and_the_newest_wins
+        a_released_file_that_was_renamed_onto_its_own_bytes_is_a_duplicate
+        touching_and_hiding_change_the_listing_only
+        usage_counts_what_a_sender_sent
+    }
+    converting {
+        a_conversion_teaches_the_feed
+        a_conversion_for_an_older_schema_is_refused_only_when_it_changes_it
+        a_second_conversion_replaces_the_first
+    }
+    handing_off {
+        a_batch_fixes_members_names_and_sequence
+        a_batch_keeps_its_bounds_but_takes_at_least_one
+        a_batch_has_one_schema_version
+        raw_objects_are_handed_off_where_they_lie
+        a_feed_closes_one_batch_at_a_time
+        publishing_fills_the_outbox_once
+        without_sinks_a_published_batch_is_handed_off
+        deliveries_follow_the_order_and_stall
+        the_last_acknowledgement_hands_off
+        a_late_answer_changes_nothing
+    }
+    replacing {
+        a_replacement_supersedes_what_no_batch_has
+        a_replacement_retracts_what_is_published
+        a_held_replacement_takes_nothing_back
+        a_chain_of_replacements_leaves_one_version
+        a_replacement_after_publication_is_carried_by_the_next_batch
+        an_adopted_older_file_does_not_take_the_name
+        live_files_can_be_asked_for_any_batch
+    }
+    history {
+        history_is_chained
+    }
+}
