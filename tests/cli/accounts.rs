@@ -25,11 +25,13 @@ fn told(place: &Place, arguments: &[&str], input: &str) -> String {
 fn changes(zone: &Zone) -> Vec<String> {
     let ledger = landfall::ledger::sqlite::open_read_only(&zone.ledger_file()).expect("a ledger");
     let events = ledger.events(0, 1000).expect("events").into_iter();
-    let changes = events.filter_map(|recorded| match recorded.event {
-        Event::PartnerChanged { partner, change, .. } => Some(format!("{partner}: {change}")),
-        _ => None,
-    });
-    changes.collect()
+    let mut changes = Vec::new();
+    for recorded in events {
+        if let Event::PartnerChanged { partner, change, .. } = recorded.event {
+            changes.push(format!("{partner}: {change}"));
+        }
+    }
+    changes
 }
 
 #[test]

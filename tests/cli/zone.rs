@@ -62,7 +62,7 @@ impl Place {
         let place = Self::fresh(CONFIG);
         fs::create_dir_all(place.zone().run_time()).expect("made");
         let ledger = place.ledger();
-        receive(&place, &ledger, GOOD, "orders_1.csv", GOOD_BYTES, None);
+        receive(&place, &ledger, (GOOD, "orders_1.csv", GOOD_BYTES), None);
         let good: ArrivalId = GOOD.parse().expect("an id");
         ledger.converted(good, conversion(good)).expect("converted");
         let feed = "orders".parse().expect("a feed");
@@ -74,7 +74,7 @@ impl Place {
         ledger.delivered(&delivery_id, delivery).expect("recorded");
         let told =
             Diagnostic::error(Code::C109, "orders_2.csv has no header").fact("first row", "9,2.00");
-        receive(&place, &ledger, HELD, "orders_2.csv", "9,2.00\n", Some(told));
+        receive(&place, &ledger, (HELD, "orders_2.csv", "9,2.00\n"), Some(told));
         place
     }
 
@@ -82,7 +82,7 @@ impl Place {
     pub fn calm() -> Self {
         let place = Self::fresh(CONFIG);
         fs::create_dir_all(place.zone().run_time()).expect("made");
-        receive(&place, &place.ledger(), GOOD, "orders_1.csv", GOOD_BYTES, None);
+        receive(&place, &place.ledger(), (GOOD, "orders_1.csv", GOOD_BYTES), None);
         place
     }
 
@@ -152,9 +152,7 @@ fn raw_path(id: &str, name: &str) -> landfall::zone::ZonePath {
 fn receive(
     place: &Place,
     ledger: &dyn Ledger,
-    id: &str,
-    name: &str,
-    content: &str,
+    (id, name, content): (&str, &str, &str),
     held: Option<Diagnostic>,
 ) {
     let raw = raw_path(id, name);

@@ -25,6 +25,7 @@ use crate::zone::Zone;
 
 mod account;
 mod auth;
+pub mod client;
 mod connection;
 mod conversation;
 mod download;

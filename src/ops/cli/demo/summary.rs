@@ -1,0 +1,110 @@
+//! What the demo tells at its end: what arrived, where everything lies, what to try next.
+
+use serde::Serialize;
+
+use super::orders::Orders;
+use crate::ledger::{Arrival, State};
+use crate::names::FeedName;
+use crate::ops::cli::output::{Output, size, table};
+use crate::ops::cli::words;
+use crate::zone::Zone;
+
+/// A file of the demo and what became of it.
+#[derive(Debug, Serialize)]
+pub(super) struct Arrived {
+    pub(super) name: String,
+    pub(super) feed: FeedName,
+    pub(super) arrival: Option<Arrival>,
+}
+
+impl Arrived {
+    /// Whether it reached a good end.
+    pub(super) fn is_well(&self) -> bool {
+        let state = self.arrival.as_ref().map(|arrival| arrival.state);
+        matches!(
+            state,
+            Some(State::HandedOff | State::Duplicate | State::Superseded | State::Retracted)
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct Demo<'a> {
+    well: bool,
+    rows: u64,
+    quantity: u64,
+    query: String,
+    files: &'a [Arrived],
+}
+
+pub(super) fn tell(zone: &Zone, made: &Orders, arrived: &[Arrived], out: &Output) {
+    let well = arrived.iter().all(Arrived::is_well);
+    let query = query(zone, arrived, made);
+    if out.is_json() {
+        let (rows, quantity) = (made.rows, made.quantity);
+        let demo = Demo { well, rows, quantity, query, files: arrived };
+        out.object("landfall.demo/v1", &demo);
+        return;
+    }
+    let heading = ["file", "feed", "from", "size", "rows", "state"];
+    let mut rows = vec![heading.map(str::to_owned)];
+    rows.extend(arrived.iter().map(row));
+    out.print(&format!("\n{}", table(&rows)));
+    for one in arrived.iter().filter(|one| !one.is_well()) {
+        let told = one.arrival.as_ref().and_then(|arrival| arrival.diagnostic.as_ref());
+        let why = told.map_or("it did not reach its end in time".to_owned(), ToString::to_string);
+        out.print(&format!("{}: {why}", one.name));
+    }
+    out.print(&places(zone, arrived, &query));
+}
+
+fn row(one: &Arrived) -> [String; 6] {
+    let Some(arrival) = &one.arrival else {
+        let missing = "did not arrive".to_owned();
+        let none = String::new;
+        return [one.name.clone(), one.feed.to_string(), none(), none(), none(), missing];
+    };
+    [
+        one.name.clone(),
+        one.feed.to_string(),
+        arrival.sender.to_string(),
+        size(arrival.size_bytes),
+        words::rows(arrival),
+        words::state(arrival.state).to_owned(),
+    ]
+}
+
+/// Reads back what the big file must have become.
+fn query(zone: &Zone, arrived: &[Arrived], made: &Orders) -> String {
+    let feed = arrived.iter().find(|one| one.name == made.name).map(|one| one.feed.to_string());
+    let version = arrived
+        .iter()
+        .find(|one| one.name == made.name)
+        .and_then(|one| one.arrival.as_ref()?.conversion.as_ref())
+        .map_or(1, |made| made.version);
+    let dataset = zone.lake().join(feed.unwrap_or_default()).join(format!("v{version}"));
+    format!(
+        "select count(*) as orders, sum(quantity) as quantity, sum(quantity * unit_price) as amount \
+         from '{}/*/*.parquet'",
+        dataset.display()
+    )
+}
+
+fn places(zone: &Zone, arrived: &[Arrived], query: &str) -> String {
+    let first = arrived.iter().find_map(|one| one.arrival.as_ref());
+    let id = first.map_or(String::new(), |arrival| arrival.id.to_string());
+    let at = zone.root().display();
+    let rows = [
+        ["raw files, for ever", "archive/"],
+        ["datasets", "lake/<feed>/v1/"],
+        ["manifests", "lake/<feed>/_manifests/"],
+        ["results beside drops", "inbox/<feed>/_done/"],
+    ];
+    let rows = rows.map(|[what, place]| [what.to_owned(), format!("{at}/{place}")]);
+    let mut text = format!("\n{}\nRead it with DuckDB:\n\n  duckdb -c \"{query}\"\n", table(&rows));
+    text.push_str(&format!(
+        "\nAnd try:\n\n  landfall --zone {at} status\n  landfall --zone {at} show {id}\n  \
+         landfall --zone {at} get {id} -o copy\n"
+    ));
+    text
+}
