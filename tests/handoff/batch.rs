@@ -48,6 +48,7 @@ fn without_ids(bytes: &[u8], batch: &Batch, arrivals: &[(&Arrival, &str)]) -> St
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "the manifest as a whole")]
 fn a_batch_is_published_with_its_manifest() {
     let shop = Shop::new("[feed.orders]");
     let first = shop.arrive("a.csv", "parquet of a");

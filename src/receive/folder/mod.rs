@@ -32,6 +32,7 @@ mod away;
 mod beneath;
 mod copiers;
 mod copy;
+mod entries;
 mod lease;
 mod outcomes;
 mod presence;

@@ -4,8 +4,6 @@
 //! complete ones to the copiers, and puts away those whose outcome is known. All that is known of
 //! the folder's entries is here and in no other thread; others send messages.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +19,7 @@ use super::away;
 use super::beneath::{Inside, Stamp, open_file};
 use super::copiers::Copiers;
 use super::copy::{Attempt, Taker};
+use super::entries::{Entries, Status};
 use super::lease::{Writers, writers};
 use super::outcomes::Outcomes;
 use super::presence::Presence;
@@ -30,8 +29,6 @@ use super::watch::Watch;
 
 /// Messages that may wait for a folder's thread.
 const MAIL_MAX: usize = 8192;
-/// Files of one folder that are on their way at once; more wait for a later scan.
-const ON_THEIR_WAY_MAX: usize = 100_000;
 /// Scanning takes at most one part in so many of the time.
 const SCAN_SHARE: u32 = 10;
 /// When a file that could not be taken is tried again.
@@ -55,29 +52,6 @@ pub enum Message {
     Stop,
 }
 
-/// What is known of an entry.
-struct Entry {
-    stamp: Stamp,
-    /// The last scan that saw it.
-    scan: u64,
-    /// When it is to be looked at next; a look planned for another time is out of date.
-    due: Option<Instant>,
-    /// Whether it was told that it is left alone.
-    told: bool,
-    status: Status,
-}
-
-enum Status {
-    /// Not known to be complete.
-    Settling(Watched),
-    /// Complete and with the copiers.
-    Copying,
-    /// Taken; to be put away when its outcome is known.
-    Taken(ArrivalId),
-    /// Nothing is to be done until it changes.
-    Stays,
-}
-
 /// A folder and its thread's state.
 pub struct Rounds {
     name: FolderName,
@@ -91,10 +65,7 @@ pub struct Rounds {
     hinted: Arc<AtomicBool>,
     presence: Presence,
     quiet: Quiet,
-    entries: HashMap<FileName, Entry>,
-    looks: BinaryHeap<Reverse<(Instant, FileName)>>,
-    on_their_way: usize,
-    scans: u64,
+    entries: Entries,
     next_scan: Instant,
     next_hinted_scan: Instant,
     next_prune: Instant,
@@ -117,10 +88,7 @@ impl Rounds {
             quiet: Quiet::of(&folder, &taker.root),
             copiers: Copiers::new(Arc::clone(&taker), post.clone()),
             hinted: Arc::default(),
-            entries: HashMap::new(),
-            looks: BinaryHeap::new(),
-            on_their_way: 0,
-            scans: 0,
+            entries: Entries::default(),
             next_scan: now,
             next_hinted_scan: now,
             next_prune: now,
@@ -175,8 +143,8 @@ impl Rounds {
     }
 
     fn read_mail(&mut self) {
-        let next_look = self.looks.peek().map(|Reverse((at, _))| *at);
-        let until = next_look.into_iter().chain([self.scan_due(), self.next_prune]).min();
+        let until =
+            self.entries.next_look().into_iter().chain([self.scan_due(), self.next_prune]).min();
         let wait = until.unwrap_or(self.next_scan).saturating_duration_since(Instant::now());
         let Ok(first) = self.mail.recv_timeout(wait) else { return };
         self.read(first);
@@ -200,15 +168,12 @@ impl Rounds {
         // First, so that a hint during the scan asks for another.
         self.hinted.store(false, Ordering::Relaxed);
         let started = Instant::now();
-        self.scans += 1;
+        self.entries.begin_scan();
         self.quiet = Quiet::of(&self.folder, &self.taker.root);
-        self.on_their_way = self.entries.values().filter(|entry| entry.is_on_its_way()).count();
         let taker = Arc::clone(&self.taker);
         let walked = walk(&taker.root, &mut |seen| self.see(seen));
         if let Ok(true) = walked {
-            let scan = self.scans;
-            self.entries
-                .retain(|_, entry| entry.scan == scan || matches!(entry.status, Status::Copying));
+            self.entries.forget_unseen();
         }
         if let Some(event) = self.presence.scanned(&taker.root, walked.as_ref().map(|_| ())) {
             taker.intake.note(event);
@@ -227,91 +192,50 @@ impl Rounds {
                     watch.cover(path, metadata);
                 }
             }
-            Seen::File(name, stamp) => self.see_file(name, stamp),
-            Seen::Odd(name, stamp, why) => self.see_odd(name, stamp, &why),
-        }
-    }
-
-    fn see_file(&mut self, name: FileName, stamp: Stamp) {
-        let scan = self.scans;
-        match self.entries.get_mut(&name) {
-            Some(entry) if entry.stamp == stamp || matches!(entry.status, Status::Copying) => {
-                entry.scan = scan;
-                return;
+            Seen::File(name, stamp) => {
+                self.entries.see_file(name, stamp, Instant::now() + self.quiet.proven);
             }
-            Some(_) => {}
-            None if self.on_their_way >= ON_THEIR_WAY_MAX => return,
-            None => self.on_their_way += 1,
+            Seen::Odd(name, stamp, why) => {
+                if self.entries.see_odd(name.clone(), stamp) {
+                    self.tell(&name, &oddity(&name, &why));
+                }
+            }
         }
-        self.settle(name, stamp, Instant::now() + self.quiet.proven);
-    }
-
-    fn see_odd(&mut self, name: FileName, stamp: Option<Stamp>, why: &Oddity) {
-        let Some(stamp) = stamp else { return self.tell(&name, &oddity(&name, why)) };
-        let known = self.entries.get(&name).is_some_and(|entry| entry.stamp == stamp);
-        let entry = Entry { stamp, scan: self.scans, due: None, told: true, status: Status::Stays };
-        if !known {
-            self.tell(&name, &oddity(&name, why));
-        }
-        self.entries.insert(name, entry);
-    }
-
-    /// Watches a file from now on as if it had never been seen.
-    fn settle(&mut self, name: FileName, stamp: Stamp, look_at: Instant) {
-        let told = self.entries.get(&name).is_some_and(|entry| entry.told && entry.stamp == stamp);
-        let status = Status::Settling(Watched::new(stamp, Instant::now()));
-        let entry = Entry { stamp, scan: self.scans, due: Some(look_at), told, status };
-        self.looks.push(Reverse((look_at, name.clone())));
-        self.entries.insert(name, entry);
     }
 
     // ---- looking ----
 
     fn look_at_what_is_due(&mut self) {
         let now = Instant::now();
-        while let Some(Reverse((at, _))) = self.looks.peek()
-            && *at <= now
-        {
-            let Some(Reverse((at, name))) = self.looks.pop() else { return };
-            if self.entries.get(&name).is_some_and(|entry| entry.due == Some(at)) {
-                self.look(&name);
-            }
+        while let Some(name) = self.entries.next_due(now) {
+            self.look(&name);
         }
     }
 
     fn look(&mut self, name: &FileName) {
-        let Some(entry) = self.entries.get(name) else { return };
-        match entry.status {
-            Status::Settling(watched) => self.look_at_file(name, watched),
-            Status::Taken(id) => self.look_for_outcome(name, id),
-            Status::Copying | Status::Stays => {}
+        match self.entries.status(name) {
+            Some(Status::Settling(watched)) => self.look_at_file(name, watched),
+            Some(Status::Taken(id)) => self.look_for_outcome(name, id),
+            Some(Status::Copying | Status::Stays) | None => {}
         }
     }
 
     fn look_at_file(&mut self, name: &FileName, mut watched: Watched) {
         let (seen, writers) = match self.ask(name, watched.stamp()) {
             Ok(answer) => answer,
-            Err(error) if gone_or_not_a_file(&error) => {
-                // The next scan tells what it is now, if it is anything.
-                self.entries.remove(name);
-                return;
-            }
+            // The next scan tells what it is now, if it is anything.
+            Err(error) if gone_or_not_a_file(&error) => return self.entries.forget(name),
             Err(error) => {
                 self.tell_once(name, &oddity(name, &Oddity::Unreadable(error)));
-                return self.look_again(name, Instant::now() + REFUSED_AGAIN_AFTER);
+                return self.entries.look_again(name, Instant::now() + REFUSED_AGAIN_AFTER);
             }
         };
         let verdict = watched.look(Instant::now(), seen, writers, self.quiet);
-        let Some(entry) = self.entries.get_mut(name) else { return };
-        entry.stamp = seen;
+        self.entries.set(name, Status::Settling(watched));
         match verdict {
-            Verdict::LookAgain(at) => {
-                entry.status = Status::Settling(watched);
-                self.look_again(name, at);
-            }
+            Verdict::LookAgain(at) => self.entries.look_again(name, at),
             Verdict::Complete => {
-                entry.status = Status::Copying;
-                entry.due = None;
+                self.entries.set(name, Status::Copying);
                 self.copiers.add(name.clone(), seen);
             }
         }
@@ -334,31 +258,24 @@ impl Rounds {
         Ok((seen, self.quiet.trust(writers(&opened.file))))
     }
 
-    fn look_again(&mut self, name: &FileName, at: Instant) {
-        if let Some(entry) = self.entries.get_mut(name) {
-            entry.due = Some(at);
-            self.looks.push(Reverse((at, name.clone())));
-        }
-    }
-
     // ---- taking and putting away ----
 
     fn attempted(&mut self, name: &FileName, judged: Stamp, attempt: Attempt) {
         let now = Instant::now();
         match (attempt, self.folder.after) {
             (Attempt::Taken(arrival), After::Move) => self.taken(name, &arrival),
-            (Attempt::Taken(_), After::Keep) => self.set(name, Status::Stays),
-            (Attempt::Changed, _) => self.settle(name.clone(), judged, now + self.quiet.proven),
-            (Attempt::TooSoon(left), _) => self.settle(name.clone(), judged, now + left),
+            (Attempt::Taken(_), After::Keep) => self.entries.set(name, Status::Stays),
+            (Attempt::Changed, _) => self.entries.settle(name, judged, now + self.quiet.proven),
+            (Attempt::TooSoon(left), _) => self.entries.settle(name, judged, now + left),
             (Attempt::Refused(diagnostic), _) => {
                 self.tell_once(name, &diagnostic);
-                self.settle(name.clone(), judged, now + REFUSED_AGAIN_AFTER);
+                self.entries.settle(name, judged, now + REFUSED_AGAIN_AFTER);
             }
         }
     }
 
     fn taken(&mut self, name: &FileName, arrival: &Arrival) {
-        self.set(name, Status::Taken(arrival.id));
+        self.entries.set(name, Status::Taken(arrival.id));
         if has_outcome(arrival) {
             return self.put_away(name, arrival);
         }
@@ -369,10 +286,10 @@ impl Rounds {
     fn look_for_outcome(&mut self, name: &FileName, id: ArrivalId) {
         match self.taker.intake.arrival(&self.taker.sender, id) {
             Ok(arrival) if has_outcome(&arrival) => self.put_away(name, &arrival),
-            Ok(_) => self.look_again(name, Instant::now() + OUTCOME_LOOK),
+            Ok(_) => self.entries.look_again(name, Instant::now() + OUTCOME_LOOK),
             Err(error) => {
                 tracing::warn!(%error, %id, "its outcome could not be read");
-                self.look_again(name, Instant::now() + OUTCOME_LOOK);
+                self.entries.look_again(name, Instant::now() + OUTCOME_LOOK);
             }
         }
     }
@@ -386,12 +303,12 @@ impl Rounds {
         });
         if !untouched {
             // Gone, or written again: the next scan sees it as a new file.
-            self.entries.remove(name);
+            self.entries.forget(name);
             return;
         }
         match away::put(root, name, arrival) {
             Ok(()) => {
-                self.entries.remove(name);
+                self.entries.forget(name);
                 self.move_failure_told = false;
             }
             Err(error) => {
@@ -399,14 +316,8 @@ impl Rounds {
                 if !std::mem::replace(&mut self.move_failure_told, true) {
                     self.tell(name, &told.caused_by(&error));
                 }
-                self.look_again(name, Instant::now() + MOVE_AGAIN_AFTER);
+                self.entries.look_again(name, Instant::now() + MOVE_AGAIN_AFTER);
             }
-        }
-    }
-
-    fn set(&mut self, name: &FileName, status: Status) {
-        if let Some(entry) = self.entries.get_mut(name) {
-            entry.status = status;
         }
     }
 
@@ -418,8 +329,7 @@ impl Rounds {
     }
 
     fn tell_once(&mut self, name: &FileName, diagnostic: &Diagnostic) {
-        let told = self.entries.get_mut(name).map(|entry| std::mem::replace(&mut entry.told, true));
-        if told != Some(true) {
+        if self.entries.tells(name) {
             self.tell(name, diagnostic);
         }
     }
@@ -431,12 +341,6 @@ impl Rounds {
             name,
             diagnostic,
         });
-    }
-}
-
-impl Entry {
-    fn is_on_its_way(&self) -> bool {
-        !matches!(self.status, Status::Stays)
     }
 }
 
