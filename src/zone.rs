@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Timestamp, utc_day};
-use crate::names::{ArrivalId, BatchId, FeedName, FileName, PartnerName};
+use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, PartnerName};
 
 /// A path below the zone, with `/` between its parts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -130,6 +130,11 @@ impl Zone {
     /// `archive/`.
     pub fn archive(&self) -> PathBuf {
         self.root.join("archive")
+    }
+
+    /// `archive/_config/<digest>.toml`, where the text of every configuration is kept.
+    pub fn kept_config(&self, digest: &Digest) -> PathBuf {
+        self.archive().join("_config").join(format!("{digest}.toml"))
     }
 
     /// `lake/`.

@@ -1,13 +1,33 @@
-//! Wires the stages together and keeps them running.
+//! The one place that wires everything together: a running zone.
+//!
+//! Start-up order is part of the promises: the zone's lock, then the ledger, then reconciliation of
+//! disk and ledger, then the pipeline and the outbox, and only then the doors. Stopping goes the
+//! other way round and is a courtesy: every step may be killed at any instruction.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
-use crate::config::Config;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::archive::Archive;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::convert::worker::Pool;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::Ledger;
-use crate::receive::Intake;
+use crate::handoff::outbox::Outbox;
+use crate::ledger::{Event, Ledger, sqlite};
+use crate::pipeline::{Parts, Pipeline};
+use crate::receive::staging::Staging;
+use crate::receive::{Intake, LocalIntake, folder, reconcile, sftp};
 use crate::zone::Zone;
+
+use super::control;
+use super::lock::ZoneLock;
 
 /// What a start may set beside the configuration.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,7 +36,8 @@ pub struct Options {
     pub listen: Option<SocketAddr>,
 }
 
-/// A zone whose ledger is open and agrees with the disk: everything but the doors.
+/// A zone whose ledger is open and agrees with the disk: everything but the doors. Holds the zone's
+/// lock.
 pub struct Core {
     /// The zone.
     pub zone: Zone,
@@ -26,29 +47,140 @@ pub struct Core {
     pub ledger: Arc<dyn Ledger>,
     /// The narrow way in.
     pub intake: Arc<dyn Intake>,
+    /// Its archive.
+    pub archive: Archive,
+    /// The time.
+    pub clock: Clock,
+    /// Gone last: nobody else may write before all else has ended.
+    _lock: ZoneLock,
 }
 
 impl Core {
-    /// Locks the zone, loads its configuration, opens its ledger.
+    /// Locks the zone, loads its configuration, opens its ledger and reconciles it with the disk.
     ///
     /// # Errors
-    /// Why not.
+    /// A [`Diagnostic`] that names the thing and the way out: Z101, Z102, Z103, L101.
     pub fn open(zone: Zone, options: Options) -> Result<Self, Diagnostic> {
-        let _unused = (super::lock::ZoneLock::take(&zone)?, options);
-        Err(Diagnostic::error(Code::Z105, "serving is not built yet"))
+        let clock = Clock::system();
+        if !zone.config_file().is_file() {
+            let summary = format!("{} is not a zone", zone.root().display());
+            return Err(Diagnostic::error(Code::Z102, summary));
+        }
+        let mut config =
+            config::load(&zone).map_err(|problems| super::diagnostic::of_problems(&problems))?;
+        if options.listen.is_some() && config.sftp.listen.is_some() {
+            config.sftp.listen = options.listen;
+        }
+        let config = Arc::new(config);
+        for folder in [zone.run_time(), zone.staging(), zone.converted(), zone.keys()] {
+            config.durability.create_folders(&folder).map_err(|error| unusable(&error))?;
+        }
+        let lock = ZoneLock::take(&zone)?;
+        let opened = sqlite::open(&zone.ledger_file(), clock.clone(), config.durability);
+        let ledger: Arc<dyn Ledger> = Arc::new(opened.map_err(|error| unusable(&error))?);
+        let archive = Archive::new(zone.clone(), config.durability);
+        let intake = Arc::new(LocalIntake::new(
+            zone.clone(),
+            Arc::clone(&config),
+            archive.clone(),
+            Arc::clone(&ledger),
+            clock.clone(),
+        ));
+        let core = Self { zone, config, ledger, intake, archive, clock, _lock: lock };
+        core.keep_config()?;
+        reconcile::reconcile(&core.zone, &core.config, &core.archive, core.ledger.as_ref())
+            .map_err(|error| unusable(&error))?;
+        Ok(core)
     }
+
+    /// Archives the configuration's text under its digest, and says in the ledger which one holds.
+    fn keep_config(&self) -> Result<(), Diagnostic> {
+        let kept = self.zone.kept_config(&self.config.digest);
+        if !kept.exists() {
+            let text = std::fs::read(self.zone.config_file()).map_err(|error| unusable(&error))?;
+            let folder = kept.parent().unwrap_or(self.zone.root());
+            let durability = self.config.durability;
+            durability
+                .create_folders(folder)
+                .and_then(|()| durability.write_new(&kept, &text))
+                .map_err(|error| unusable(&error))?;
+        }
+        let event = Event::ConfigLoaded { digest: self.config.digest };
+        self.ledger.note(event).map_err(|error| unusable(&error))
+    }
+}
+
+fn unusable(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
+    Diagnostic::error(Code::L101, "the zone's ledger or folders cannot be used").caused_by(error)
 }
 
 /// A zone that is being served by this process.
 pub struct Running {
-    core: Core,
-    sftp: Option<SocketAddr>,
+    core: Arc<Core>,
+    runtime: Runtime,
+    sftp_address: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    folders: JoinHandle<()>,
+    pipeline: Pipeline,
+    pool: Arc<Pool>,
+}
+
+/// Starts to serve a zone: when it returns, its doors are open.
+///
+/// # Errors
+/// A [`Diagnostic`] that names the thing and the way out.
+pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
+    let core = Arc::new(Core::open(zone.clone(), options)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| not_started("server", &error))?;
+    let (stop, stopped) = watch::channel(false);
+    // The running binary, also after an upgrade has replaced its file.
+    let program = PathBuf::from("/proc/self/exe");
+    let pool = Pool::new(program, core.config.workers.clone());
+    let pool = Arc::new(pool.map_err(|error| not_started("workers", &error))?);
+    let parts = Parts {
+        zone: core.zone.clone(),
+        config: Arc::clone(&core.config),
+        ledger: Arc::clone(&core.ledger),
+        archive: core.archive.clone(),
+        pool: Arc::clone(&pool),
+        clock: core.clock.clone(),
+    };
+    let started = Event::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
+    core.ledger.note(started).map_err(|error| unusable(&error))?;
+    let pipeline = Pipeline::start(&parts).map_err(|error| not_started("pipeline", &error))?;
+    let mut tasks = JoinSet::new();
+    let outbox = Outbox::new(
+        core.zone.clone(),
+        Arc::clone(&core.config),
+        Arc::clone(&core.ledger),
+        core.clock.clone(),
+    );
+    tasks.spawn_on(outbox.run(stopped.clone()), runtime.handle());
+    let sftp_address = runtime.block_on(open_sftp(&core, &mut tasks, &stopped))?;
+    let folders = open_folders(&core, stopped.clone())?;
+    runtime.block_on(open_control(&core, sftp_address, &mut tasks, &stop))?;
+    Ok(Running { core, runtime, sftp_address, stop, tasks, folders, pipeline, pool })
+}
+
+/// Serves a zone until it is asked to stop by a signal or through the control socket.
+///
+/// # Errors
+/// Why it could not start.
+pub fn run(zone: &Zone, options: Options) -> Result<(), Diagnostic> {
+    let running = start(zone, options)?;
+    running.announce();
+    running.wait();
+    tracing::info!("stopping");
+    running.shutdown();
+    Ok(())
 }
 
 impl Running {
-    /// Where the SFTP door listens.
+    /// Where the SFTP door listens; `None` when it is closed by configuration.
     pub fn sftp_address(&self) -> Option<SocketAddr> {
-        self.sftp
+        self.sftp_address
     }
 
     /// The zone's ledger.
@@ -61,26 +193,123 @@ impl Running {
         Arc::clone(&self.core.config)
     }
 
-    /// Blocks until somebody asks for the end.
-    pub fn wait(&self) {}
+    /// Tells the terminal and the service manager that the doors are open.
+    fn announce(&self) {
+        let sftp = self.sftp_address.map_or("closed".to_owned(), |address| address.to_string());
+        super::say(&format!("zone {} is open: sftp on {sftp}", self.core.zone.root().display()));
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+            tracing::debug!(%error, "no service manager to notify");
+        }
+    }
 
-    /// Stops in order.
-    pub fn shutdown(self) {}
+    /// Blocks until a signal (SIGINT, SIGTERM) or the control socket asks for the end.
+    pub fn wait(&self) {
+        let mut stopped = self.stop.subscribe();
+        self.runtime.block_on(async {
+            let mut terminate = match signal(SignalKind::terminate()) {
+                Ok(terminate) => terminate,
+                Err(error) => return tracing::error!(%error, "signals cannot be received"),
+            };
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+                _ = stopped.wait_for(|stopped| *stopped) => {}
+            }
+        });
+    }
+
+    /// Closes the doors, lets every step end, and notes the stop.
+    pub fn shutdown(self) {
+        let Self { core, runtime, stop, mut tasks, folders, pipeline, pool, .. } = self;
+        stop.send_replace(true);
+        runtime.block_on(async {
+            while let Some(ended) = tasks.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a task of the zone failed");
+                }
+            }
+        });
+        if folders.join().is_err() {
+            tracing::error!("the folder door panicked");
+        }
+        pool.close();
+        pipeline.stop();
+        if let Err(error) = core.ledger.note(Event::Stopped) {
+            tracing::error!(%error, "the stop could not be recorded");
+        }
+    }
 }
 
-/// Starts to serve a zone.
-///
-/// # Errors
-/// Why it could not start.
-pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
-    Ok(Running { core: Core::open(zone.clone(), options)?, sftp: None })
+async fn open_sftp(
+    core: &Core,
+    tasks: &mut JoinSet<()>,
+    stopped: &watch::Receiver<bool>,
+) -> Result<Option<SocketAddr>, Diagnostic> {
+    let Some(listen) = core.config.sftp.listen else { return Ok(None) };
+    let (staging, _) = Staging::recover(&core.zone, core.config.durability, core.clock.clone())
+        .map_err(|error| unusable(&error))?;
+    let desk = sftp::Desk {
+        zone: core.zone.clone(),
+        config: Arc::clone(&core.config),
+        intake: Arc::clone(&core.intake),
+        staging,
+        clock: core.clock.clone(),
+    };
+    let door = sftp::Door::bind(desk, listen).await.map_err(|error| {
+        Diagnostic::error(Code::Z105, format!("the SFTP door cannot listen on {listen}"))
+            .caused_by(&error)
+            .hint("Free the address, or set another one: [sftp] listen, or --listen.")
+    })?;
+    let address = door.local_addr();
+    tasks.spawn(door.run(stopped.clone()));
+    Ok(Some(address))
 }
 
-/// Serves a zone until it is asked to stop.
-///
-/// # Errors
-/// Why it could not start or end well.
-pub fn run(zone: &Zone, options: Options) -> Result<(), Diagnostic> {
-    start(zone, options)?.shutdown();
+fn open_folders(core: &Core, stopped: watch::Receiver<bool>) -> Result<JoinHandle<()>, Diagnostic> {
+    let door = folder::Door::new(
+        core.zone.clone(),
+        Arc::clone(&core.config),
+        Arc::clone(&core.intake),
+        core.clock.clone(),
+    );
+    std::thread::Builder::new()
+        .name("folders".to_owned())
+        .spawn(move || door.run(&stopped))
+        .map_err(|error| not_started("folder door", &error))
+}
+
+async fn open_control(
+    core: &Core,
+    sftp: Option<SocketAddr>,
+    tasks: &mut JoinSet<()>,
+    stop: &watch::Sender<bool>,
+) -> Result<(), Diagnostic> {
+    let server =
+        control::Server::bind(&core.zone).map_err(|error| not_started("control socket", &error))?;
+    let (asked, mut stopped) = (stop.clone(), stop.subscribe());
+    let desk = control::Desk {
+        zone: core.zone.clone(),
+        config: Arc::clone(&core.config),
+        intake: Arc::clone(&core.intake),
+        ledger: Arc::clone(&core.ledger),
+        status: control::ServerStatus {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: core.clock.now(),
+            sftp: sftp.map(|address| address.to_string()),
+            config: core.config.digest,
+        },
+        stop: Box::new(move || {
+            asked.send_replace(true);
+        }),
+    };
+    tasks.spawn(server.run(desk, async move {
+        // An error means that the sender is gone, which is a stop as well.
+        let _stopped = stopped.wait_for(|stopped| *stopped).await;
+    }));
     Ok(())
+}
+
+fn not_started(what: &str, error: &(dyn std::error::Error + 'static)) -> Diagnostic {
+    Diagnostic::error(Code::Z105, format!("the {what} could not be started")).caused_by(error)
 }

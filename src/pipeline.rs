@@ -1,1 +1,0 @@
-//! What happens next to each arrival, and how much at once.

@@ -1,0 +1,214 @@
+//! Raw object → worker → outputs synced → ledger.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use crate::convert::worker::{self, OutputPaths};
+use crate::convert::{self, Converted, Job, Limits, Outcome};
+use crate::ledger::{self, Arrival, Conversion, Event, NewConversion, Output};
+use crate::zone::Zone;
+use crate::{archive, durable};
+
+use super::queue::Queue;
+use super::{LOOK_EVERY, Parts};
+
+/// How often a conversion is made again because the feed's schema moved on meanwhile.
+const SCHEMA_RACES_MAX: u32 = 20;
+
+/// A step that failed for a reason outside the file: it is tried again.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot read the raw object")]
+    Raw(#[from] archive::Error),
+    #[error("cannot record the conversion")]
+    Ledger(#[from] ledger::Error),
+    #[error("cannot use a converter worker")]
+    Worker(#[from] worker::Error),
+    #[error("cannot keep the converted file")]
+    Output(#[from] durable::Error),
+    #[error("cannot open {}", path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("`{0}` is not a path in this zone")]
+    Outside(crate::zone::ZonePath),
+    #[error("the feed's schema changed {SCHEMA_RACES_MAX} times during the conversion")]
+    SchemaRaces,
+}
+
+/// Starts the thread that looks for work and those that do it: two a worker process, so that a
+/// worker converts while the outputs of another file are synced and recorded.
+pub fn start(parts: &Parts, stop: &Arc<AtomicBool>) -> io::Result<Vec<JoinHandle<()>>> {
+    let queue = Arc::new(Queue::default());
+    let mut threads = Vec::new();
+    for number in 0..parts.config.workers.count * 2 {
+        let (parts, queue) = (parts.clone(), Arc::clone(&queue));
+        let name = format!("convert-{number}");
+        threads.push(thread::Builder::new().name(name).spawn(move || convert_all(&parts, &queue))?);
+    }
+    let (parts, stop) = (parts.clone(), Arc::clone(stop));
+    let look = move || look_for_work(&parts, &queue, &stop);
+    threads.push(thread::Builder::new().name("convert-look".to_owned()).spawn(look)?);
+    Ok(threads)
+}
+
+/// New arrivals are read on from the last one; once in a while all that wait are looked at, so that
+/// one that was let go on, or whose conversion failed for want of disk, is found again.
+fn look_for_work(parts: &Parts, queue: &Queue, stop: &AtomicBool) {
+    let (mut read_up_to, mut looked_at_all) = (0, Instant::now());
+    while !stop.load(Ordering::Acquire) {
+        let head = parts.ledger.head();
+        let (room, known) = queue.room();
+        if room == 0 {
+            queue.wait_for_change(LOOK_EVERY);
+            continue;
+        }
+        let all = looked_at_all.elapsed() >= LOOK_EVERY;
+        let (after, limit) = if all { (0, known.saturating_add(room)) } else { (read_up_to, room) };
+        match parts.ledger.to_convert(after, limit) {
+            Ok(arrivals) => {
+                let last = arrivals.last().map_or(0, |arrival| arrival.sequence);
+                read_up_to = read_up_to.max(last);
+                queue.offer(arrivals);
+            }
+            Err(error) => log_failure("look for work", &error),
+        }
+        if all {
+            looked_at_all = Instant::now();
+        }
+        parts.ledger.wait_beyond(head, LOOK_EVERY);
+    }
+    queue.close();
+}
+
+fn convert_all(parts: &Parts, queue: &Queue) {
+    while let Some(arrival) = queue.take() {
+        if let Err(error) = convert_one(parts, &arrival) {
+            let _span = tracing::error_span!("convert", arrival = %arrival.id).entered();
+            log_failure("convert", &error);
+            // The arrival is still `Received`: it is found again after a pause.
+            parts.ledger.wait_beyond(parts.ledger.head(), LOOK_EVERY);
+        }
+        queue.done(arrival.id);
+    }
+}
+
+fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
+    for _ in 0..SCHEMA_RACES_MAX {
+        let paths = output_paths(parts, arrival)?;
+        let learned = parts.ledger.learned(&arrival.feed)?;
+        let given_revision = learned.as_ref().map_or(0, |learned| learned.revision);
+        let job = Job {
+            arrival: Some(arrival.id),
+            name: arrival.name.clone(),
+            size_bytes: arrival.size_bytes,
+            digest: Some(arrival.digest),
+            format: parts.config.feed(&arrival.feed).format,
+            learned,
+            limits: limits(parts),
+        };
+        let raw = parts.archive.open(&arrival.raw)?;
+        let outcome = parts.pool.convert(&arrival.sender.to_string(), &job, &raw, &paths)?;
+        match record(parts, arrival, outcome, given_revision) {
+            Err(Error::Ledger(ledger::Error::SchemaMovedOn { .. })) => {}
+            // A newer version of the name took its place while it was converted.
+            Err(Error::Ledger(ledger::Error::Refused(refused))) => {
+                tracing::info!(arrival = %arrival.id, %refused, "conversion is not needed any more");
+                durable::remove_quietly(&paths.parquet);
+                durable::remove_quietly(&paths.rejects);
+                return Ok(());
+            }
+            recorded => return recorded,
+        }
+    }
+    Err(Error::SchemaRaces)
+}
+
+fn record(
+    parts: &Parts,
+    arrival: &Arrival,
+    outcome: Outcome,
+    given_revision: u32,
+) -> Result<(), Error> {
+    let ledger = &parts.ledger;
+    match outcome {
+        Outcome::Converted(converted) => {
+            let conversion = sync_outputs(parts, arrival, &converted)?;
+            let Converted { learned, opens_version, drift, .. } = *converted;
+            let new = NewConversion { conversion, given_revision, learned, opens_version, drift };
+            ledger.converted(arrival.id, new)?;
+        }
+        Outcome::Raw { reason } => {
+            ledger.advance(arrival.id, Event::TakenRaw { reason })?;
+        }
+        Outcome::Held(diagnostic) => {
+            tracing::warn!(arrival = %arrival.id, feed = %arrival.feed, %diagnostic, "held");
+            ledger.advance(arrival.id, Event::Held { diagnostic })?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the outputs durable, so that the ledger may claim them.
+fn sync_outputs(
+    parts: &Parts,
+    arrival: &Arrival,
+    converted: &Converted,
+) -> Result<Conversion, Error> {
+    let keep = |suffix: &str, written: &convert::Written| -> Result<Output, Error> {
+        let path = Zone::converted_path(arrival.id, suffix);
+        let at = parts.zone.resolve(&path).ok_or_else(|| Error::Outside(path.clone()))?;
+        let file =
+            std::fs::File::open(&at).map_err(|source| Error::Open { path: at.clone(), source })?;
+        parts.config.durability.sync_file(&file, &at)?;
+        let convert::Written { rows, size_bytes, digest } = *written;
+        Ok(Output { path, rows, size_bytes, digest })
+    };
+    let parquet = keep(PARQUET, &converted.parquet)?;
+    let rejects = converted.rejects.as_ref().map(|written| keep(REJECTS, written)).transpose()?;
+    parts.config.durability.sync_folder(&parts.zone.converted())?;
+    let report = converted.report.clone();
+    Ok(Conversion {
+        converter: convert::VERSION.to_owned(),
+        version: converted.version,
+        revision: 0,
+        seen: report.seen,
+        written: report.written,
+        rejected: report.rejected,
+        skipped: report.skipped,
+        parquet,
+        rejects,
+        report,
+    })
+}
+
+const PARQUET: &str = "parquet";
+const REJECTS: &str = "rejects.parquet";
+
+/// Where the outputs go. What an earlier attempt left there was never recorded: it is removed.
+fn output_paths(parts: &Parts, arrival: &Arrival) -> Result<OutputPaths, Error> {
+    let at = |suffix: &str| -> Result<PathBuf, Error> {
+        let path = Zone::converted_path(arrival.id, suffix);
+        let at = parts.zone.resolve(&path).ok_or(Error::Outside(path))?;
+        durable::remove_quietly(&at);
+        Ok(at)
+    };
+    Ok(OutputPaths { parquet: at(PARQUET)?, rejects: at(REJECTS)? })
+}
+
+fn limits(parts: &Parts) -> Limits {
+    Limits { output_bytes: parts.config.workers.output_bytes, ..Limits::default() }
+}
+
+pub(super) fn log_failure(doing: &str, error: &(dyn std::error::Error + 'static)) {
+    let chain: Vec<String> = std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect();
+    tracing::error!(doing, error = chain.join(": "), "will try again");
+}

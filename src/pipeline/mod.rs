@@ -1,0 +1,78 @@
+//! What happens next to each arrival, and how much at once.
+//!
+//! The pipeline knows no door: it looks into the ledger for what is to be done, does it, and records
+//! that it is done. A commit in this process is a hint to look at once; without hints it looks every
+//! second. Every step may be killed at any instruction: what was not recorded is done again, and
+//! doing it again gives the same names and bytes.
+//!
+//! - [`queue`]: which arrival is converted next, fair between senders.
+//! - [`conversions`]: raw object → worker → outputs synced → ledger.
+//! - [`batches`]: what is ready is closed, published and handed to the outbox.
+//!
+//! Left out so far: leases for several servers on one ledger.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::archive::Archive;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::convert::worker::Pool;
+use crate::ledger::Ledger;
+use crate::zone::Zone;
+
+mod batches;
+mod conversions;
+mod queue;
+
+/// How long the pipeline goes without looking when nothing hints at work.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What the pipeline works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The zone.
+    pub zone: Zone,
+    /// Its configuration.
+    pub config: Arc<Config>,
+    /// Its ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// Its archive.
+    pub archive: Archive,
+    /// The converter workers.
+    pub pool: Arc<Pool>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The running pipeline.
+pub struct Pipeline {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pipeline {
+    /// Starts the pipeline's threads.
+    ///
+    /// # Errors
+    /// What the system said when a thread could not be started.
+    pub fn start(parts: &Parts) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut threads = conversions::start(parts, &stop)?;
+        threads.push(batches::start(parts.clone(), Arc::clone(&stop))?);
+        Ok(Self { stop, threads })
+    }
+
+    /// Asks every thread to stop after the step it is at, and waits for them. A courtesy: killing
+    /// the process loses nothing.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Release);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a pipeline thread panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Which arrival is converted next: round-robin between senders, each sender's oldest first.
+//!
+//! The queue reads ahead from the ledger, so that a sender with thousands of files waiting does not
+//! keep another's single file waiting behind them. It remembers what is in progress; what ends
+//! without a new state in the ledger (a full disk, say) is found again by the next look.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::ledger::{Arrival, Sender};
+use crate::names::ArrivalId;
+
+/// Arrivals read ahead.
+pub const AHEAD_MAX: u32 = 1000;
+
+/// Arrivals waiting for a converter. Shared between threads.
+#[derive(Default)]
+pub struct Queue {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    waiting: BTreeMap<Sender, VecDeque<Arrival>>,
+    /// Everything waiting or being converted.
+    known: HashSet<ArrivalId>,
+    waiting_count: usize,
+    last: Option<Sender>,
+    closed: bool,
+}
+
+impl Queue {
+    /// Adds what the ledger has to convert; what is known already is passed over.
+    pub fn offer(&self, arrivals: Vec<Arrival>) {
+        let mut inner = self.lock();
+        for arrival in arrivals {
+            if inner.known.insert(arrival.id) {
+                inner.waiting_count += 1;
+                inner.waiting.entry(arrival.sender.clone()).or_default().push_back(arrival);
+            }
+        }
+        drop(inner);
+        self.changed.notify_all();
+    }
+
+    /// How many more arrivals are worth reading ahead now, and how many are known.
+    pub fn room(&self) -> (u32, u32) {
+        let inner = self.lock();
+        let waiting = u32::try_from(inner.waiting_count).unwrap_or(AHEAD_MAX);
+        let known = u32::try_from(inner.known.len()).unwrap_or(AHEAD_MAX);
+        (AHEAD_MAX.saturating_sub(waiting), known)
+    }
+
+    /// The next arrival, or `None` once the queue is closed. Blocks.
+    pub fn take(&self) -> Option<Arrival> {
+        let mut inner = self.lock();
+        loop {
+            if inner.closed {
+                return None;
+            }
+            if let Some(arrival) = inner.next() {
+                return Some(arrival);
+            }
+            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Marks an arrival as no longer in progress.
+    pub fn done(&self, id: ArrivalId) {
+        self.lock().known.remove(&id);
+        self.changed.notify_all();
+    }
+
+    /// Ends every [`Self::take`].
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until something is taken or done, or the timeout ends.
+    pub fn wait_for_change(&self, timeout: Duration) {
+        let inner = self.lock();
+        drop(self.changed.wait_timeout(inner, timeout).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn next(&mut self) -> Option<Arrival> {
+        let sender = self.next_sender()?;
+        let files = self.waiting.get_mut(&sender)?;
+        let arrival = files.pop_front();
+        if files.is_empty() {
+            self.waiting.remove(&sender);
+        }
+        self.last = Some(sender);
+        self.waiting_count -= usize::from(arrival.is_some());
+        arrival
+    }
+
+    fn next_sender(&self) -> Option<Sender> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let after = self
+            .last
+            .as_ref()
+            .and_then(|last| self.waiting.range::<Sender, _>((Excluded(last), Unbounded)).next());
+        after.or_else(|| self.waiting.iter().next()).map(|(sender, _)| sender.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::ledger::{Door, State};
+    use crate::names::Digest;
+    use crate::zone::ZonePath;
+
+    fn arrival(sender: &str, sequence: u64) -> Arrival {
+        let at = Timestamp::UNIX_EPOCH;
+        Arrival {
+            id: ArrivalId::new(at),
+            sequence,
+            sender: sender.parse().expect("a sender"),
+            door: Door::Sftp,
+            feed: "orders".parse().expect("a feed"),
+            name: "a.csv".parse().expect("a name"),
+            size_bytes: 1,
+            digest: Digest::from_bytes([0; 32]),
+            raw: ZonePath::stored("archive/x"),
+            received_at: at,
+            modified_s: None,
+            mode: None,
+            origin: None,
+            fingerprint: None,
+            state: State::Received,
+            current: true,
+            hidden: false,
+            duplicate_of: None,
+            supersedes: None,
+            replaces: false,
+            diagnostic: None,
+            conversion: None,
+            batch: None,
+            changed_at: at,
+        }
+    }
+
+    fn taken(queue: &Queue, count: usize) -> Vec<u64> {
+        (0..count).filter_map(|_| queue.take()).map(|arrival| arrival.sequence).collect()
+    }
+
+    #[test]
+    fn senders_take_turns() {
+        let queue = Queue::default();
+        queue.offer((1..=4).map(|n| arrival("partner:busy", n)).collect());
+        queue.offer(vec![arrival("partner:calm", 5)]);
+        assert_eq!(taken(&queue, 5), [1, 5, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_is_known_is_not_taken_twice_until_it_is_done() {
+        let queue = Queue::default();
+        let one = arrival("partner:a", 1);
+        queue.offer(vec![one.clone(), one.clone()]);
+        assert_eq!(taken(&queue, 1), [1]);
+        queue.offer(vec![one.clone()]);
+        assert_eq!(queue.room(), (AHEAD_MAX, 1));
+        queue.done(one.id);
+        queue.offer(vec![one]);
+        assert_eq!(taken(&queue, 1), [1]);
+    }
+
+    #[test]
+    fn closing_ends_the_wait() {
+        let queue = Queue::default();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| queue.take());
+            queue.close();
+            assert!(waiter.join().expect("joined").is_none());
+        });
+    }
+}
