@@ -8,7 +8,7 @@ use super::header::{Header, had_header, known_names};
 use super::syntax::{Ends, Escape, Syntax};
 use super::trial::{DELIMITERS, PREAMBLE_MAX, Sample, Trial};
 use crate::config::Format;
-use crate::convert::{Job, Limits, headers};
+use crate::convert::{Job, headers};
 use crate::schema::Column;
 
 /// Text that trials are made with.
@@ -121,12 +121,8 @@ impl Detection<'_> {
         &self.job.format
     }
 
-    fn limits(&self) -> &Limits {
-        &self.job.limits
-    }
-
     fn trial(&self, syntax: Syntax) -> Trial {
-        Trial::new(self.sample, syntax, self.limits())
+        Trial::new(self.sample, syntax)
     }
 
     fn ends(&self) -> Ends {

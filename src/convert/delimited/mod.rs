@@ -75,11 +75,15 @@ struct Examined<'f> {
 impl<'f> Examined<'f> {
     fn new(job: &Job, raw: &'f File) -> Result<Self, Stop> {
         let charset = text::assumed(raw, job.format.encoding.as_deref())?;
-        match Self::with(job, raw, charset) {
-            Err(Stop::Undecodable { .. }) if charset.certainty == Certainty::Valid => {
-                Self::with(job, raw, text::guessed(raw)?)
-            }
-            other => other,
+        let examined = Self::with(job, raw, charset);
+        if !matches!(examined, Err(Stop::Undecodable { .. }))
+            || charset.certainty != Certainty::Valid
+        {
+            return examined;
+        }
+        match text::guessed(raw)? {
+            Some(charset) => Self::with(job, raw, charset),
+            None => examined,
         }
     }
 

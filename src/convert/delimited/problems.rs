@@ -101,10 +101,6 @@ impl From<text::CharsetError> for Stop {
                 let told = Diagnostic::error(Code::C102, error.to_string());
                 told.hint("Correct `encoding` in the feed's format.")
             }
-            text::CharsetError::DamagedUtf8 { byte_offset } => {
-                let told = Diagnostic::error(Code::C102, error.to_string());
-                told.fact("byte offset", byte_offset).fact("encoding", "UTF-8")
-            }
         };
         told.into()
     }
@@ -136,8 +132,10 @@ impl From<table::Error> for Stop {
 
 /// Stops for a table that may not be published.
 pub fn check(scan: &Scan, limits: &Limits) -> Result<(), Stop> {
-    if scan.rows + scan.rejected == 0 {
-        let is_empty = scan.headers.iter().all(String::is_empty);
+    let is_empty = scan.headers.iter().all(String::is_empty);
+    // One column without a name whose lines are all blank: nobody sent a table.
+    let is_blank = is_empty && scan.evidence.len() == 1 && scan.has_no_values();
+    if scan.rows + scan.rejected == 0 || is_blank {
         let what = if is_empty { "is empty" } else { "has a header and no records" };
         return Err(Diagnostic::error(Code::C101, format!("the file {what}")).into());
     }

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use super::records::Record;
 use super::rows::{Error, Row, Rows, beginning};
 use crate::convert::Limits;
-use crate::convert::infer::Evidence;
+use crate::convert::infer::{Evidence, Fit};
 use crate::convert::table::Reject;
 use crate::convert::text::Source;
 use crate::diagnostic::Code;
 use crate::report::RejectReport;
+use crate::schema::ColumnType;
 
 /// Rejects that are told in reports.
 const REJECTS_TOLD: usize = 20;
@@ -104,6 +105,11 @@ impl Scan {
     /// All records and lines seen, the header apart.
     pub fn seen(&self) -> u64 {
         self.rows + self.rejected + self.skipped()
+    }
+
+    /// Whether no row has any value.
+    pub fn has_no_values(&self) -> bool {
+        self.evidence.iter().all(|evidence| evidence.own() == ColumnType::Empty)
     }
 
     /// Records left out by a rule.

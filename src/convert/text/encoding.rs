@@ -63,12 +63,6 @@ pub enum Error {
     /// The declared encoding has no such name.
     #[error("`{0}` is not the name of an encoding")]
     UnknownLabel(String),
-    /// The file is UTF-8 with damage at a byte.
-    #[error("byte {byte_offset} is not valid UTF-8, although most of the file is")]
-    DamagedUtf8 {
-        /// Where.
-        byte_offset: u64,
-    },
 }
 
 /// The encoding that is declared or marked, else UTF-8 as the first assumption.
@@ -107,11 +101,11 @@ pub fn unmarked_utf16(head: &[u8]) -> Option<&'static Encoding> {
     Some(if first > second { UTF_16BE } else { UTF_16LE })
 }
 
-/// The likeliest encoding of a file that is not UTF-8.
+/// The likeliest encoding of a file that is not UTF-8; `None` when it is damaged UTF-8.
 ///
 /// # Errors
-/// When the file is damaged UTF-8 or cannot be read.
-pub fn guessed(raw: &File) -> Result<Charset, Error> {
+/// When the file cannot be read.
+pub fn guessed(raw: &File) -> Result<Option<Charset>, Error> {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     let (mut block, mut at, mut fed) = (vec![0; BLOCK_BYTES], 0, 0);
     let mut tally = Tally::default();
@@ -119,7 +113,7 @@ pub fn guessed(raw: &File) -> Result<Charset, Error> {
         let count = read_full(raw, &mut block, at)?;
         let bytes = block.get(..count).unwrap_or(&block);
         if !bytes.is_ascii() {
-            tally.count(bytes, at);
+            tally.count(bytes);
             detector.feed(bytes, false);
             fed += count;
         }
@@ -128,11 +122,9 @@ pub fn guessed(raw: &File) -> Result<Charset, Error> {
             break;
         }
     }
-    if let Some(byte_offset) = tally.first_invalid.filter(|_| tally.valid > tally.invalid) {
-        return Err(Error::DamagedUtf8 { byte_offset });
-    }
     let encoding = detector.guess(None, Utf8Detection::Deny);
-    Ok(Charset { encoding, mark_bytes: 0, certainty: Certainty::Guess })
+    let charset = Charset { encoding, mark_bytes: 0, certainty: Certainty::Guess };
+    Ok((tally.valid <= tally.invalid).then_some(charset))
 }
 
 /// Multi-byte UTF-8 characters that are valid, and sequences that are not.
@@ -140,21 +132,14 @@ pub fn guessed(raw: &File) -> Result<Charset, Error> {
 struct Tally {
     valid: u64,
     invalid: u64,
-    first_invalid: Option<u64>,
 }
 
 impl Tally {
-    fn count(&mut self, block: &[u8], at: u64) {
-        let mut position = at;
+    fn count(&mut self, block: &[u8]) {
         for chunk in block.utf8_chunks() {
             let wide = chunk.valid().chars().filter(|c| !c.is_ascii()).count();
             self.valid += wide as u64;
-            position += chunk.valid().len() as u64;
-            if !chunk.invalid().is_empty() {
-                self.invalid += 1;
-                self.first_invalid.get_or_insert(position);
-            }
-            position += chunk.invalid().len() as u64;
+            self.invalid += u64::from(!chunk.invalid().is_empty());
         }
     }
 }
@@ -195,14 +180,10 @@ mod tests {
     #[test]
     fn a_legacy_file_is_guessed_and_damaged_utf8_is_not() {
         let western = b"name,city\nJos\xe9,M\xfcnchen\nFran\xe7ois,K\xf6ln\n";
-        assert_eq!(guessed(&file(western)).expect("a guess").words(), "windows-1252 (guessed)");
+        let guess = guessed(&file(western)).expect("read").map(|charset| charset.words());
+        assert_eq!(guess.as_deref(), Some("windows-1252 (guessed)"));
         let damaged = "Müller,Köln,Zürich\n".repeat(9).into_bytes();
-        let at = damaged.len() as u64;
         let damaged = [damaged, b"\xff\n".to_vec()].concat();
-        let error = guessed(&file(&damaged)).expect_err("damaged");
-        assert!(
-            matches!(error, Error::DamagedUtf8 { byte_offset } if byte_offset == at),
-            "{error}"
-        );
+        assert_eq!(guessed(&file(&damaged)).expect("read"), None);
     }
 }
