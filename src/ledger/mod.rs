@@ -476,14 +476,17 @@ pub trait Ledger: Send + Sync {
     // ---- receiving ----
 
     /// Records a file that the archive holds. In one transaction it finds the current version of
-    /// the same name (same sender, feed and name): the same digest makes a duplicate, another makes
-    /// this the current version. Calling it again with the same id returns the arrival as it is.
+    /// the same name (same sender, feed and name): the same digest makes a duplicate, which lists
+    /// the name again if it was hidden; another makes this the current version. Calling it again
+    /// with the same id returns the arrival as it is.
     ///
     /// # Errors
     /// [`Error::Store`].
     fn receive(&self, new: NewArrival) -> Result<Arrival, Error>;
 
-    /// Applies an event about one arrival through [`State::on`] and keeps it.
+    /// Applies an event about one arrival through [`State::on`] and keeps it. A rename takes the
+    /// new name from whatever had it. Events that come with more than a state (receipt, duplicate,
+    /// conversion, batch, publication, hand-off, retraction) belong to their own verbs.
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Refused`], [`Error::Store`].
@@ -513,7 +516,8 @@ pub trait Ledger: Send + Sync {
 
     /// Closes the feed's next batch over what is ready, oldest first, one schema version to a
     /// batch: one transaction fixes id, sequence, members, file names and retractions. `None` when
-    /// nothing is ready or a closed batch is not yet published.
+    /// nothing is ready or a closed batch is not yet published. A batch has no members when an
+    /// arrival that was published before took the name of another: then it only takes that back.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -570,7 +574,7 @@ pub trait Ledger: Send + Sync {
     /// [`Error::Store`].
     fn to_convert(&self, after: u64, limit: u32) -> Result<Vec<Arrival>, Error>;
 
-    /// Feeds that have something ready for a batch.
+    /// Feeds that have something ready for a batch, be it to publish or to take back.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -587,7 +591,8 @@ pub trait Ledger: Send + Sync {
         name: &FileName,
     ) -> Result<Option<Arrival>, Error>;
 
-    /// The sender's visible current names in a feed, received at or after `since`, by name.
+    /// The sender's visible current names in a feed, received at or after `since`, or sent again
+    /// since then, by name.
     ///
     /// # Errors
     /// [`Error::Store`].

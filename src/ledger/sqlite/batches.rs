@@ -184,9 +184,9 @@ pub(super) fn retractions_due(conn: &Connection) -> Result<Vec<(Retraction, Time
 /// thousand ready arrivals cost no more than one.
 pub(super) fn feeds_ready(conn: &Connection) -> Result<Vec<FeedName>, Fault> {
     let sql = "WITH RECURSIVE ready (feed) AS (
-          SELECT min(feed) FROM arrival WHERE state IN ('converted', 'raw')
+          SELECT min(feed) FROM arrival INDEXED BY arrival_ready WHERE state IN ('converted', 'raw')
           UNION ALL
-          SELECT (SELECT min(feed) FROM arrival
+          SELECT (SELECT min(feed) FROM arrival INDEXED BY arrival_ready
                   WHERE state IN ('converted', 'raw') AND feed > ready.feed)
           FROM ready WHERE ready.feed IS NOT NULL)
         SELECT feed FROM ready WHERE feed IS NOT NULL

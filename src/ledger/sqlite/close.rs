@@ -192,9 +192,12 @@ impl Fixed<'_> {
             }
             let batched = Event::Batched { batch: self.id, sequence: self.sequence };
             tx.step(&mut member.subject, batched)?;
-            tx.sql("UPDATE arrival SET batch = ?2 WHERE sequence = ?1")?
-                .execute((member.subject.sequence, self.id))?;
         }
+        tx.sql(
+            "UPDATE arrival SET batch = ?1 WHERE id IN
+               (SELECT arrival FROM batch_file WHERE feed = ?2 AND sequence = ?3)",
+        )?
+        .execute((self.id, self.feed, self.sequence))?;
         Ok(all)
     }
 

@@ -3,6 +3,8 @@
 //! [`Transaction::record`] is the only place that writes an event, [`Transaction::step`] the only
 //! one that changes a state.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 
 use crate::clock::Timestamp;
@@ -100,6 +102,8 @@ impl Subject {
 pub(super) struct Transaction<'t> {
     conn: &'t Connection,
     heads: &'t mut Heads,
+    /// How many arrivals of a feed came into a state, less those that left it.
+    moved: BTreeMap<(FeedName, State), i64>,
     /// The time of everything in it.
     pub now: Timestamp,
 }
@@ -107,7 +111,17 @@ pub(super) struct Transaction<'t> {
 impl<'t> Transaction<'t> {
     /// Begins on a connection that has a transaction open.
     pub(super) fn new(conn: &'t Connection, now: Timestamp, heads: &'t mut Heads) -> Self {
-        Self { conn, heads, now }
+        Self { conn, heads, moved: BTreeMap::new(), now }
+    }
+
+    /// Does a request's work to its end.
+    pub(super) fn run<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let value = work(self)?;
+        self.write_tallies()?;
+        Ok(value)
     }
 
     /// The connection, for reading what the transaction sees.
@@ -167,20 +181,27 @@ impl<'t> Transaction<'t> {
         if next != subject.state {
             self.sql("UPDATE arrival SET state = ?2, changed_at = ?3 WHERE sequence = ?1")?
                 .execute((subject.sequence, next, Micros(self.now)))?;
-            self.tally(&subject.feed, subject.state, -1)?;
-            self.tally(&subject.feed, next, 1)?;
+            self.tally(&subject.feed, subject.state, -1);
+            self.tally(&subject.feed, next, 1);
             subject.state = next;
         }
         Ok(())
     }
 
     /// Counts arrivals of a feed into or out of a state.
-    pub(super) fn tally(&self, feed: &FeedName, state: State, by: i64) -> rusqlite::Result<()> {
-        self.sql(
+    pub(super) fn tally(&mut self, feed: &FeedName, state: State, by: i64) {
+        *self.moved.entry((feed.clone(), state)).or_default() += by;
+    }
+
+    /// Writes what was counted, once for the whole request.
+    fn write_tallies(&mut self) -> rusqlite::Result<()> {
+        let mut sql = self.sql(
             "INSERT INTO tally (feed, state, count) VALUES (?1, ?2, ?3)
              ON CONFLICT DO UPDATE SET count = count + ?3",
-        )?
-        .execute((feed, state, by))?;
+        )?;
+        for ((feed, state), by) in std::mem::take(&mut self.moved) {
+            sql.execute((feed, state, by))?;
+        }
         Ok(())
     }
 }

@@ -114,7 +114,7 @@ impl Writer {
     ) -> Result<T, Error> {
         let (answer, answered) = mpsc::sync_channel(1);
         let request: Request = Box::new(move |transaction| {
-            let worked = transaction.map(work);
+            let worked = transaction.map(|transaction| transaction.run(work));
             let keep = match &worked {
                 Some(Ok(_)) => Keep::Changes,
                 Some(Err(fault)) => Keep::Nothing(fault.of_store()),
