@@ -1,4 +1,7 @@
 //! Exit codes: a script can tell what to do without reading the text.
+//!
+//! 130 is not among them: it is what shells report of a command that SIGINT ended. Everything here
+//! may be interrupted at any point.
 
 use std::process::ExitCode;
 
@@ -42,8 +45,6 @@ pub enum Exit {
     Locked,
     /// 78: the configuration is not valid (`EX_CONFIG` of sysexits.h).
     Config,
-    /// 130: interrupted by the user (128 + SIGINT).
-    Interrupted,
 }
 
 impl Exit {
@@ -64,7 +65,6 @@ impl Exit {
             Self::NotAZone => 10,
             Self::Locked => 11,
             Self::Config => 78,
-            Self::Interrupted => 130,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::summary::Arrived;
@@ -39,12 +40,10 @@ impl Follower {
     pub(super) fn tell_until_handed_off(
         &mut self,
         story: &Story<'_>,
-        mut sent: impl FnMut() -> bool,
+        sender_failed: &AtomicBool,
     ) -> Result<(), Diagnostic> {
         let mut heard = Instant::now();
         loop {
-            // Asked before the events are read: what was sent by then is among them.
-            let all_sent = sent();
             let events = self.ledger.events(self.after, EVENTS_AT_A_TIME);
             let events = events.map_err(|error| reading::unreadable(&error))?;
             for recorded in &events {
@@ -55,13 +54,8 @@ impl Follower {
             if !events.is_empty() {
                 continue;
             }
-            let missing = self.parcels.iter().filter(|(_, arrival)| arrival.is_none()).count();
-            if missing == 0 && self.all_ended().map_err(|error| reading::unreadable(&error))? {
-                return Ok(());
-            }
-            // Files over SFTP have arrived when the client says so; dropped ones take a moment.
-            let failed_to_send = all_sent && missing == self.parcels.len();
-            if heard.elapsed() > SILENCE_MAX || failed_to_send && heard.elapsed().as_secs() > 20 {
+            let ended = self.all_ended().map_err(|error| reading::unreadable(&error))?;
+            if ended || sender_failed.load(Ordering::Relaxed) || heard.elapsed() > SILENCE_MAX {
                 return Ok(());
             }
             self.ledger.wait_beyond(self.after, Duration::from_millis(500));
@@ -131,10 +125,14 @@ impl Follower {
     /// What became of every parcel.
     pub(super) fn arrived(&self) -> Result<Vec<Arrived>, Diagnostic> {
         let one = |(parcel, id): &(Parcel, Option<ArrivalId>)| {
-            let found = id.map(|id| self.ledger.arrival(id)).transpose();
-            let arrival = found.map_err(|error| reading::unreadable(&error))?.flatten();
+            let read = |id: Option<ArrivalId>| {
+                let found = id.map(|id| self.ledger.arrival(id)).transpose();
+                found.map(Option::flatten).map_err(|error| reading::unreadable(&error))
+            };
+            let arrival = read(*id)?;
+            let original = read(arrival.as_ref().and_then(|arrival| arrival.duplicate_of))?;
             let name = parcel.name.to_string();
-            Ok(Arrived { name, feed: parcel.feed.clone(), arrival })
+            Ok(Arrived { name, feed: parcel.feed.clone(), arrival, original })
         };
         self.parcels.iter().map(one).collect()
     }

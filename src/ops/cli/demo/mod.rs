@@ -6,6 +6,7 @@
 //! duplicates, which counts as arrived.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -108,13 +109,16 @@ fn show(
     let parcels = files::parcels(zone, &config, &made, &folder)?;
     let sender = Sender::prepare(zone, &parcels, address, &folder, story)?;
     let mut follower = Follower::new(running.ledger(), &parcels);
+    let (over_sftp, dropped) = Parcel::by_door(&parcels);
+    let failed = &AtomicBool::new(false);
     thread::scope(|scope| {
-        let (over_sftp, dropped) = Parcel::by_door(&parcels);
         let sending = scope.spawn(move || {
-            sender::drop_into_inbox(zone, &dropped)?;
-            sender.send(&over_sftp)
+            let sent =
+                sender::drop_into_inbox(zone, &dropped).and_then(|()| sender.send(&over_sftp));
+            failed.store(sent.is_err(), Ordering::Relaxed);
+            sent
         });
-        follower.tell_until_handed_off(story, || sending.is_finished())?;
+        follower.tell_until_handed_off(story, failed)?;
         match sending.join() {
             Ok(sent) => sent,
             Err(_) => Err(Diagnostic::error(Code::Z105, "the sender panicked")),

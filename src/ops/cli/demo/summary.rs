@@ -15,16 +15,20 @@ pub(super) struct Arrived {
     pub(super) name: String,
     pub(super) feed: FeedName,
     pub(super) arrival: Option<Arrival>,
+    /// What it is a duplicate of, when the demo ran before.
+    pub(super) original: Option<Arrival>,
 }
 
 impl Arrived {
-    /// Whether it reached a good end.
+    /// Whether it, or what it is a duplicate of, reached a good end.
     pub(super) fn is_well(&self) -> bool {
-        let state = self.arrival.as_ref().map(|arrival| arrival.state);
-        matches!(
-            state,
-            Some(State::HandedOff | State::Duplicate | State::Superseded | State::Retracted)
-        )
+        let state = self.first().map(|arrival| arrival.state);
+        matches!(state, Some(State::HandedOff | State::Superseded | State::Retracted))
+    }
+
+    /// The arrival whose rows are in the lake.
+    fn first(&self) -> Option<&Arrival> {
+        self.original.as_ref().or(self.arrival.as_ref())
     }
 }
 
@@ -51,11 +55,12 @@ pub(super) fn tell(zone: &Zone, made: &Orders, arrived: &[Arrived], out: &Output
     rows.extend(arrived.iter().map(row));
     out.print(&format!("\n{}", table(&rows)));
     for one in arrived.iter().filter(|one| !one.is_well()) {
-        let told = one.arrival.as_ref().and_then(|arrival| arrival.diagnostic.as_ref());
+        let told = one.first().and_then(|arrival| arrival.diagnostic.as_ref());
         let why = told.map_or("it did not reach its end in time".to_owned(), ToString::to_string);
         out.print(&format!("{}: {why}", one.name));
     }
-    out.print(&places(zone, arrived, &query));
+    let expected = format!("{} orders with a quantity of {}", made.rows, made.quantity);
+    out.print(&places(zone, arrived, &query, &expected));
 }
 
 fn row(one: &Arrived) -> [String; 6] {
@@ -69,28 +74,28 @@ fn row(one: &Arrived) -> [String; 6] {
         one.feed.to_string(),
         arrival.sender.to_string(),
         size(arrival.size_bytes),
-        words::rows(arrival),
+        one.first().map_or(String::new(), words::rows),
         words::state(arrival.state).to_owned(),
     ]
 }
 
-/// Reads back what the big file must have become.
+/// Reads back what the big file must have become: its rows lead back to it by `_lf_arrival`.
 fn query(zone: &Zone, arrived: &[Arrived], made: &Orders) -> String {
-    let feed = arrived.iter().find(|one| one.name == made.name).map(|one| one.feed.to_string());
-    let version = arrived
-        .iter()
-        .find(|one| one.name == made.name)
-        .and_then(|one| one.arrival.as_ref()?.conversion.as_ref())
-        .map_or(1, |made| made.version);
-    let dataset = zone.lake().join(feed.unwrap_or_default()).join(format!("v{version}"));
+    let Some(orders) = arrived.iter().find(|one| one.name == made.name) else {
+        return String::new();
+    };
+    let first = orders.first();
+    let version = first.and_then(|first| first.conversion.as_ref()).map_or(1, |made| made.version);
+    let id = first.map_or(String::new(), |first| first.id.to_string());
+    let dataset = zone.lake().join(orders.feed.as_str()).join(format!("v{version}"));
     format!(
         "select count(*) as orders, sum(quantity) as quantity, sum(quantity * unit_price) as amount \
-         from '{}/*/*.parquet'",
+         from '{}/*/*.parquet' where _lf_arrival = '{id}'",
         dataset.display()
     )
 }
 
-fn places(zone: &Zone, arrived: &[Arrived], query: &str) -> String {
+fn places(zone: &Zone, arrived: &[Arrived], query: &str, expected: &str) -> String {
     let first = arrived.iter().find_map(|one| one.arrival.as_ref());
     let id = first.map_or(String::new(), |arrival| arrival.id.to_string());
     let at = zone.root().display();
@@ -101,7 +106,10 @@ fn places(zone: &Zone, arrived: &[Arrived], query: &str) -> String {
         ["results beside drops", "inbox/<feed>/_done/"],
     ];
     let rows = rows.map(|[what, place]| [what.to_owned(), format!("{at}/{place}")]);
-    let mut text = format!("\n{}\nRead it with DuckDB:\n\n  duckdb -c \"{query}\"\n", table(&rows));
+    let mut text = format!(
+        "\n{}\nRead it with DuckDB; it must say {expected}:\n\n  duckdb -c \"{query}\"\n",
+        table(&rows)
+    );
     text.push_str(&format!(
         "\nAnd try:\n\n  landfall --zone {at} status\n  landfall --zone {at} show {id}\n  \
          landfall --zone {at} get {id} -o copy\n"
