@@ -38,7 +38,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("arrow_buffer", &["convert"]),
     ("arrow_schema", &["convert"]),
     ("parquet", &["convert"]),
-    ("encoding_rs", &["convert"]),
+    // The configuration only asks whether a label is known.
+    ("encoding_rs", &["convert", "config/value"]),
     ("landlock", &["convert/worker"]),
     ("seccompiler", &["convert/worker"]),
     ("reqwest", &["handoff/sinks"]),
