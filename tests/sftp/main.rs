@@ -9,6 +9,11 @@
     reason = "tests"
 )]
 
+mod flow;
+mod login;
+mod names;
 mod openssh;
+mod raw;
+mod staging;
 #[path = "../support/sftp.rs"]
 mod support;

@@ -5,18 +5,20 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use landfall::archive::Archive;
-use landfall::clock::Clock;
+use landfall::clock::{Clock, Timestamp};
 use landfall::config::{self, Config, Partner, partner};
 use landfall::durable::Durability;
-use landfall::ledger::{Arrival, ArrivalQuery, Event, Ledger, Recorded, sqlite};
-use landfall::names::{FeedName, PartnerName};
+use landfall::ledger::{
+    Arrival, ArrivalQuery, Event, Ledger, Listed, Recorded, Sender, Usage, sqlite,
+};
+use landfall::names::{ArrivalId, FeedName, FileName, PartnerName};
 use landfall::receive::sftp::{Desk, Door, keys};
 use landfall::receive::staging::{Recovered, Staging};
-use landfall::receive::{Intake, LocalIntake};
+use landfall::receive::{Existing, Intake, LocalIntake, Refusal, Settled};
 use landfall::zone::Zone;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -28,11 +30,12 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Site {
     folder: tempfile::TempDir,
     pub zone: Zone,
-    pub config: Arc<Config>,
     pub ledger: Arc<dyn Ledger>,
     pub recovered: Recovered,
     pub address: SocketAddr,
     runtime: Option<Runtime>,
+    /// Closed, no file can be settled.
+    pub gate: Arc<Gate>,
     stop: watch::Sender<bool>,
     change: fn(&mut Config),
 }
@@ -65,13 +68,15 @@ impl Site {
         let ledger = sqlite::open(&zone.ledger_file(), clock.clone(), config.durability);
         let ledger: Arc<dyn Ledger> = Arc::new(ledger.expect("opened"));
         let archive = Archive::new(zone.clone(), config.durability);
-        let intake: Arc<dyn Intake> = Arc::new(LocalIntake::new(
+        let intake = LocalIntake::new(
             zone.clone(),
             Arc::clone(&config),
             archive,
             Arc::clone(&ledger),
             clock.clone(),
-        ));
+        );
+        let gate = Arc::new(Gate::default());
+        let intake: Arc<dyn Intake> = Arc::new(Gated { intake, gate: Arc::clone(&gate) });
         let (staging, recovered) =
             Staging::recover(&zone, config.durability, clock.clone()).expect("recovered");
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -85,7 +90,7 @@ impl Site {
         let (stop, stopping) = watch::channel(false);
         runtime.spawn(door.run(stopping));
         let runtime = Some(runtime);
-        Self { folder, zone, config, ledger, recovered, address, runtime, stop, change }
+        Self { folder, zone, ledger, recovered, address, runtime, gate, stop, change }
     }
 
     /// Ends everything at once, as a kill would, and starts again over the same zone.
@@ -140,9 +145,14 @@ impl Site {
 
     /// Runs OpenSSH's `sftp` with a batch of commands.
     pub fn sftp(&self, user: &str, batch: &str) -> Said {
+        self.sftp_with(user, &[], batch)
+    }
+
+    /// The same with options.
+    pub fn sftp_with(&self, user: &str, options: &[&str], batch: &str) -> Said {
         let script = self.local(".batch", batch);
         let mut command = self.openssh("sftp", user);
-        command.arg("-P").arg(self.address.port().to_string());
+        command.args(options).arg("-P").arg(self.address.port().to_string());
         command.arg("-b").arg(script).arg(format!("{user}@127.0.0.1"));
         run(&mut command)
     }
@@ -164,7 +174,8 @@ impl Site {
         run(command.args(arguments))
     }
 
-    fn openssh(&self, program: &str, user: &str) -> Command {
+    /// An OpenSSH program with the partner's key and none of the user's own settings.
+    pub fn openssh(&self, program: &str, user: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.client()).arg("-F").arg("/dev/null");
         for option in [
@@ -172,7 +183,6 @@ impl Site {
             "UserKnownHostsFile=/dev/null",
             "IdentitiesOnly=yes",
             "IdentityAgent=none",
-            "LogLevel=ERROR",
         ] {
             command.arg("-o").arg(option);
         }
@@ -227,6 +237,12 @@ impl Site {
         })
     }
 
+    /// Stops the server in order, and waits until it has.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+        self.block_on(self.stop.closed());
+    }
+
     /// What lies in staging.
     pub fn staged_files(&self) -> usize {
         fs::read_dir(self.zone.staging()).expect("listed").count()
@@ -235,10 +251,109 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
+        self.gate.open();
         self.stop.send_replace(true);
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(Duration::from_secs(1));
         }
+    }
+}
+
+/// A gate before the archive: a slow disk that a test can hold.
+#[derive(Default)]
+pub struct Gate {
+    /// Whether it is closed, and how many wait before it.
+    state: Mutex<(bool, usize)>,
+    moved: Condvar,
+}
+
+impl Gate {
+    pub fn close(&self) {
+        self.state.lock().expect("sound").0 = true;
+    }
+
+    pub fn open(&self) {
+        self.state.lock().expect("sound").0 = false;
+        self.moved.notify_all();
+    }
+
+    /// Waits until somebody waits before it.
+    pub fn wait_for_somebody(&self) {
+        let state = self.state.lock().expect("sound");
+        drop(self.moved.wait_while(state, |(_, waiting)| *waiting == 0).expect("sound"));
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock().expect("sound");
+        state.1 += 1;
+        self.moved.notify_all();
+        let mut state = self.moved.wait_while(state, |(closed, _)| *closed).expect("sound");
+        state.1 -= 1;
+    }
+}
+
+struct Gated {
+    intake: LocalIntake,
+    gate: Arc<Gate>,
+}
+
+impl Intake for Gated {
+    fn settle(&self, settled: Settled) -> Result<Arrival, Refusal> {
+        self.gate.pass();
+        self.intake.settle(settled)
+    }
+
+    fn current(
+        &self,
+        sender: &Sender,
+        feed: &FeedName,
+        name: &FileName,
+    ) -> Result<Option<Arrival>, Refusal> {
+        self.intake.current(sender, feed, name)
+    }
+
+    fn arrival(&self, sender: &Sender, id: ArrivalId) -> Result<Arrival, Refusal> {
+        self.intake.arrival(sender, id)
+    }
+
+    fn listing(&self, sender: &Sender, feed: &FeedName) -> Result<Vec<Listed>, Refusal> {
+        self.intake.listing(sender, feed)
+    }
+
+    fn rename(&self, landed: ArrivalId, to: &FileName, existing: Existing) -> Result<(), Refusal> {
+        self.intake.rename(landed, to, existing)
+    }
+
+    fn touch(&self, id: ArrivalId, time: Option<u32>, mode: Option<u32>) -> Result<(), Refusal> {
+        self.intake.touch(id, time, mode)
+    }
+
+    fn hide(&self, landed: ArrivalId) -> Result<(), Refusal> {
+        self.intake.hide(landed)
+    }
+
+    fn open_raw(&self, landed: ArrivalId) -> Result<fs::File, Refusal> {
+        self.intake.open_raw(landed)
+    }
+
+    fn usage(&self, sender: &Sender, since: Timestamp) -> Result<Usage, Refusal> {
+        self.intake.usage(sender, since)
+    }
+
+    fn partner(&self, user: &str) -> Option<Partner> {
+        self.intake.partner(user)
+    }
+
+    fn events(&self, after: u64, limit: u32) -> Result<Vec<Recorded>, Refusal> {
+        self.intake.events(after, limit)
+    }
+
+    fn wait_beyond(&self, after: u64, timeout: Duration) -> u64 {
+        self.intake.wait_beyond(after, timeout)
+    }
+
+    fn note(&self, event: Event) {
+        self.intake.note(event);
     }
 }
 

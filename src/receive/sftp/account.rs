@@ -1,7 +1,7 @@
 //! A partner who is logged in: what it may do and how much.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,13 +32,25 @@ pub struct Account {
     pub desk: Arc<Desk>,
     /// Texts whose size was stated.
     pub stated: Arc<Stated>,
+    /// Refusals that became events.
+    noted: Arc<AtomicU32>,
 }
+
+/// Refusals of one login that become events; a client may try again for ever.
+const NOTED_MAX: u32 = 20;
 
 impl Account {
     /// A partner's login from an address.
     pub fn new(partner: Partner, origin: String, desk: Arc<Desk>) -> Self {
         let sender = Sender::Partner(partner.name.clone());
-        Self { partner: Arc::new(partner), sender, origin, desk, stated: Arc::default() }
+        Self {
+            partner: Arc::new(partner),
+            sender,
+            origin,
+            desk,
+            stated: Arc::default(),
+            noted: Arc::default(),
+        }
     }
 
     /// How far an upload of `name` may grow.
@@ -120,11 +132,13 @@ impl Account {
             .fact("file", name)
             .hint(hint);
         let text = format!("{}. {}", diagnostic.summary, diagnostic.hint);
-        self.desk.intake.note(Event::FileRefused {
-            sender: self.sender.clone(),
-            name: name.to_string(),
-            diagnostic,
-        });
+        if self.noted.fetch_add(1, Ordering::Relaxed) < NOTED_MAX {
+            self.desk.intake.note(Event::FileRefused {
+                sender: self.sender.clone(),
+                name: name.to_string(),
+                diagnostic,
+            });
+        }
         Refused::failure(text)
     }
 }

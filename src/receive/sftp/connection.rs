@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use russh::Disconnect;
 use russh::server::run_stream;
@@ -35,8 +35,30 @@ pub struct Hall {
     pub stopping: watch::Receiver<bool>,
     /// Whether connections are cut off.
     pub cut_off: watch::Receiver<bool>,
+    /// Events about strangers, of which there may be any number.
+    pub strangers: Notes,
     /// Dropped by every task at its end, so that a stopping server can wait for them.
     pub busy: mpsc::Sender<()>,
+}
+
+/// Events about strangers kept in one minute; beyond it they are only logged, because events are
+/// kept for ever and strangers cost nothing.
+const NOTES_A_MINUTE: u32 = 120;
+
+/// Counts events of the present minute.
+#[derive(Debug, Default)]
+pub struct Notes(std::sync::Mutex<Option<(Instant, u32)>>);
+
+impl Notes {
+    fn may_note(&self) -> bool {
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let (since, count) = minute.unwrap_or((now, 0));
+        let (since, count) =
+            if now - since >= Duration::from_secs(60) { (now, 1) } else { (since, count + 1) };
+        *minute = Some((since, count));
+        count <= NOTES_A_MINUTE
+    }
 }
 
 /// One connection, as far as its session knows it.
@@ -119,12 +141,12 @@ pub async fn serve(tcp: TcpStream, origin: IpAddr, hall: Arc<Hall>, places: Plac
             }
         }
     };
-    record_end(&hall.desk, origin, &link, &login, ended).await;
+    record_end(&hall, origin, &link, &login, ended).await;
 }
 
 /// Records a connection that ended without a login.
 async fn record_end(
-    desk: &Arc<Desk>,
+    hall: &Hall,
     origin: IpAddr,
     link: &Link,
     login: &Mutex<Login>,
@@ -139,15 +161,21 @@ async fn record_end(
     }
     let attempt = login.lock().await.attempt().clone();
     let from = origin.to_string();
-    if !attempt.user.is_empty() {
+    let event = if !attempt.user.is_empty() {
         let (user, offered) = (attempt.user, attempt.offered.join(", "));
-        let reason = attempt.reason;
-        note(desk, Event::LoginRefused { user, from, client, offered, reason });
+        Event::LoginRefused { user, from, client, offered, reason: attempt.reason }
     } else if !client.is_empty() {
-        let reason = why_not(desk, link, ended);
-        note(desk, Event::ConnectionRefused { from, client, reason });
+        let reason = why_not(&hall.desk, link, ended);
+        Event::ConnectionRefused { from, client, reason }
+    } else {
+        // A connection that said nothing is a port scan or a health check: not worth an event.
+        return;
+    };
+    if hall.strangers.may_note() {
+        note(&hall.desk, event);
+    } else {
+        tracing::warn!(?event, "too many of these to keep");
     }
-    // A connection that said nothing is a port scan or a health check: not worth an event.
 }
 
 /// Why a connection never came to a login, for the operator.

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::Desk;
 use super::auth::{self, ATTEMPTS_MAX, PASSWORDS_AT_ONCE};
-use super::connection::{Hall, serve};
+use super::connection::{Hall, Notes, serve};
 use super::keys::{self, KeyError};
 use super::sweep::sweep_until;
 
@@ -85,6 +85,7 @@ impl Door {
             passwords: Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)),
             stopping: shutdown.clone(),
             cut_off: cut_off_receiver,
+            strangers: Notes::default(),
             busy,
         });
         let crowd = Crowd::new(&self.desk);

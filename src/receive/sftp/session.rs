@@ -170,10 +170,11 @@ impl Handler for Session {
         Ok(())
     }
 
-    async fn channel_eof(&mut self, channel: ChannelId, ssh: &mut Ssh) -> Result<(), Error> {
-        match self.lanes.get(&channel) {
-            Some(lane) => lane.end(),
-            None => ssh.close(channel)?,
+    async fn channel_eof(&mut self, channel: ChannelId, _ssh: &mut Ssh) -> Result<(), Error> {
+        // A command's channel is closed when the command is done; clients say at once that it has
+        // no input.
+        if let Some(lane) = self.lanes.get(&channel) {
+            lane.end();
         }
         Ok(())
     }
