@@ -3,6 +3,8 @@
 //! Each test has a zone of its own in a temporary folder, its server on a port the system chose.
 //! Nothing here sleeps: waiting is waiting for ledger events.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -61,6 +61,8 @@ struct State {
     /// Why it last paused.
     pause: Pause,
     backlog: Backlog,
+    /// The task hands an answer to russh's queue, which only the event loop empties.
+    is_sending: bool,
     ending: Option<Ending>,
 }
 
@@ -87,6 +89,7 @@ impl Lane {
             conversation: Some(conversation),
             pause: Pause::Input,
             backlog: Backlog::default(),
+            is_sending: false,
             ending: None,
         };
         Self { state: Mutex::new(state), answers: Arc::default(), returned: Notify::new() }
@@ -215,10 +218,13 @@ impl Lane {
             if let Ok(pause) = pause {
                 state.pause = pause;
             }
+            state.is_sending = answer.is_some();
         }
         self.returned.notify_one();
         if let Some(answer) = answer {
-            handle.data(channel, answer).await.map_err(drop)?;
+            let sent = handle.data(channel, answer).await;
+            self.lock().is_sending = false;
+            sent.map_err(drop)?;
         }
         match pause {
             Ok(_) => Ok(()),
@@ -254,11 +260,15 @@ impl Lane {
         state.conversation.is_none() && state.ending == Some(Ending::Gone)
     }
 
+    /// Much waits, and the lane's task is at it or about to be: it needs nothing of the event loop.
+    /// Not so while an answer is on its way into russh's queue, or the peer must read first.
     fn is_behind_a_slow_disk(&self) -> bool {
         let state = self.lock();
-        state.conversation.is_none()
+        let is_at_work = state.conversation.is_none() || self.answers.room() > 0;
+        state.backlog.bytes > BACKLOG_CALM_BYTES
+            && is_at_work
+            && !state.is_sending
             && state.ending.is_none()
-            && state.backlog.bytes > BACKLOG_CALM_BYTES
     }
 
     fn end_as(&self, ending: Ending) {
