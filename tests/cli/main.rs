@@ -9,6 +9,11 @@
 )]
 
 mod accounts;
+mod alone;
 mod exits;
 mod reads;
+mod serving;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod support;
 mod zone;
