@@ -172,6 +172,8 @@ pub struct Records<S> {
     line: u64,
     ended: bool,
     fields: Vec<Field>,
+    /// Whether the record in `fields` has quoted fields, which alone can hold line ends.
+    has_quoted: bool,
     suspect: u32,
     stops: Box<[bool; 256]>,
     /// Where the next record begins in the file.
@@ -217,6 +219,7 @@ impl<S: Source> Records<S> {
             line: 1,
             ended: false,
             fields: Vec::new(),
+            has_quoted: false,
             suspect: 0,
             stops,
         }
@@ -283,7 +286,10 @@ impl<S: Source> Records<S> {
     /// Goes on to the text at `next`, counting lines.
     fn pass(&mut self, next: usize) {
         let passed = self.window.get(self.at..next).unwrap_or_default();
-        self.line += line_ends(passed.as_bytes(), self.syntax.ends);
+        self.line += match self.has_quoted {
+            true => line_ends(passed.as_bytes(), self.syntax.ends),
+            false => 1,
+        };
         self.byte_offset += self.source.source_bytes(passed);
         self.at = next;
     }
@@ -337,6 +343,7 @@ impl<S: Source> Records<S> {
     /// Reads fields from `self.at` on.
     fn attempt(&mut self) -> Attempt {
         self.fields.clear();
+        self.has_quoted = false;
         let (mut at, mut stray) = (self.at, false);
         loop {
             if self.fields.len() >= self.limits.columns as usize {
@@ -391,6 +398,7 @@ impl<S: Source> Records<S> {
         let bytes = self.window.as_bytes();
         let (quote, backslash) = (self.syntax.quote, self.syntax.escape == Escape::Backslash);
         let (mut at, mut escaped) = (open + 1, false);
+        self.has_quoted = true;
         loop {
             while at < bytes.len() && bytes[at] != quote && !(backslash && bytes[at] == b'\\') {
                 at += 1;

@@ -244,7 +244,7 @@ impl TableWriter {
     /// # Errors
     /// The same.
     pub fn finish(self) -> Result<Written, Error> {
-        self.writer.into_inner()?.finish(self.rows)
+        finish(self.writer, self.rows)
     }
 }
 
@@ -282,6 +282,14 @@ fn parquet(
         .with_properties(properties.build())
         .with_skip_arrow_metadata(true);
     Ok(ArrowWriter::try_new_with_options(output, Arc::clone(schema), options)?)
+}
+
+/// Writes the footer and tells what was written. `ArrowWriter::into_inner` would lose the reason of
+/// a write that fails only here.
+fn finish(mut writer: ArrowWriter<Output>, rows: u64) -> Result<Written, Error> {
+    writer.finish()?;
+    writer.sync()?;
+    writer.inner_mut().finish(rows)
 }
 
 fn write_bounded(writer: &mut ArrowWriter<Output>, batch: &RecordBatch) -> Result<(), Error> {

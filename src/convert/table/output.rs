@@ -24,10 +24,10 @@ impl Output {
     }
 
     /// Writes what is buffered and tells what was written. Nothing is synced here.
-    pub fn finish(mut self, rows: u64) -> Result<Written, Error> {
+    pub fn finish(&mut self, rows: u64) -> Result<Written, Error> {
         self.flush()?;
-        let size_bytes = self.hasher.size_bytes();
-        Ok(Written { rows, size_bytes, digest: self.hasher.finish() })
+        let hasher = std::mem::take(&mut self.hasher);
+        Ok(Written { rows, size_bytes: hasher.size_bytes(), digest: hasher.finish() })
     }
 }
 

@@ -8,7 +8,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 
 use super::super::{Job, Written};
-use super::{Error, Output, parquet, repeated, source_metadata, write_bounded};
+use super::{Error, Output, finish, parquet, repeated, source_metadata, write_bounded};
 use crate::diagnostic::Code;
 use crate::report::RejectReport;
 
@@ -107,8 +107,7 @@ impl RejectsWriter {
         if !self.waiting.is_empty() {
             self.write_waiting()?;
         }
-        let output = self.writer.map(ArrowWriter::into_inner).transpose()?;
-        output.map(|output| output.finish(self.rows)).transpose()
+        self.writer.map(|writer| finish(writer, self.rows)).transpose()
     }
 }
 
