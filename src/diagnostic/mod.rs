@@ -71,8 +71,7 @@ impl Diagnostic {
 
     /// Adds an error and all its sources as causes.
     pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
-        let chain = std::iter::successors(Some(error), |e| e.source());
-        self.causes.extend(chain.map(ToString::to_string));
+        self.causes.extend(causes(error));
         self
     }
 
@@ -81,6 +80,16 @@ impl Diagnostic {
         self.hint = hint.into();
         self
     }
+}
+
+/// What an error and its sources say, outermost first.
+fn causes<'e>(error: &'e (dyn std::error::Error + 'static)) -> impl Iterator<Item = String> + 'e {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string)
+}
+
+/// What an error and its sources say, on one line for the log.
+pub fn on_one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    causes(error).collect::<Vec<_>>().join(": ")
 }
 
 /// Code and summary on one line, for logs and short answers.

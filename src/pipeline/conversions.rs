@@ -207,8 +207,5 @@ fn limits(parts: &Parts) -> Limits {
 }
 
 pub(super) fn log_failure(doing: &str, error: &(dyn std::error::Error + 'static)) {
-    let chain: Vec<String> = std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect();
-    tracing::error!(doing, error = chain.join(": "), "will try again");
+    tracing::error!(doing, error = crate::diagnostic::on_one_line(error), "will try again");
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::archive::{self, Archive, Identity, RawObject};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Duplicates, Partner, PartnerError, SameName, partner};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, on_one_line};
 use crate::ledger::{
     self, Arrival, Event, Ledger, Listed, NewArrival, Recorded, Sender, State, Usage,
 };
@@ -222,7 +222,7 @@ impl Intake for LocalIntake {
             Ok(partner) => Some(partner),
             Err(PartnerError::Unknown(_)) => None,
             Err(error) => {
-                tracing::warn!(partner = %name, causes = %causes(&error), "partner file is broken");
+                tracing::warn!(partner = %name, causes = %on_one_line(&error), "partner file is broken");
                 None
             }
         }
@@ -239,7 +239,7 @@ impl Intake for LocalIntake {
     fn note(&self, event: Event) {
         let kind = event.kind();
         if let Err(error) = self.ledger.note(event) {
-            tracing::error!(kind, causes = %causes(&error), "an event could not be kept");
+            tracing::error!(kind, causes = %on_one_line(&error), "an event could not be kept");
         }
     }
 }
@@ -324,11 +324,5 @@ fn disk_full() -> Diagnostic {
 }
 
 fn log(id: ArrivalId, doing: &'static str, error: &(dyn std::error::Error + 'static)) {
-    tracing::error!(%id, doing, causes = %causes(error), "the intake failed");
-}
-
-/// An error and all its sources on one line.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    tracing::error!(%id, doing, causes = %on_one_line(error), "the intake failed");
 }

@@ -101,10 +101,7 @@ fn retry_after(response: &Response, now: Timestamp) -> Option<Duration> {
 
 /// The error and its causes, without the address, which may hold a secret.
 fn in_words(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let first: &dyn std::error::Error = &error;
-    let chain = std::iter::successors(Some(first), |e| e.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    crate::diagnostic::on_one_line(&error.without_url())
 }
 
 #[derive(Serialize)]

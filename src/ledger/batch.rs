@@ -1,0 +1,99 @@
+//! Arrivals handed off together: what a batch publishes and what it takes back.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::names::{ArrivalId, BatchId, Digest, FeedName};
+use crate::zone::ZonePath;
+
+/// How much one batch may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchBounds {
+    /// Arrivals.
+    pub files_max: u32,
+    /// Bytes of output; one arrival may exceed it alone, since a file is never split.
+    pub bytes_max: u64,
+}
+
+/// What a batch publishes for one arrival.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchFile {
+    /// The arrival.
+    pub arrival: ArrivalId,
+    /// Where the file waits (converted), or the raw object itself.
+    pub from: ZonePath,
+    /// Its published name; for a raw object the same as `from`.
+    pub to: ZonePath,
+    /// What it is.
+    pub kind: FileKind,
+    /// Rows; 0 for a raw object.
+    pub rows: u64,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// SHA-256 of the file.
+    pub digest: Digest,
+}
+
+/// What kind of file a batch publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// Parquet of the dataset.
+    Parquet,
+    /// Rejects beside the dataset.
+    Rejects,
+    /// The raw object, handed off where it lies.
+    Raw,
+}
+
+/// A published file that a batch takes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retraction {
+    /// The arrival taken back.
+    pub arrival: ArrivalId,
+    /// The batch that had published it.
+    pub batch: BatchId,
+    /// Its published name in the lake.
+    pub path: ZonePath,
+    /// The arrival that takes its place.
+    pub replaced_by: ArrivalId,
+}
+
+/// Where a batch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchState {
+    /// Its content is fixed; its files are being published.
+    Closed,
+    /// Its manifest is published and every sink has it in its outbox.
+    Published,
+}
+
+/// The arrivals handed off together. Everything in it is fixed when it closes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Batch {
+    /// Its id.
+    pub id: BatchId,
+    /// Whose.
+    pub feed: FeedName,
+    /// Its number in the feed, from 1, without gaps.
+    pub sequence: u64,
+    /// The batch before it.
+    pub previous: Option<BatchId>,
+    /// The schema version of its Parquet; `None` when it holds raw objects only.
+    pub version: Option<u32>,
+    /// When it closed.
+    pub closed_at: Timestamp,
+    /// Where it stands.
+    pub state: BatchState,
+    /// Its members, in order of receipt.
+    pub members: Vec<ArrivalId>,
+    /// What it publishes, in order.
+    pub files: Vec<BatchFile>,
+    /// What it takes back.
+    pub retracts: Vec<Retraction>,
+    /// When its manifest was published.
+    pub published_at: Option<Timestamp>,
+    /// SHA-256 of its manifest.
+    pub manifest_digest: Option<Digest>,
+}

@@ -1,0 +1,67 @@
+//! Who sends, and through which door.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{FolderName, PartnerName};
+
+/// Through which door a file came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Door {
+    /// SFTP, or SCP in SFTP mode.
+    Sftp,
+    /// A watched folder.
+    Folder,
+    /// `landfall send` on the server itself.
+    Local,
+}
+
+/// Who sent a file. In the ledger and in text: `partner:acme`, `folder:inbox-orders`, `local:root`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sender {
+    /// An outside account.
+    Partner(PartnerName),
+    /// A watched folder.
+    Folder(FolderName),
+    /// A user of the server itself.
+    Local(String),
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Partner(name) => write!(f, "partner:{name}"),
+            Self::Folder(name) => write!(f, "folder:{name}"),
+            Self::Local(user) => write!(f, "local:{user}"),
+        }
+    }
+}
+
+impl std::str::FromStr for Sender {
+    type Err = crate::names::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("partner", name)) => Ok(Self::Partner(name.parse()?)),
+            Some(("folder", name)) => Ok(Self::Folder(name.parse()?)),
+            Some(("local", user)) => Ok(Self::Local(user.to_owned())),
+            Some(_) | None => {
+                Err(crate::names::Error::Word { what: "sender", given: text.to_owned() })
+            }
+        }
+    }
+}
+
+impl Serialize for Sender {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sender {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
