@@ -14,7 +14,7 @@ use std::fs;
 use std::io::{Seek, Write};
 use std::process::{Command, Stdio};
 
-use landfall::ledger::{Ledger, State};
+use landfall::ledger::State;
 use support::TestZone;
 
 const ONE_GB: u64 = 1_000_000_000;

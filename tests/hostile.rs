@@ -1,5 +1,6 @@
 //! Files made to hurt: held with a reason, within their limits, while others go on unharmed.
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,

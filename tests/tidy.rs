@@ -107,7 +107,6 @@ fn no_file_is_too_long() {
         .map(|source| (source.code.lines().count(), source))
         .filter(|(lines, _)| *lines > LINES_MAX)
         .map(|(lines, source)| format!("{} has {lines} lines", source.path.display()))
-        .filter(|line| !line.contains("src/ledger/mod.rs"))
         .collect();
     report(&format!("a file has at most {LINES_MAX} lines before its tests"), &long);
 }
@@ -209,10 +208,12 @@ fn every_top_level_module_has_a_floor() {
 
 #[test]
 fn only_ops_speaks() {
-    let words = ["println!", "eprintln!", "std::env::", "process::exit", "env::var", "env::args"];
+    let words = ["println!", "eprintln!", "process::exit", "env::var", "env::args", "env::current"];
+    // A worker is a process of its own, which looks whether its environment is empty.
+    let speakers = ["main", "ops", "convert/worker/child"];
     let mut found = Vec::new();
     for source in sources() {
-        if source.module == "main" || source.module.starts_with("ops") {
+        if speakers.iter().any(|speaker| source.module.starts_with(speaker)) {
             continue;
         }
         for line in code_lines(&source).filter(|line| words.iter().any(|word| line.contains(word)))

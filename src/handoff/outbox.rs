@@ -53,7 +53,7 @@ struct Parts {
     config: Arc<Config>,
     ledger: Arc<dyn Ledger>,
     clock: Clock,
-    http: OnceLock<Result<reqwest::Client, String>>,
+    http: OnceLock<Result<webhook::Http, String>>,
     stop: AtomicBool,
 }
 
@@ -233,8 +233,8 @@ impl Parts {
         Ok(turns)
     }
 
-    fn http(&self) -> Result<&reqwest::Client, String> {
-        let client = self.http.get_or_init(|| webhook::client().map_err(|e| e.to_string()));
+    fn http(&self) -> Result<&webhook::Http, String> {
+        let client = self.http.get_or_init(|| webhook::Http::new().map_err(|e| e.to_string()));
         client.as_ref().map_err(Clone::clone)
     }
 

@@ -245,9 +245,10 @@ async fn open_sftp(
     tasks: &mut JoinSet<()>,
     stopped: &watch::Receiver<bool>,
 ) -> Result<Option<SocketAddr>, Diagnostic> {
-    let Some(listen) = core.config.sftp.listen else { return Ok(None) };
+    // Also with the door closed: what nobody claims is litter.
     let (staging, _) = Staging::recover(&core.zone, core.config.durability, core.clock.clone())
         .map_err(|error| unusable(&error))?;
+    let Some(listen) = core.config.sftp.listen else { return Ok(None) };
     let desk = sftp::Desk {
         zone: core.zone.clone(),
         config: Arc::clone(&core.config),

@@ -179,7 +179,7 @@ fn post(reply: Reply, manifest: &str, timeout: Duration) -> (Answer, Option<Requ
     let notice = notice(Path::new("/zone"), manifest);
     let now = "2026-11-22T06:31:10Z".parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let client = webhook::client().unwrap();
+    let client = webhook::Http::new().unwrap();
     let answer = runtime.block_on(webhook::tell(&client, &url, &notice, timeout, now));
     // The connection of an attempt that was given up closes with its runtime.
     drop(runtime);

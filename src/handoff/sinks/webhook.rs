@@ -26,28 +26,35 @@ const ENCLOSED_BYTES_MAX: usize = 20_000;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The client for all webhooks: no redirects, and no kept connection that the receiver may have
-/// closed meanwhile.
-///
-/// # Errors
-/// When the system's certificates cannot be read.
-pub fn client() -> Result<Client, reqwest::Error> {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-            tracing::debug!("a TLS provider is installed already");
-        }
-    });
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
-        .build()
+/// closed meanwhile. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Http(Client);
+
+impl Http {
+    /// Makes the client.
+    ///
+    /// # Errors
+    /// When the system's certificates cannot be read.
+    pub fn new() -> Result<Self, reqwest::Error> {
+        static PROVIDER: Once = Once::new();
+        PROVIDER.call_once(|| {
+            if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+                tracing::debug!("a TLS provider is installed already");
+            }
+        });
+        Client::builder()
+            .redirect(redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map(Self)
+    }
 }
 
 /// Posts the notice once.
 pub async fn tell(
-    client: &Client,
+    Http(client): &Http,
     url: &str,
     notice: &Notice,
     timeout: Duration,
