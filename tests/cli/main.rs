@@ -14,6 +14,5 @@ mod exits;
 mod reads;
 mod serving;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
 mod support;
 mod zone;
