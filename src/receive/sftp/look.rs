@@ -60,7 +60,7 @@ pub fn entry(partner: &Partner, name: Vec<u8>, attributes: Attributes, now: Time
         "{} {:>4} {:<8} {:<8} {:>12} {} ",
         permissions(attributes.mode.unwrap_or_default()),
         1,
-        partner.name,
+        partner.name.as_str(),
         GROUP,
         attributes.size_bytes.unwrap_or_default(),
         date(attributes.times_s.map_or(unix_s(now), |(_, modified)| modified), now),
@@ -116,7 +116,11 @@ mod tests {
                 line("README.txt", text(12, morning)),
                 line("old.csv", text(12_345, last_year)),
             ].join("\n"),
-            @r""
+            @r"
+        drwxr-xr-x    1 acme     landfall            0 Nov 22 10:00 orders
+        -r--r--r--    1 acme     landfall           12 Nov 22 09:05 README.txt
+        -r--r--r--    1 acme     landfall        12345 Jan  2  2025 old.csv
+        "
         );
     }
 }

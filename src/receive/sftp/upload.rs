@@ -240,3 +240,10 @@ impl OpenUpload {
         self.upload.touch(modified_s, attributes.mode.map(|mode| mode & 0o7777));
     }
 }
+
+impl Drop for OpenUpload {
+    fn drop(&mut self) {
+        // After CLOSE this says nothing new; after a panic it lets the upload expire or be renamed.
+        self.upload.release(self.claim);
+    }
+}

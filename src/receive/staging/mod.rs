@@ -21,15 +21,18 @@ use crate::durable::{self, Durability};
 use crate::names::{FeedName, FileName, PartnerName};
 use crate::zone::Zone;
 
+mod buffer;
+mod claim;
 mod folders;
 mod identity;
 mod staged_file;
 mod upload;
 
+pub use claim::{Claim, Fault, LimitKind, Limits, Snapshot, Start};
 pub use folders::Folders;
 pub use identity::Facts;
 pub use staged_file::{Base, read_full};
-pub use upload::{Claim, Fault, LimitKind, Limits, Snapshot, Start, Upload};
+pub use upload::Upload;
 
 use identity::Identity;
 use staged_file::StagedFile;
@@ -107,7 +110,7 @@ struct Place {
     clock: Clock,
     boot: String,
     /// Bytes of all uploads that are in memory.
-    buffered_bytes: AtomicUsize,
+    buffered_bytes: Arc<AtomicUsize>,
 }
 
 /// What start-up found.
@@ -149,7 +152,7 @@ impl Staging {
             durability,
             clock,
             boot: identity::this_boot(),
-            buffered_bytes: AtomicUsize::new(0),
+            buffered_bytes: Arc::default(),
         });
         let staging = Self(Arc::new(Registry {
             place,

@@ -9,90 +9,18 @@
 //! meets it; buffered bytes are bounded for one upload and for all together; the handle of an older
 //! [`Claim`] can change nothing any more.
 
-use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::buffer::Buffer;
+use super::claim::{Claim, Fault, LimitKind, Limits, Snapshot, Start};
 use super::identity::{Facts, Identity};
-use super::staged_file::{Base, StagedFile};
+use super::staged_file::StagedFile;
 use super::{Error, Key, Place};
 use crate::archive::Staged;
 use crate::clock::Timestamp;
 use crate::names::Digest;
-
-/// Bytes put together before they are written.
-const BLOCK_BYTES: usize = 256 * 1024;
-/// Bytes one upload may have buffered.
-const UPLOAD_BUFFER_BYTES: usize = 4 << 20;
-/// Bytes all uploads together may have buffered; beyond it each writes before it takes more.
-const ALL_BUFFERS_BYTES: usize = 64 << 20;
-/// Written blocks kept to be filled again.
-const SPARE_BLOCKS: usize = 4;
-
-/// The right to change an upload until somebody else claims it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claim(u64);
-
-/// Why an upload did not take a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// A newer OPEN of the same name took it over, or it is settled or removed.
-    Fenced,
-    /// It would exceed its [`Limits`]. What was taken before stays.
-    OverLimit(LimitKind),
-    /// Its bytes could not be written; it is to be thrown away.
-    Broken {
-        /// Whether the disk, the quota or the inodes are used up.
-        disk_full: bool,
-    },
-}
-
-/// Which limit was met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitKind {
-    /// The partner's bytes in progress.
-    Staging,
-    /// The partner's bytes of the rolling day.
-    Day,
-}
-
-/// How far an upload may grow.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Bytes of all uploads of its partner together.
-    pub staging_bytes: u64,
-    /// Bytes of this file.
-    pub file_bytes: Option<u64>,
-}
-
-/// How an upload is taken up.
-#[derive(Debug)]
-pub enum Start {
-    /// With no bytes, whatever it had.
-    Empty,
-    /// With the bytes it has.
-    Resume,
-    /// As a continuation of a landed file.
-    Over(Base),
-}
-
-/// What is known of an upload at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Whose and what.
-    pub key: Key,
-    /// Bytes, as its sender sees them.
-    pub size_bytes: u64,
-    /// What its sender said of it.
-    pub facts: Facts,
-    /// When it was last changed.
-    pub touched_at: Timestamp,
-    /// Whether a handle is open on it.
-    pub is_open: bool,
-    /// Whether nobody has claimed it yet.
-    pub is_new: bool,
-}
 
 /// One upload in progress.
 #[derive(Debug)]
@@ -103,12 +31,6 @@ pub struct Upload {
     place: Arc<Place>,
     /// Bytes in progress of its partner.
     used: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-struct Block {
-    at: u64,
-    bytes: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -126,10 +48,7 @@ struct State {
     facts: Facts,
     touched_at: Timestamp,
     size_bytes: u64,
-    block: Block,
-    queue: VecDeque<Block>,
-    spare: Vec<Vec<u8>>,
-    buffered_bytes: usize,
+    buffer: Buffer,
     is_draining: bool,
     fault: Option<Fault>,
     limits: Limits,
@@ -140,8 +59,8 @@ struct State {
 impl Upload {
     pub(super) fn new(place: Arc<Place>, key: Key, used: Arc<AtomicU64>) -> Self {
         let file = StagedFile::new(Arc::clone(&place), None);
-        let touched_at = place.clock.now();
-        Self::with(place, used, State::new(key, file, touched_at))
+        let state = State::new(&place, key, file);
+        Self::with(place, used, state)
     }
 
     /// An upload that start-up found.
@@ -151,8 +70,9 @@ impl Upload {
         (key, facts, touched_at): (Key, Facts, Timestamp),
         file: StagedFile,
     ) -> Self {
-        let mut state = State::new(key, file, touched_at);
+        let mut state = State::new(&place, key, file);
         state.claim = 1;
+        state.touched_at = touched_at;
         state.facts = facts;
         state.size_bytes = state.file.as_ref().map_or(0, StagedFile::end);
         used.fetch_add(state.size_bytes, Ordering::Relaxed);
@@ -180,9 +100,7 @@ impl Upload {
 
     /// Whether more bytes can be taken without waiting.
     pub fn has_room(&self) -> bool {
-        let own = self.lock().buffered_bytes;
-        let all = self.place.buffered_bytes.load(Ordering::Relaxed);
-        own == 0 || (own < UPLOAD_BUFFER_BYTES && all < ALL_BUFFERS_BYTES)
+        self.lock().buffer.has_room()
     }
 
     /// Takes bytes; `true` means that blocks wait for [`Self::drain`].
@@ -193,24 +111,9 @@ impl Upload {
         let state = &mut *self.changeable(claim)?;
         let end = at.saturating_add(bytes.len() as u64);
         self.grow(state, end)?;
-        if at != state.block.at + state.block.bytes.len() as u64 {
-            state.queue_block();
-        }
-        if state.block.bytes.is_empty() {
-            state.block.at = at;
-            if state.block.bytes.capacity() == 0 {
-                state.block.bytes = state.spare.pop().unwrap_or_default();
-            }
-        }
-        state.block.bytes.extend_from_slice(bytes);
-        state.buffered_bytes += bytes.len();
-        self.place.buffered_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        state.buffer.push(at, bytes);
         state.is_changed = true;
-        state.facts.closed_at = None;
-        if state.block.bytes.len() >= BLOCK_BYTES {
-            state.queue_block();
-        }
-        Ok(!state.queue.is_empty() && !state.is_draining)
+        Ok(state.buffer.is_queued() && !state.is_draining)
     }
 
     /// Whether setting this size would change nothing.
@@ -259,7 +162,12 @@ impl Upload {
         state.limits = limits;
         let claim = Claim(state.claim);
         state.is_changed = matches!(start, Start::Empty | Start::Resume);
+        let was_closed = state.facts.closed_at.take().is_some();
         drop(state);
+        if was_closed {
+            // Before the first byte changes, a restart must not take it for complete any more.
+            self.sync()?;
+        }
         match start {
             Start::Resume => {}
             Start::Empty => self.set_size(claim, 0)?,
@@ -271,6 +179,14 @@ impl Upload {
             }
         }
         Ok(claim)
+    }
+
+    /// Lets go of a claim without a word; for a session that ended in the middle of a call.
+    pub fn release(&self, claim: Claim) {
+        let mut state = self.lock();
+        if state.claim == claim.0 {
+            state.is_open = false;
+        }
     }
 
     /// Whether anything was written, resized or made new since the claim.
@@ -309,7 +225,6 @@ impl Upload {
         state.size_bytes = size_bytes;
         state.continues_landed = false;
         state.is_changed = true;
-        state.facts.closed_at = None;
         Ok(())
     }
 
@@ -489,20 +404,20 @@ impl Upload {
     /// Waits until all bytes taken so far are in the file, writing them itself if nobody is.
     fn settle_queue(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        state.queue_block();
+        state.buffer.cut();
         loop {
             if state.is_draining {
                 state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
-            } else if state.queue.is_empty() {
-                return state;
-            } else {
+            } else if state.buffer.is_queued() {
                 state = self.drain_locked(state);
+            } else {
+                return state;
             }
         }
     }
 
     fn drain_locked<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        while let Some(block) = state.queue.pop_front() {
+        while let Some(block) = state.buffer.next() {
             let identity = self.identity(&state);
             let is_completing = state.is_completing;
             let worked = self.with_file(state, |file| {
@@ -510,10 +425,10 @@ impl Upload {
                 if is_completing || file.is_identified() { Ok(()) } else { file.identify(identity) }
             });
             state = worked.unwrap_or_else(|_| self.lock());
-            state.release(block, &self.place.buffered_bytes);
+            state.buffer.written(block);
             if state.fault.is_some_and(|fault| matches!(fault, Fault::Broken { .. })) {
-                while let Some(block) = state.queue.pop_front() {
-                    state.release(block, &self.place.buffered_bytes);
+                while let Some(block) = state.buffer.next() {
+                    state.buffer.written(block);
                 }
             }
         }
@@ -554,7 +469,7 @@ impl Upload {
 }
 
 impl State {
-    fn new(key: Key, file: StagedFile, touched_at: Timestamp) -> Self {
+    fn new(place: &Place, key: Key, file: StagedFile) -> Self {
         Self {
             key,
             claim: 0,
@@ -564,39 +479,141 @@ impl State {
             is_completing: false,
             continues_landed: false,
             facts: Facts::default(),
-            touched_at,
+            touched_at: place.clock.now(),
             size_bytes: 0,
-            block: Block { at: 0, bytes: Vec::new() },
-            queue: VecDeque::new(),
-            spare: Vec::new(),
-            buffered_bytes: 0,
+            buffer: Buffer::new(Arc::clone(&place.buffered_bytes)),
             is_draining: false,
             fault: None,
             limits: Limits { staging_bytes: u64::MAX, file_bytes: None },
             file: Some(file),
         }
     }
-
-    fn queue_block(&mut self) {
-        if !self.block.bytes.is_empty() {
-            let next = Block { at: 0, bytes: Vec::new() };
-            self.queue.push_back(std::mem::replace(&mut self.block, next));
-        }
-    }
-
-    fn release(&mut self, mut block: Block, all: &AtomicUsize) {
-        self.buffered_bytes -= block.bytes.len();
-        all.fetch_sub(block.bytes.len(), Ordering::Relaxed);
-        if self.spare.len() < SPARE_BLOCKS {
-            block.bytes.clear();
-            self.spare.push(block.bytes);
-        }
-    }
 }
 
-impl Drop for Upload {
-    fn drop(&mut self) {
-        let left = self.lock().buffered_bytes;
-        self.place.buffered_bytes.fetch_sub(left, Ordering::Relaxed);
+#[cfg(test)]
+mod tests {
+    use super::super::{Base, Staging, create};
+    use super::*;
+    use crate::archive::digest;
+    use crate::clock::Clock;
+    use crate::durable::Durability;
+    use crate::zone::Zone;
+
+    const NO_LIMITS: Limits = Limits { staging_bytes: u64::MAX, file_bytes: None };
+
+    fn begin(zone: &Zone) -> (Staging, Arc<Upload>) {
+        let recovered = Staging::recover(zone, Durability::Relaxed, Clock::system());
+        let (staging, _) = recovered.expect("recovered");
+        let key = Key {
+            partner: "acme".parse().expect("a partner"),
+            feed: "orders".parse().expect("a feed"),
+            name: "a.csv.part".parse().expect("a name"),
+        };
+        let upload = staging.find_or_begin(&key);
+        (staging, upload)
+    }
+
+    fn complete(upload: &Upload) -> (Vec<u8>, Option<Digest>) {
+        let (staged, digest) = upload.complete().expect("complete");
+        (std::fs::read(staged.path).expect("read"), digest)
+    }
+
+    #[test]
+    fn bytes_in_order_are_hashed_as_they_pass_and_others_are_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (_, upload) = begin(&Zone::new(folder.path()));
+        let claim = upload.claim(Start::Empty, NO_LIMITS).expect("claimed");
+        for at in 0..40_u64 {
+            if upload.write(claim, at * 30_000, &[u8::try_from(at).expect("small"); 30_000])
+                == Ok(true)
+            {
+                upload.drain();
+            }
+        }
+        let (bytes, hashed) = complete(&upload);
+        assert_eq!((bytes.len(), hashed), (1_200_000, Some(digest::of_bytes(&bytes))));
+
+        let (_, upload) = begin(&Zone::new(folder.path()));
+        let claim = upload.claim(Start::Empty, NO_LIMITS).expect("claimed");
+        upload.write(claim, 0, b"abcdef").expect("written");
+        upload.write(claim, 2, b"XY").expect("written");
+        assert_eq!(complete(&upload), (b"abXYef".to_vec(), None));
+    }
+
+    #[test]
+    fn a_landed_tail_is_copied_only_where_it_still_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let zone = Zone::new(folder.path());
+        let (_, upload) = begin(&zone);
+        let landed = folder.path().join("landed");
+        std::fs::write(&landed, b"0123456789").expect("written");
+        let over = || {
+            let file = std::fs::File::open(&landed).expect("open");
+            Start::Over(Base { file, size_bytes: 10 })
+        };
+        let claim = upload.claim(over(), NO_LIMITS).expect("claimed");
+        assert_eq!(upload.size_bytes(claim), Ok(10));
+        upload.write(claim, 0, b"abc").expect("written");
+        let whole = b"abc3456789".to_vec();
+        assert_eq!(complete(&upload), (whole.clone(), Some(digest::of_bytes(&whole))));
+
+        let (_, upload) = begin(&zone);
+        let claim = upload.claim(over(), NO_LIMITS).expect("claimed");
+        upload.write(claim, 0, b"abc").expect("written");
+        upload.set_size(claim, 3).expect("cut");
+        assert_eq!(complete(&upload), (b"abc".to_vec(), Some(digest::of_bytes(b"abc"))));
+    }
+
+    #[test]
+    fn an_error_is_kept_and_met_by_every_later_call() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let zone = Zone::new(folder.path());
+        let (staging, upload) = begin(&zone);
+        let claim = upload.claim(Start::Empty, NO_LIMITS).expect("claimed");
+        std::fs::remove_dir(zone.staging()).expect("removed");
+        upload.write(claim, 0, b"x").expect("taken");
+        let broken = Err(Fault::Broken { disk_full: false });
+        assert_eq!(upload.sync(), broken);
+        std::fs::create_dir(zone.staging()).expect("made");
+        assert_eq!(upload.sync(), broken);
+        assert_eq!(upload.write(claim, 1, b"y").map(drop), broken);
+        assert_eq!(upload.claim(Start::Empty, NO_LIMITS).map(drop), broken);
+        staging.end(&upload);
+        let used = staging.used_bytes(&"acme".parse().expect("a partner"));
+        assert_eq!(used.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_reopened_part_is_not_complete_for_a_restart_either() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let zone = Zone::new(folder.path());
+        let (_, upload) = begin(&zone);
+        let claim = upload.claim(Start::Empty, NO_LIMITS).expect("claimed");
+        upload.write(claim, 0, b"whole").expect("written");
+        upload.park(claim).expect("parked");
+        let closed_at = |zone| {
+            let (_, again) = begin(zone);
+            again.snapshot().expect("there").facts.closed_at
+        };
+        assert!(closed_at(&zone).is_some());
+        upload.claim(Start::Resume, NO_LIMITS).expect("claimed");
+        assert_eq!(closed_at(&zone), None);
+    }
+
+    #[test]
+    fn after_another_boot_only_synced_bytes_count() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let zone = Zone::new(folder.path());
+        let (_, upload) = begin(&zone);
+        let key = upload.snapshot().expect("there").key;
+        drop(upload);
+        let staged = create(&zone).expect("created");
+        std::fs::write(&staged.path, b"synced and lost").expect("written");
+        let facts = Facts::default();
+        let boot = "another".to_owned();
+        Identity { key, facts, synced_bytes: 6, boot }.write(&staged.file).expect("marked");
+        let (_, upload) = begin(&zone);
+        assert_eq!(upload.snapshot().expect("there").size_bytes, 6);
+        assert_eq!(complete(&upload), (b"synced".to_vec(), Some(digest::of_bytes(b"synced"))));
     }
 }
