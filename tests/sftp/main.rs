@@ -2,7 +2,6 @@
 
 #![allow(
     clippy::expect_used,
-    clippy::wildcard_enum_match_arm,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
