@@ -63,6 +63,17 @@ impl State {
         Self::Retracted,
     ];
 
+    /// Whether nothing more happens to an arrival by itself: only a person, its sender or a newer
+    /// file can move it on.
+    pub fn is_end(self) -> bool {
+        match self {
+            Self::HandedOff | Self::Held | Self::Duplicate | Self::Superseded | Self::Retracted => {
+                true
+            }
+            Self::Received | Self::Converted | Self::Raw | Self::Batched | Self::Published => false,
+        }
+    }
+
     /// The state after an event: the only way a state changes. Events about the zone and about a
     /// name, times or listing leave it as it is.
     ///

@@ -20,8 +20,10 @@ impl OwnLedger {
     /// Takes the zone's lock and opens its ledger.
     ///
     /// # Errors
-    /// [`Code::Z103`] when somebody else writes; [`Code::L101`].
+    /// [`Code::Z103`] when somebody else writes; [`Code::Z105`] for root in a zone of somebody else;
+    /// [`Code::L101`].
     pub fn open(zone: &Zone) -> Result<Self, Diagnostic> {
+        check_owner(zone)?;
         let lock = ZoneLock::take(zone)?;
         let opened = sqlite::open(&zone.ledger_file(), Clock::system(), Durability::Full);
         let ledger = opened.map_err(|error| {
@@ -34,4 +36,22 @@ impl OwnLedger {
     pub fn ledger(&self) -> &dyn Ledger {
         &self.ledger
     }
+}
+
+/// Refuses root in a zone of another user while no server runs: what root creates there, the zone's
+/// own server could not read or write later.
+///
+/// # Errors
+/// [`Code::Z105`], with the way out.
+pub fn check_owner(zone: &Zone) -> Result<(), Diagnostic> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(zone.run_time()).or_else(|_| std::fs::metadata(zone.root()));
+    let owner = metadata.map_or(0, |metadata| metadata.uid());
+    if owner == 0 || !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let summary = format!("this zone belongs to another user (uid {owner}) and no server runs");
+    Err(Diagnostic::error(Code::Z105, summary).hint(format!(
+        "Run the command as that user: setpriv --reuid={owner} --clear-groups landfall …"
+    )))
 }

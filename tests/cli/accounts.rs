@@ -137,6 +137,30 @@ fn what_cannot_log_in_or_send_is_refused() {
 }
 
 #[test]
+fn what_could_not_be_recorded_is_not_changed() {
+    let place = Place::fresh(CONFIG);
+    let _held = landfall::ops::lock::ZoneLock::take(&place.zone()).unwrap();
+    let add = ["partner", "add", "acme", "--key", "-", "--feed", "orders"];
+    assert_eq!(place.run_with(&add, KEY).0, 11);
+    assert!(!place.path().join("partners").exists());
+}
+
+#[test]
+fn root_does_not_write_into_a_zone_of_another_user() {
+    let place = Place::fresh(CONFIG);
+    if std::os::unix::fs::chown(place.path(), Some(12_345), None).is_err() {
+        return; // Only root can give a folder away.
+    }
+    let add = ["partner", "add", "acme", "--key", "-", "--feed", "orders"];
+    assert_snapshot!(told(&place, &add, KEY), @"
+    --- error Z105: this zone belongs to another user (uid 12345) and no server runs
+    way out: Run the command as that user: setpriv --reuid=12345 --clear-groups landfall …
+    --- exit 1
+    ");
+    assert!(!place.zone().run_time().exists());
+}
+
+#[test]
 fn a_stalled_sink_is_retried_or_skipped() {
     let stalled = || Place::with_history(DeliveryOutcome::Stalled("no".to_owned()));
     let place = stalled();

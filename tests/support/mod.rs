@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use landfall::ledger::{Arrival, ArrivalQuery, Batch, Ledger, State, sqlite};
+use landfall::ledger::{Arrival, ArrivalQuery, Batch, Ledger, sqlite};
 use landfall::names::FeedName;
 
 /// How long a test waits for something that should happen at once, on a busy machine.
@@ -126,7 +126,7 @@ impl TestZone {
         let mut found = Vec::new();
         self.wait_until(&format!("{count} arrivals at their end"), |ledger| {
             found = all(ledger);
-            found.len() >= count && found.iter().all(|arrival| is_end(arrival.state))
+            found.len() >= count && found.iter().all(|arrival| arrival.state.is_end())
         });
         found
     }
@@ -179,20 +179,6 @@ pub fn all(ledger: &dyn Ledger) -> Vec<Arrival> {
     let mut found = ledger.arrivals(&query).expect("arrivals");
     found.reverse();
     found
-}
-
-/// Whether nothing more happens to an arrival by itself.
-pub fn is_end(state: State) -> bool {
-    match state {
-        State::HandedOff
-        | State::Held
-        | State::Duplicate
-        | State::Superseded
-        | State::Retracted => true,
-        State::Received | State::Converted | State::Raw | State::Batched | State::Published => {
-            false
-        }
-    }
 }
 
 /// A running server; killed when dropped.

@@ -14,6 +14,7 @@ use crate::ops::control::Client;
 use crate::ops::local::{self, LocalFile};
 use crate::ops::serve::{Core, Options};
 use crate::ops::who;
+use crate::ops::writing::check_owner;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -49,7 +50,10 @@ pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Dia
     let zone = zone.find()?;
     let way = match Client::find(&zone)? {
         Some(client) => Way::Server(client),
-        None => Way::Here(Box::new(Core::open(zone, Options::default())?)),
+        None => {
+            check_owner(&zone)?;
+            Way::Here(Box::new(Core::open(zone, Options::default())?))
+        }
     };
     let mut failures = Vec::new();
     for path in &args.files {

@@ -66,7 +66,7 @@ impl Follower {
         for (_, arrival) in &self.parcels {
             let Some(id) = arrival else { return Ok(false) };
             let state = self.ledger.arrival(*id)?.map(|arrival| arrival.state);
-            if !state.is_some_and(is_end) {
+            if !state.is_some_and(State::is_end) {
                 return Ok(false);
             }
         }
@@ -135,19 +135,5 @@ impl Follower {
             Ok(Arrived { name, feed: parcel.feed.clone(), arrival, original })
         };
         self.parcels.iter().map(one).collect()
-    }
-}
-
-/// Whether nothing more happens to an arrival by itself.
-fn is_end(state: State) -> bool {
-    match state {
-        State::HandedOff
-        | State::Held
-        | State::Duplicate
-        | State::Superseded
-        | State::Retracted => true,
-        State::Received | State::Converted | State::Raw | State::Batched | State::Published => {
-            false
-        }
     }
 }

@@ -67,6 +67,8 @@ fn load(zone: &Zone, name: &PartnerName) -> Result<Partner, Diagnostic> {
 
 /// Writes the account, which is live from then on, and records who changed what.
 fn save(zone: &Zone, account: &Partner, change: &str) -> Result<(), Diagnostic> {
+    // Found first: what could not be recorded is not changed either.
+    let recorder = Recorder::find(zone)?;
     let path = zone.partner_file(&account.name);
     let text = partner::render(account);
     let durability = Durability::Full;
@@ -77,17 +79,34 @@ fn save(zone: &Zone, account: &Partner, change: &str) -> Result<(), Diagnostic> 
             Diagnostic::error(Code::Z105, format!("partner {} cannot be saved", account.name))
                 .caused_by(&error)
         })?;
-    record(zone, &account.name, change)
+    recorder.record(&account.name, change)
 }
 
-fn record(zone: &Zone, name: &PartnerName, change: &str) -> Result<(), Diagnostic> {
-    if let Some(client) = Client::find(zone)? {
-        return client.partner_changed(name, change);
+/// Who writes the change into the ledger.
+enum Recorder {
+    /// The running server.
+    Server(Client),
+    /// This process, since none runs.
+    Own(OwnLedger),
+}
+
+impl Recorder {
+    fn find(zone: &Zone) -> Result<Self, Diagnostic> {
+        match Client::find(zone)? {
+            Some(client) => Ok(Self::Server(client)),
+            None => Ok(Self::Own(OwnLedger::open(zone)?)),
+        }
     }
-    let own = OwnLedger::open(zone)?;
-    let (partner, by, change) = (name.clone(), crate::ops::who(), change.to_owned());
-    own.ledger().note(Event::PartnerChanged { partner, by, change }).map_err(|error| {
-        Diagnostic::error(Code::L101, "the account is saved, but not recorded in the ledger")
-            .caused_by(&error)
-    })
+
+    fn record(&self, partner: &PartnerName, change: &str) -> Result<(), Diagnostic> {
+        let own = match self {
+            Self::Server(client) => return client.partner_changed(partner, change),
+            Self::Own(own) => own.ledger(),
+        };
+        let (partner, by, change) = (partner.clone(), crate::ops::who(), change.to_owned());
+        own.note(Event::PartnerChanged { partner, by, change }).map_err(|error| {
+            Diagnostic::error(Code::L101, "the account is saved, but not recorded in the ledger")
+                .caused_by(&error)
+        })
+    }
 }
