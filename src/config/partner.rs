@@ -8,10 +8,9 @@ use std::io;
 use toml::de::DeValue;
 
 use super::PartnerError;
-use super::problem::{Problem, Problems, Source, Wrong};
+use super::problem::{Problem, Problems, Source, Wrong, read_text};
 use super::reader::{self, Reader};
 use super::value::{name, reference, size, text, truth, whole};
-use super::written::read_text;
 use crate::names::{FeedName, PartnerName};
 use crate::zone::Zone;
 

@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
 /// One mistake in one file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +105,17 @@ fn nearest<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<
         .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
         .min()
         .map(|(_, word)| word.to_owned())
+}
+
+/// The text of a configuration file; what cannot be read is a problem of its first line.
+pub(super) fn read_text(path: &Path, file: &str) -> Result<String, Problem> {
+    std::fs::read_to_string(path).map_err(|error| Problem {
+        file: file.to_owned(),
+        line: 1,
+        column: 1,
+        message: format!("cannot be read: {error}"),
+        suggestion: None,
+    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sha2::Digest as _;
 
-use super::problem::{Problem, Problems, Source, Wrong};
+use super::problem::{Problem, Problems, Source, Wrong, read_text};
 use super::reader::{self, Reader};
 use super::value::{
     address, character, choice, duration, encoding, glob, reference, some_size, text, truth,
@@ -57,17 +57,6 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Problems> {
         (Some(config), problems, _) if problems.is_empty() => Ok(config),
         (_, problems, _) => Err(Problems(problems)),
     }
-}
-
-/// The text of a configuration file; what cannot be read is a problem of its first line.
-pub(super) fn read_text(path: &Path, file: &str) -> Result<String, Problem> {
-    std::fs::read_to_string(path).map_err(|error| Problem {
-        file: file.to_owned(),
-        line: 1,
-        column: 1,
-        message: format!("cannot be read: {error}"),
-        suggestion: None,
-    })
 }
 
 /// What was read, its problems, and the feeds that are declared (`None` when the text is not TOML).

@@ -10,7 +10,7 @@ use crate::names::FileName;
 
 use super::beneath::Stamp;
 use super::copy::Taker;
-use super::rounds::Message;
+use super::mail::Message;
 
 /// Files of one folder that are taken at once.
 const AT_ONCE: usize = 6;

@@ -34,6 +34,7 @@ mod copiers;
 mod copy;
 mod entries;
 mod lease;
+mod mail;
 mod outcomes;
 mod presence;
 mod rounds;
@@ -42,8 +43,9 @@ mod settle;
 mod watch;
 
 use copy::Taker;
+use mail::Message;
 use outcomes::Outcomes;
-use rounds::{Message, Rounds};
+use rounds::Rounds;
 use watch::Watch;
 
 /// How often the door looks whether it is to stop.

@@ -12,7 +12,7 @@ use crate::ledger::Event;
 use crate::names::{ArrivalId, FileName};
 use crate::receive::{Intake, Refusal};
 
-use super::rounds::Message;
+use super::mail::Message;
 
 /// Events read at once.
 const EVENTS_AT_ONCE: u32 = 1000;

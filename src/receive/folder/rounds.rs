@@ -21,6 +21,7 @@ use super::copiers::Copiers;
 use super::copy::{Attempt, Taker};
 use super::entries::{Entries, Status};
 use super::lease::{Writers, writers};
+use super::mail::Message;
 use super::outcomes::Outcomes;
 use super::presence::Presence;
 use super::scan::{Oddity, Seen, walk};
@@ -39,18 +40,6 @@ const OUTCOME_LOOK: Duration = Duration::from_secs(60);
 const MOVE_AGAIN_AFTER: Duration = Duration::from_secs(600);
 /// How often old days are removed.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
-
-/// What others tell a folder's thread.
-pub enum Message {
-    /// Something may have changed.
-    Hint,
-    /// A copier is done with a file.
-    Attempted(FileName, Stamp, Attempt),
-    /// The file's arrival has an outcome.
-    Outcome(FileName),
-    /// The server stops.
-    Stop,
-}
 
 /// A folder and its thread's state.
 pub struct Rounds {
