@@ -244,3 +244,44 @@ fn a_file_of_no_feed_is_archived_held_and_goes_on_when_renamed() {
         support::all(ledger).iter().all(|arrival| arrival.state == State::HandedOff)
     });
 }
+
+#[test]
+fn a_sink_that_fails_keeps_neither_the_lake_nor_the_other_sinks_waiting() {
+    let zone = TestZone::new(
+        "[feed.orders]\nsinks = [\"dead\", \"told\"]\n\
+         [sink.dead]\ncommand = [\"false\"]\nretry = [\"1h\"]\n\
+         [sink.told]\ncommand = [\"sh\", \"-c\", 'cp \"$1\" told/', \"sh\"]\n",
+    );
+    fs::create_dir_all(zone.path().join("told")).expect("made");
+    zone.partner("acme", &["orders"], "");
+    let server = zone.serve();
+    for n in 1..=4 {
+        put(&zone, &server, &format!("f{n}.csv"), &format!("id\n{n}\n"));
+        zone.wait_until("the next batch at the sink that works", |ledger| {
+            let batches = ledger.batches(&support::feed_name("orders"), 0, 100).unwrap();
+            batches.len() == n
+                && batches.iter().all(|batch| {
+                    ledger.deliveries(batch.id).unwrap().iter().any(|delivery| {
+                        delivery.sink.as_str() == "told"
+                            && delivery.state == landfall::ledger::DeliveryState::Acknowledged
+                    })
+                })
+        });
+    }
+    let ids = "select id from read_parquet('{zone}/lake/orders/v1/*/*.parquet') order by id";
+    assert_eq!(zone.duckdb(ids), "1\n2\n3\n4");
+    server.stop();
+}
+
+#[test]
+fn a_version_that_gains_columns_is_read_by_name() {
+    let zone = orders_zone("");
+    zone.partner("acme", &["orders"], "");
+    let server = zone.serve();
+    for (count, csv) in ["id\n1\n", "id,city\n2,Rome\n"].iter().enumerate() {
+        put(&zone, &server, &format!("f{count}.csv"), csv);
+        zone.wait_for_ends(count + 1);
+    }
+    let rows = "select id, city from read_parquet('{zone}/lake/orders/v1/*/*.parquet', union_by_name = true) order by id";
+    assert_eq!(zone.duckdb(rows), "1|None\n2|Rome");
+}

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use crate::convert::worker::{self, OutputPaths};
 use crate::convert::{self, Converted, Job, Limits, Outcome};
-use crate::ledger::{self, Arrival, Conversion, Event, NewConversion, Output};
+use crate::ledger::{self, Arrival, Conversion, Event, NewConversion, Output, State};
+use crate::names::ArrivalId;
 use crate::zone::Zone;
 use crate::{archive, durable};
 
@@ -101,6 +102,11 @@ fn convert_all(parts: &Parts, queue: &Queue) {
 
 fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
     for _ in 0..SCHEMA_RACES_MAX {
+        // The look that found it may be older than its conversion: what was converted meanwhile has
+        // outputs that the ledger speaks of, and they must not be touched.
+        if !is_to_convert(parts, arrival.id)? {
+            return Ok(());
+        }
         let paths = output_paths(parts, arrival)?;
         let learned = parts.ledger.learned(&arrival.feed)?;
         let given_revision = learned.as_ref().map_or(0, |learned| learned.revision);
@@ -130,6 +136,10 @@ fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
     Err(Error::SchemaRaces)
 }
 
+fn is_to_convert(parts: &Parts, id: ArrivalId) -> Result<bool, Error> {
+    Ok(parts.ledger.arrival(id)?.is_some_and(|now| now.state == State::Received))
+}
+
 fn record(
     parts: &Parts,
     arrival: &Arrival,
@@ -139,7 +149,7 @@ fn record(
     let ledger = &parts.ledger;
     match outcome {
         Outcome::Converted(converted) => {
-            let conversion = sync_outputs(parts, arrival, &converted)?;
+            let conversion = sync_outputs(parts, arrival, &converted, given_revision)?;
             let Converted { learned, opens_version, drift, .. } = *converted;
             let new = NewConversion { conversion, given_revision, learned, opens_version, drift };
             ledger.converted(arrival.id, new)?;
@@ -160,6 +170,7 @@ fn sync_outputs(
     parts: &Parts,
     arrival: &Arrival,
     converted: &Converted,
+    given_revision: u32,
 ) -> Result<Conversion, Error> {
     let keep = |suffix: &str, written: &convert::Written| -> Result<Output, Error> {
         let path = Zone::converted_path(arrival.id, suffix);
@@ -177,7 +188,7 @@ fn sync_outputs(
     Ok(Conversion {
         converter: convert::VERSION.to_owned(),
         version: converted.version,
-        revision: 0,
+        revision: given_revision,
         seen: report.seen,
         written: report.written,
         rejected: report.rejected,

@@ -252,8 +252,14 @@ pub(super) fn of_batch(conn: &Connection, batch: BatchId) -> Result<Vec<Delivery
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// [`crate::ledger::Ledger::in_flight`].
+/// [`crate::ledger::Ledger::in_flight`]. A delivery that waits behind an earlier one of its sink is
+/// not in flight: a sink that fails must not keep the feed from its other sinks and from the lake.
 pub(super) fn in_flight(conn: &Connection, feed: &FeedName) -> Result<bool, Fault> {
-    let sql = "SELECT 1 FROM delivery WHERE feed = ?1 AND state = 'pending' AND attempts = 0";
+    let sql = "SELECT 1 FROM delivery AS next
+               WHERE feed = ?1 AND state = 'pending' AND attempts = 0 AND NOT EXISTS (
+                 SELECT 1 FROM delivery AS earlier
+                 WHERE earlier.sink = next.sink AND earlier.feed = next.feed
+                   AND earlier.sequence < next.sequence
+                   AND earlier.state IN ('pending', 'stalled'))";
     Ok(conn.prepare_cached(sql)?.exists([feed])?)
 }

@@ -90,7 +90,7 @@ fn query(zone: &Zone, arrived: &[Arrived], made: &Orders) -> String {
     let dataset = zone.lake().join(orders.feed.as_str()).join(format!("v{version}"));
     format!(
         "select count(*) as orders, sum(quantity) as quantity, sum(quantity * unit_price) as amount \
-         from '{}/*/*.parquet' where _lf_arrival = '{id}'",
+         from read_parquet('{}/*/*.parquet', union_by_name = true) where _lf_arrival = '{id}'",
         dataset.display()
     )
 }
