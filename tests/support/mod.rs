@@ -56,8 +56,11 @@ impl TestZone {
         &self.root
     }
 
+    /// A feed's drop folder, made if the server has not come to it yet.
     pub fn inbox(&self, feed: &str) -> PathBuf {
-        self.path().join("inbox").join(feed)
+        let inbox = self.path().join("inbox").join(feed);
+        fs::create_dir_all(&inbox).expect("made");
+        inbox
     }
 
     /// A partner with a fresh key, allowed to send to these feeds; `more` is added to its file.
