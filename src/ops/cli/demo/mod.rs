@@ -38,9 +38,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
     let began = Instant::now();
+    let suffix = zone.suffix();
     let zone = find_or_make(zone, out)?;
     let running = serve::start(&zone, options(&zone)?)?;
-    let outcome = show(&args, &zone, &running, &Story { out, began });
+    let outcome = show(&args, &zone, &running, &Story { out, began, suffix });
     if let Ok(Exit::Ok) = outcome
         && !args.once
     {
@@ -55,6 +56,8 @@ pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Dia
 pub(super) struct Story<'o> {
     out: &'o Output,
     began: Instant,
+    /// What a command to paste ends with.
+    suffix: String,
 }
 
 impl Story<'_> {
@@ -125,7 +128,7 @@ fn show(
         }
     })?;
     let arrived = follower.arrived()?;
-    summary::tell(zone, &made, &arrived, story.out);
+    summary::tell(zone, &story.suffix, &made, &arrived, story.out);
     Ok(if arrived.iter().all(summary::Arrived::is_well) { Exit::Ok } else { Exit::Problems })
 }
 

@@ -41,7 +41,7 @@ struct Demo<'a> {
     files: &'a [Arrived],
 }
 
-pub(super) fn tell(zone: &Zone, made: &Orders, arrived: &[Arrived], out: &Output) {
+pub(super) fn tell(zone: &Zone, suffix: &str, made: &Orders, arrived: &[Arrived], out: &Output) {
     let well = arrived.iter().all(Arrived::is_well);
     let query = query(zone, arrived, made);
     if out.is_json() {
@@ -60,7 +60,8 @@ pub(super) fn tell(zone: &Zone, made: &Orders, arrived: &[Arrived], out: &Output
         out.print(&format!("{}: {why}", one.name));
     }
     let expected = format!("{} orders with a quantity of {}", made.rows, made.quantity);
-    out.print(&places(zone, arrived, &query, &expected));
+    let read = format!("Read it with DuckDB; it must say {expected}:\n\n  duckdb -c \"{query}\"\n");
+    out.print(&places(zone, suffix, arrived, &read));
 }
 
 fn row(one: &Arrived) -> [String; 6] {
@@ -95,10 +96,11 @@ fn query(zone: &Zone, arrived: &[Arrived], made: &Orders) -> String {
     )
 }
 
-fn places(zone: &Zone, arrived: &[Arrived], query: &str, expected: &str) -> String {
+fn places(zone: &Zone, suffix: &str, arrived: &[Arrived], read: &str) -> String {
     let first = arrived.iter().find_map(|one| one.arrival.as_ref());
     let id = first.map_or(String::new(), |arrival| arrival.id.to_string());
     let at = zone.root().display();
+    let program = program();
     let rows = [
         ["raw files, for ever", "archive/"],
         ["datasets", "lake/<feed>/v1/"],
@@ -106,13 +108,16 @@ fn places(zone: &Zone, arrived: &[Arrived], query: &str, expected: &str) -> Stri
         ["results beside drops", "inbox/<feed>/_done/"],
     ];
     let rows = rows.map(|[what, place]| [what.to_owned(), format!("{at}/{place}")]);
-    let mut text = format!(
-        "\n{}\nRead it with DuckDB; it must say {expected}:\n\n  duckdb -c \"{query}\"\n",
-        table(&rows)
-    );
+    let mut text = format!("\n{}\n{read}", table(&rows));
     text.push_str(&format!(
-        "\nAnd try:\n\n  landfall --zone {at} status\n  landfall --zone {at} show {id}\n  \
-         landfall --zone {at} get {id} -o copy\n"
+        "\nAnd try:\n\n  {program} status{suffix}\n  {program} show {id}{suffix}\n  \
+         {program} get {id} -o copy{suffix}\n"
     ));
     text
+}
+
+/// This program as it was called, so that a line can be pasted.
+fn program() -> String {
+    let called = std::env::args().next();
+    called.unwrap_or_else(|| "landfall".to_owned())
 }
