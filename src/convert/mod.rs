@@ -176,3 +176,19 @@ pub fn inspect(job: &Job, raw: File) -> Inspection {
 pub fn unreadable(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
     Diagnostic::error(Code::C111, "the converter could not read or write").caused_by(error)
 }
+
+/// Refuses a table unless every record seen is written, rejected or skipped, by what was counted
+/// when it was read and when it was written.
+fn balance(
+    report: &Report,
+    parquet: &Written,
+    rejects: Option<&Written>,
+) -> Result<(), Diagnostic> {
+    let rejected = rejects.map_or(0, |rejects| rejects.rows);
+    if report.seen == parquet.rows + rejected + report.skipped {
+        return Ok(());
+    }
+    let told = Diagnostic::error(Code::C112, "the records seen are not those written");
+    let told = told.fact("seen", report.seen).fact("written", parquet.rows);
+    Err(told.fact("rejected", rejected).fact("skipped", report.skipped))
+}

@@ -13,7 +13,7 @@ use std::fs::File;
 use super::sticky::{self, Plan};
 use super::table::{RejectsWriter, Sheets, TableColumn, TableInfo, TableWriter};
 use super::text::{self, Certainty, Charset, Source, TextReader};
-use super::{Converted, Inspection, Job, Outcome, Outputs, Written};
+use super::{Converted, Inspection, Job, Outcome, Outputs, balance};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::report::Report;
 use dialect::Dialect;
@@ -156,17 +156,6 @@ impl<'f> Examined<'f> {
 fn headerless(told: Diagnostic) -> Diagnostic {
     let summary = "the first row does not look like the header this feed has had so far";
     Diagnostic { facts: told.facts, ..Diagnostic::error(Code::C109, summary) }
-}
-
-/// Stops unless every record seen is written, rejected or skipped, by both passes' count.
-fn balance(report: &Report, parquet: &Written, rejects: Option<&Written>) -> Result<(), Stop> {
-    let rejected = rejects.map_or(0, |rejects| rejects.rows);
-    if report.seen == parquet.rows + rejected + report.skipped {
-        return Ok(());
-    }
-    let told = Diagnostic::error(Code::C112, "the records seen are not those written");
-    let told = told.fact("seen", report.seen).fact("written", parquet.rows);
-    Err(told.fact("rejected", rejected).fact("skipped", report.skipped).into())
 }
 
 fn lines(text: &str) -> u64 {

@@ -118,15 +118,7 @@ impl From<WriteError> for Stop {
 
 impl From<table::Error> for Stop {
     fn from(error: table::Error) -> Self {
-        match error {
-            table::Error::TooLarge => {
-                let summary = "the output exceeds the limit output_bytes";
-                Diagnostic::error(Code::C105, summary).fact("limit", "output_bytes").into()
-            }
-            error @ (table::Error::Io(_) | table::Error::Arrow(_) | table::Error::Parquet(_)) => {
-                unreadable(&error).into()
-            }
-        }
+        error.diagnostic().into()
     }
 }
 

@@ -27,7 +27,8 @@ pub enum Printer {
     },
     /// The shortest text that gives the same double, as Rust's `{:?}`: `0.1`, `1.0`, `1e16`.
     Double,
-    /// The same, whole numbers without `.0`: a number of a workbook.
+    /// The same, whole numbers without `.0`: a number of a workbook. Of a decimal, its digits
+    /// without trailing zeros.
     Number,
     /// `YYYY-MM-DD`.
     Date,
@@ -74,10 +75,11 @@ impl Printer {
             Self::Double => {
                 Some(format!("{:?}", array.as_primitive_opt::<Float64Type>()?.value(row)))
             }
-            Self::Number => {
-                let text = format!("{:?}", array.as_primitive_opt::<Float64Type>()?.value(row));
-                Some(text.strip_suffix(".0").unwrap_or(&text).to_owned())
-            }
+            Self::Number => match array.as_primitive_opt::<Float64Type>() {
+                Some(doubles) => Some(number_text(doubles.value(row))),
+                // A decimal by as few digits as it takes.
+                None => (0..=38).find_map(|scale| fixed_text(array, row, scale)),
+            },
             Self::Date => Some(date_text(array.as_primitive_opt::<Date32Type>()?.value(row))),
             Self::Timestamp { separator, fraction, zone } => {
                 let micros = array.as_primitive_opt::<TimestampMicrosecondType>()?.value(row);
@@ -111,7 +113,17 @@ fn fixed_text(array: &ArrayRef, row: usize, scale: u8) -> Option<String> {
     Some(format!("{sign}{whole}{point}{fraction}"))
 }
 
-fn date_text(days: i32) -> String {
+/// A double by its shortest text, whole numbers without `.0`.
+pub fn number_text(number: f64) -> String {
+    let mut text = format!("{number:?}");
+    if text.ends_with(".0") {
+        text.truncate(text.len() - 2);
+    }
+    text
+}
+
+/// A day as `YYYY-MM-DD`.
+pub fn date_text(days: i32) -> String {
     let (year, month, day) = civil_from_days(days);
     format!("{year:04}-{month:02}-{day:02}")
 }
@@ -148,6 +160,15 @@ mod tests {
         assert_eq!(Printer::Decimal { scale: 1 }.print(&wide, 0).as_deref(), Some("12.0"));
         assert_eq!(Printer::Decimal { scale: 2 }.print(&wide, 1).as_deref(), Some("-0.05"));
         assert_eq!(Printer::Integer.print(&wide, 1), None, "it would lose digits");
+    }
+
+    #[test]
+    fn numbers_of_a_workbook_have_no_trailing_zeros() {
+        let wide = Decimal64Array::from(vec![1250, 1200, 0, -5]).with_precision_and_scale(18, 2);
+        let wide: ArrayRef = Arc::new(wide.expect("a decimal"));
+        let print = |row| Printer::Number.print(&wide, row).expect("printed");
+        assert_eq!([0, 1, 2, 3].map(print), ["12.5", "12", "0", "-0.05"]);
+        assert_eq!(number_text(1e16), "1e16");
     }
 
     #[test]

@@ -34,6 +34,19 @@ enum Values {
     Timestamp(TimestampMicrosecondBuilder),
 }
 
+/// A value that is not text, for the column type of the same name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(missing_docs, reason = "each is named after its column type")]
+pub enum Typed {
+    Bool(bool),
+    Int64(i64),
+    Double(f64),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Microseconds since 1970-01-01.
+    Timestamp(i64),
+}
+
 impl ColumnBuilder {
     /// An empty column.
     pub fn new(kind: ColumnType) -> Self {
@@ -78,10 +91,26 @@ impl ColumnBuilder {
             self.push_null();
             return Ok(());
         }
-        self.push_typed(text.as_bytes()).ok_or(NotCanonical)
+        self.push_canonical(text.as_bytes()).ok_or(NotCanonical)
     }
 
-    fn push_typed(&mut self, text: &[u8]) -> Option<()> {
+    /// Adds a value that is not text.
+    ///
+    /// # Errors
+    /// When it is not of the column's type.
+    pub fn push_typed(&mut self, value: Typed) -> Result<(), NotCanonical> {
+        match (&mut self.values, value) {
+            (Values::Bool(builder), Typed::Bool(value)) => builder.append_value(value),
+            (Values::Int64(builder), Typed::Int64(value)) => builder.append_value(value),
+            (Values::Double(builder), Typed::Double(value)) => builder.append_value(value),
+            (Values::Date(builder), Typed::Date(days)) => builder.append_value(days),
+            (Values::Timestamp(builder), Typed::Timestamp(micros)) => builder.append_value(micros),
+            (_other, _value) => return Err(NotCanonical),
+        }
+        Ok(())
+    }
+
+    fn push_canonical(&mut self, text: &[u8]) -> Option<()> {
         match &mut self.values {
             Values::Text(_) => return None,
             Values::Bool(builder) => builder.append_value(canonical::boolean(text)?.0),

@@ -23,7 +23,8 @@ use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
 use super::infer::{Empty, Printer};
-use super::{Job, VERSION, Written};
+use super::{Job, VERSION, Written, unreadable};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::ColumnType;
 use output::Output;
 
@@ -31,7 +32,7 @@ mod column;
 mod output;
 mod rejects;
 
-pub use column::{ColumnBuilder, NotCanonical};
+pub use column::{ColumnBuilder, NotCanonical, Typed};
 pub use rejects::{Reject, RejectsWriter};
 
 /// `created_by` of every file, in the form that parquet-java can parse.
@@ -132,6 +133,22 @@ pub enum Error {
     /// Parquet refused to write.
     #[error("the Parquet could not be written")]
     Parquet(#[source] ParquetError),
+    /// A value does not fit its column.
+    #[error(transparent)]
+    Value(#[from] NotCanonical),
+}
+
+impl Error {
+    /// What a person reads of the file whose table this is.
+    pub fn diagnostic(&self) -> Diagnostic {
+        match self {
+            Self::TooLarge => {
+                let summary = "the output exceeds the limit output_bytes";
+                Diagnostic::error(Code::C105, summary).fact("limit", "output_bytes")
+            }
+            Self::Io(_) | Self::Arrow(_) | Self::Parquet(_) | Self::Value(_) => unreadable(self),
+        }
+    }
 }
 
 impl From<std::io::Error> for Error {

@@ -1,0 +1,231 @@
+//! The ZIP package around a workbook: looked at before anything in it is unpacked, and again for
+//! what the cell reader does not tell.
+
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "of the kinds of XML event a few matter here, whatever others there are"
+)]
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
+use zip::ZipArchive;
+
+use super::damaged;
+use crate::diagnostic::{Code, Diagnostic};
+
+/// Parts a package may have.
+const PARTS_MAX: usize = 20_000;
+/// Packages that unpack to less are let pass whatever their ratio.
+const UNPACKED_BYTES_FREE: u64 = 128 << 20;
+/// A large package may unpack to so many times its size; real ones stay well below 100.
+const RATIO_MAX: u64 = 150;
+/// The least that a shared string takes: `<si/>`.
+const STRING_BYTES_MIN: u64 = 5;
+/// Where the number of shared strings stands, if it is given.
+const STRINGS_HEAD_BYTES: u64 = 4096;
+
+/// A file that is read by position, so that several readers do not disturb each other.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    file: Arc<File>,
+    size_bytes: u64,
+    at: u64,
+}
+
+impl Shared {
+    pub(super) fn new(mut file: File) -> io::Result<Self> {
+        let size_bytes = file.seek(SeekFrom::End(0))?;
+        Ok(Self { file: Arc::new(file), size_bytes, at: 0 })
+    }
+
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+}
+
+impl Read for Shared {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Shared {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.size_bytes.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+/// A package whose directory has been looked at.
+pub(super) struct Package {
+    archive: ZipArchive<BufReader<Shared>>,
+}
+
+/// What the cell reader does not tell of a sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Markup {
+    /// Rows that are hidden.
+    pub(super) hidden_rows: u64,
+    /// Formulas of which no value is stored.
+    pub(super) formulas_without_value: u64,
+    /// Merged ranges.
+    pub(super) merged_ranges: u64,
+}
+
+impl Package {
+    /// Opens a package and refuses bombs by what its directory declares.
+    pub(super) fn open(raw: Shared) -> Result<Self, Diagnostic> {
+        let packed_bytes = raw.size_bytes();
+        let archive = ZipArchive::new(BufReader::new(raw)).map_err(|e| damaged(&e))?;
+        let mut package = Self { archive };
+        package.check_size(packed_bytes)?;
+        package.check_strings()?;
+        Ok(package)
+    }
+
+    fn check_size(&mut self, packed_bytes: u64) -> Result<(), Diagnostic> {
+        let over = |what: &str| Diagnostic::error(Code::C105, format!("the workbook {what}"));
+        if self.archive.len() > PARTS_MAX {
+            return Err(over("has too many parts")
+                .fact("parts", self.archive.len())
+                .fact("limit", PARTS_MAX));
+        }
+        let mut unpacked_bytes = 0_u64;
+        for at in 0..self.archive.len() {
+            let part = self.archive.by_index_raw(at).map_err(|e| damaged(&e))?;
+            unpacked_bytes = unpacked_bytes.saturating_add(part.size());
+        }
+        let allowed = packed_bytes.saturating_mul(RATIO_MAX).max(UNPACKED_BYTES_FREE);
+        if unpacked_bytes > allowed {
+            return Err(over("unpacks to far more than a workbook does")
+                .fact("packed bytes", packed_bytes)
+                .fact("unpacked bytes", unpacked_bytes)
+                .fact("limit", allowed));
+        }
+        Ok(())
+    }
+
+    /// The reader takes memory for as many shared strings as are declared.
+    fn check_strings(&mut self) -> Result<(), Diagnostic> {
+        let Ok(part) = self.archive.by_name("xl/sharedStrings.xml") else { return Ok(()) };
+        let fits = part.size() / STRING_BYTES_MIN;
+        let mut declared = 0;
+        let mut reader = Reader::from_reader(BufReader::new(part.take(STRINGS_HEAD_BYTES)));
+        let mut buffer = Vec::new();
+        // The head may end anywhere: what comes after the first element does not matter here.
+        while let Ok(event) = reader.read_event_into(&mut buffer) {
+            match event {
+                Event::Start(e) | Event::Empty(e) if e.local_name().as_ref() == "sst" => {
+                    declared =
+                        attribute(&e, "uniqueCount").and_then(|n| n.parse().ok()).unwrap_or(0);
+                    break;
+                }
+                Event::Eof => break,
+                _ => buffer.clear(),
+            }
+        }
+        if declared > fits {
+            return Err(damaged_because(format!("{declared} shared strings in room for {fits}")));
+        }
+        Ok(())
+    }
+
+    /// Looks through a sheet; `None` when it is not where the workbook says.
+    pub(super) fn markup(&mut self, sheet: &str) -> Option<Markup> {
+        let path = self.sheet_paths()?.remove(sheet)?;
+        let part = self.archive.by_name(&path).ok()?;
+        read_markup(BufReader::new(part))
+    }
+
+    /// The parts of the sheets by name, by way of the workbook's relationships.
+    fn sheet_paths(&mut self) -> Option<HashMap<String, String>> {
+        let mut targets = HashMap::new();
+        self.elements("xl/_rels/workbook.xml.rels", "Relationship", |element| {
+            targets.extend(attribute(element, "Id").zip(attribute(element, "Target")));
+        })?;
+        let mut paths = HashMap::new();
+        self.elements("xl/workbook.xml", "sheet", |element| {
+            let target = attribute(element, "id").and_then(|id| targets.get(&id));
+            let path = target.map(|target| match target.strip_prefix('/') {
+                Some(absolute) => absolute.to_owned(),
+                None => format!("xl/{target}"),
+            });
+            paths.extend(attribute(element, "name").zip(path));
+        })?;
+        Some(paths)
+    }
+
+    fn elements(
+        &mut self,
+        path: &str,
+        name: &str,
+        mut take: impl FnMut(&BytesStart<'_>),
+    ) -> Option<()> {
+        let part = self.archive.by_name(path).ok()?;
+        let mut reader = Reader::from_reader(BufReader::new(part));
+        let mut buffer = Vec::new();
+        loop {
+            match reader.read_event_into(&mut buffer).ok()? {
+                Event::Start(e) | Event::Empty(e) if e.local_name().as_ref() == name => take(&e),
+                Event::Eof => return Some(()),
+                _ => {}
+            }
+            buffer.clear();
+        }
+    }
+}
+
+fn read_markup(sheet: impl BufRead) -> Option<Markup> {
+    let mut reader = Reader::from_reader(sheet);
+    reader.config_mut().check_end_names = false;
+    let mut markup = Markup::default();
+    let (mut has_formula, mut has_value) = (false, false);
+    let mut buffer = Vec::new();
+    loop {
+        match reader.read_event_into(&mut buffer).ok()? {
+            Event::Start(e) | Event::Empty(e) => match e.local_name().as_ref() {
+                "row" => markup.hidden_rows += u64::from(is_hidden(&e)),
+                "c" => (has_formula, has_value) = (false, false),
+                "f" => has_formula = true,
+                "v" | "is" => has_value = true,
+                "mergeCell" => markup.merged_ranges += 1,
+                _ => {}
+            },
+            Event::End(e) if e.local_name().as_ref() == "c" => {
+                markup.formulas_without_value += u64::from(has_formula && !has_value);
+            }
+            Event::Eof => return Some(markup),
+            _ => {}
+        }
+        buffer.clear();
+    }
+}
+
+fn is_hidden(row: &BytesStart<'_>) -> bool {
+    attribute(row, "hidden").is_some_and(|hidden| hidden == "1" || hidden == "true")
+}
+
+/// An attribute's value by its name without prefix.
+fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
+    let mut attributes = element.attributes();
+    let mut attributes = attributes.with_checks(false).flatten();
+    let found = attributes.find(|a| a.key.local_name().as_ref() == name)?;
+    found.normalized_value(XmlVersion::Implicit1_0).ok().map(std::borrow::Cow::into_owned)
+}
+
+fn damaged_because(found: String) -> Diagnostic {
+    Diagnostic::error(Code::C106, "the workbook is damaged").fact("found", found)
+}

@@ -1,0 +1,176 @@
+//! The second pass: rows into Parquet.
+
+use super::choose::Surveyed;
+use super::reading::Reading;
+use super::row::Row;
+use super::value::{self, Value};
+use crate::convert::infer::printer;
+use crate::convert::table::{
+    ColumnBuilder, Error, NotCanonical, Origin, Sheets, TableInfo, TableWriter, Typed,
+};
+use crate::convert::{Converted, Job, Outputs, balance};
+use crate::diagnostic::Diagnostic;
+use crate::schema::ColumnType;
+
+/// Cells of a batch; with many columns a batch has fewer rows.
+const BATCH_CELLS: usize = 1 << 18;
+const BATCH_ROWS_MIN: usize = 16;
+const BATCH_ROWS_MAX: usize = 8192;
+/// Bytes of text after which a batch is written early.
+const BATCH_TEXT_BYTES: usize = 8 << 20;
+
+/// Writes a workbook's table.
+///
+/// # Errors
+/// Why it is held.
+pub(super) fn write(
+    mut reading: Reading,
+    job: &Job,
+    outputs: Outputs,
+) -> Result<Converted, Diagnostic> {
+    let failed = |error: Error| error.diagnostic();
+    let (columns, dialect) = (reading.table_columns(), reading.dialect());
+    let info = TableInfo { job, columns: &columns, sheets: Sheets::Yes, dialect: &dialect };
+    let table = TableWriter::create(outputs.parquet, &info).map_err(failed)?;
+    let kinds: Vec<_> = reading.plan.columns.iter().map(|planned| planned.column.kind).collect();
+    let mut batches = Batches::new(table, &kinds);
+    let sheets = std::mem::take(&mut reading.sheets);
+    for sheet in sheets.iter().filter(|sheet| sheet.taken) {
+        let targets = reading.targets(sheet);
+        let mut take = |row: &Row<'_>| batches.row(row, sheet, &targets).map_err(failed);
+        reading.book.rows(&sheet.sheet.name, &job.limits, &mut take)?;
+        batches.write(&sheet.sheet.name).map_err(failed)?;
+    }
+    reading.sheets = sheets;
+    let parquet = batches.table.finish().map_err(failed)?;
+    let report = reading.report();
+    balance(&report, &parquet, None)?;
+    let plan = reading.plan;
+    Ok(Converted {
+        report,
+        parquet,
+        rejects: None,
+        version: plan.version,
+        learned: plan.learned,
+        opens_version: plan.opens_version,
+        drift: plan.drift,
+    })
+}
+
+/// Rows on their way, in batches that begin anew with every sheet.
+struct Batches {
+    table: TableWriter,
+    columns: Vec<(ColumnType, ColumnBuilder)>,
+    /// For each column, the rows of this batch it has a value or null for.
+    filled: Vec<usize>,
+    origin: Origin,
+    record: i64,
+    text_bytes: usize,
+    rows_max: usize,
+}
+
+impl Batches {
+    fn new(table: TableWriter, kinds: &[ColumnType]) -> Self {
+        let rows_max = BATCH_CELLS / kinds.len().max(1);
+        Self {
+            table,
+            columns: kinds.iter().map(|kind| (*kind, ColumnBuilder::new(*kind))).collect(),
+            filled: vec![0; kinds.len()],
+            origin: Origin::default(),
+            record: 0,
+            text_bytes: 0,
+            rows_max: rows_max.clamp(BATCH_ROWS_MIN, BATCH_ROWS_MAX),
+        }
+    }
+
+    fn row(
+        &mut self,
+        row: &Row<'_>,
+        sheet: &Surveyed,
+        targets: &[Option<usize>],
+    ) -> Result<(), Error> {
+        if !sheet.survey.is_data(row) {
+            return Ok(());
+        }
+        self.record += 1;
+        self.origin.records.push(self.record);
+        self.origin.lines.push(row.number.into());
+        let rows = self.origin.records.len();
+        for (place, value) in &row.cells {
+            let target = targets.get(*place as usize).copied().flatten();
+            self.value(target, value)?;
+        }
+        self.fill(rows);
+        if rows >= self.rows_max || self.text_bytes >= BATCH_TEXT_BYTES {
+            self.write(&sheet.sheet.name)?;
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, target: Option<usize>, value: &Value<'_>) -> Result<(), NotCanonical> {
+        let at = target.ok_or(NotCanonical)?;
+        let (kind, column) = self.columns.get_mut(at).ok_or(NotCanonical)?;
+        push(column, *kind, value)?;
+        if let Value::Text(text) = value {
+            self.text_bytes += text.len();
+        }
+        *self.filled.get_mut(at).ok_or(NotCanonical)? += 1;
+        Ok(())
+    }
+
+    /// Gives every column that the row did not have a null.
+    fn fill(&mut self, rows: usize) {
+        for ((_, column), filled) in self.columns.iter_mut().zip(&mut self.filled) {
+            if *filled < rows {
+                column.push_null();
+                *filled += 1;
+            }
+        }
+    }
+
+    /// Writes what there is.
+    fn write(&mut self, sheet: &str) -> Result<(), Error> {
+        if self.origin.records.is_empty() {
+            return Ok(());
+        }
+        let mut origin = std::mem::take(&mut self.origin);
+        origin.sheet = Some(sheet.to_owned());
+        self.filled.fill(0);
+        self.text_bytes = 0;
+        let arrays = self.columns.iter_mut().map(|(_, column)| column.finish()).collect();
+        self.table.write(arrays, origin)
+    }
+}
+
+/// Adds a value to a column of a type that it fits.
+fn push(
+    column: &mut ColumnBuilder,
+    kind: ColumnType,
+    value: &Value<'_>,
+) -> Result<(), NotCanonical> {
+    let typed = match (kind, value) {
+        (ColumnType::Text | ColumnType::Empty, Value::Text(text)) => {
+            return column.push(text, true);
+        }
+        (ColumnType::Text | ColumnType::Empty, value) => return column.push(&value.text(), true),
+        (_, Value::Text(text)) if text.is_empty() => {
+            column.push_null();
+            return Ok(());
+        }
+        (ColumnType::Decimal { .. }, Value::Number { value, .. }) => {
+            return column.push(&printer::number_text(*value), false);
+        }
+        (ColumnType::Int64, Value::Number { value, .. }) => {
+            Typed::Int64(value::whole(*value).ok_or(NotCanonical)?)
+        }
+        (_, Value::Number { value, .. }) => Typed::Double(*value),
+        (_, Value::Bool(value)) => Typed::Bool(*value),
+        (ColumnType::Timestamp { .. }, Value::Date(days)) => {
+            Typed::Timestamp(i64::from(*days) * value::DAY_MICROS)
+        }
+        (_, Value::Date(days)) => Typed::Date(*days),
+        (_, Value::Moment(micros)) => Typed::Timestamp(*micros),
+        (_, Value::Text(_)) => return Err(NotCanonical),
+    };
+    column.push_typed(typed)
+}
