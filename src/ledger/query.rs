@@ -35,7 +35,7 @@ pub struct Usage {
     pub bytes: u64,
 }
 
-/// A current name in a sender's listing. Lighter than an [`Arrival`].
+/// A current name in a sender's listing. Lighter than an [`super::Arrival`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// The arrival.

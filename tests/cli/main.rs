@@ -10,6 +10,7 @@
 
 mod accounts;
 mod alone;
+mod demo;
 mod exits;
 mod reads;
 mod serving;

@@ -285,7 +285,7 @@ impl Staging {
         path: &Path,
     ) -> Result<u64, Error> {
         let same_boot = !identity.boot.is_empty() && identity.boot == self.0.place.boot;
-        if same_boot || identity.facts.closed_at.is_some() || identity.synced_bytes >= size_bytes {
+        if same_boot || identity.synced_bytes >= size_bytes {
             return Ok(size_bytes);
         }
         file.set_len(identity.synced_bytes).map_err(|e| Error::io("resize", path, e))?;

@@ -125,6 +125,7 @@ impl StagedFile {
         if size_bytes == self.end {
             return Ok(());
         }
+        self.distrust_beyond(size_bytes)?;
         let staged = self.on_disk()?;
         staged.file.set_len(size_bytes).map_err(|e| Error::io("resize", &staged.path, e))?;
         self.end = size_bytes;
@@ -157,30 +158,46 @@ impl StagedFile {
         if let Some(known) = &self.identity {
             identity.synced_bytes = known.synced_bytes;
         }
+        self.mark(identity)
+    }
+
+    /// Makes bytes, identity and the file's entry durable. The bytes come first: an identity that
+    /// survives a power cut never claims bytes, or an end, that did not.
+    ///
+    /// # Errors
+    /// [`Error`]; the file must then be thrown away.
+    pub fn sync(&mut self, mut identity: Identity) -> Result<(), Error> {
+        self.copy_base(u64::MAX)?;
+        self.wait_for_sync()?;
+        let durability = self.place.durability;
+        let folder = self.place.zone.staging();
+        identity.synced_bytes = self.end;
+        let staged = self.on_disk()?;
+        durability.sync_file(&staged.file, &staged.path)?;
+        self.mark(identity)?;
+        let staged = self.on_disk()?;
+        durability.sync_file_and_attributes(&staged.file, &staged.path)?;
+        durability.sync_folder(&folder)?;
+        self.unsynced_bytes = 0;
+        Ok(())
+    }
+
+    fn mark(&mut self, identity: Identity) -> Result<(), Error> {
         let staged = self.on_disk()?;
         identity.write(&staged.file).map_err(|e| Error::io("mark", &staged.path, e))?;
         self.identity = Some(identity);
         Ok(())
     }
 
-    /// Makes bytes, identity and the file's entry durable.
-    ///
-    /// # Errors
-    /// [`Error`]; the file must then be thrown away.
-    pub fn sync(&mut self) -> Result<(), Error> {
-        self.copy_base(u64::MAX)?;
+    /// Before a file is cut: bytes that come after the cut are not those that were synced.
+    fn distrust_beyond(&mut self, size_bytes: u64) -> Result<(), Error> {
         self.wait_for_sync()?;
-        let durability = self.place.durability;
-        let folder = self.place.zone.staging();
-        let end = self.end;
-        let staged = self.on_disk()?;
-        durability.sync_file_and_attributes(&staged.file, &staged.path)?;
-        durability.sync_folder(&folder)?;
-        self.unsynced_bytes = 0;
-        if let Some(identity) = &mut self.identity {
-            identity.synced_bytes = end;
+        match self.identity.clone() {
+            Some(known) if known.synced_bytes > size_bytes => {
+                self.mark(Identity { synced_bytes: size_bytes, ..known })
+            }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
     /// Hands over the whole file, with its digest if its bytes came in order.

@@ -249,10 +249,7 @@ impl Upload {
     pub fn sync(&self) -> Result<(), Fault> {
         let state = self.settle_queue();
         let identity = self.identity(&state);
-        drop(self.with_file(state, |file| {
-            file.identify(identity)?;
-            file.sync()
-        })?);
+        drop(self.with_file(state, |file| file.sync(identity))?);
         Ok(())
     }
 
@@ -339,8 +336,7 @@ impl Upload {
         let identity = self.identity(&state);
         let is_closed = state.facts.closed_at.is_some();
         drop(self.with_file(state, |file| {
-            file.identify(identity)?;
-            if is_closed { file.sync() } else { Ok(()) }
+            if is_closed { file.sync(identity) } else { file.identify(identity) }
         })?);
         Ok(())
     }
