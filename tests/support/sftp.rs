@@ -93,10 +93,11 @@ impl Site {
         Self { folder, zone, ledger, recovered, address, runtime, gate, stop, change }
     }
 
-    /// Ends everything at once, as a kill would, and starts again over the same zone.
+    /// Ends everything without asking it to, and starts again over the same zone. What a thread was
+    /// at is let end: unlike after a kill it would go on beside the new door.
     pub fn restart(mut self) -> Self {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(Duration::ZERO);
+            runtime.shutdown_timeout(Duration::from_secs(60));
         }
         let (zone, change) = (self.zone.clone(), self.change);
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a folder"));
