@@ -117,8 +117,11 @@ fn output_is_kept_within_limits() {
     let notice = notice(zone.path(), "");
     let told = said(run("echo begin; head -c 300000 /dev/zero | tr '\\0' x", &notice, LONG));
     assert_eq!((told.len(), told.starts_with("begin")), (64 << 10, true));
-    let why =
-        refused(run("head -c 300000 /dev/zero | tr '\\0' x >&2; echo end; exit 1", &notice, LONG));
+    let why = refused(run(
+        "head -c 300000 /dev/zero | tr '\\0' x >&2; echo end >&2; exit 1",
+        &notice,
+        LONG,
+    ));
     assert!(why.len() < 10_000 && why.ends_with("end"), "{}", why.len());
 }
 
