@@ -14,6 +14,7 @@
     reason = "a benchmark"
 )]
 
+mod meter;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -27,12 +28,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use landfall::ledger::{Event, Ledger};
+use meter::{children, peak_mib, seconds};
 use support::{Server, TestZone};
 
 const RATE_PER_S: u32 = 50;
 const STEADY_FILES: usize = 1000;
 const BIG_BYTES: u64 = 1_000_000_000;
-const TICKS_PER_S: f64 = 100.0;
 
 fn main() {
     let files = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(10_000);
@@ -280,34 +281,6 @@ impl Meter {
         self.stop.store(true, Ordering::Release);
         self.watcher.join().expect("joined")
     }
-}
-
-fn peak_mib(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
-}
-
-fn children(pid: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    tasks
-        .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
-        .flat_map(|text| {
-            text.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-/// User and system seconds from a `stat` file, with those of ended children last.
-fn seconds(stat: &Path) -> Option<(f64, f64)> {
-    let text = fs::read_to_string(stat).ok()?;
-    let fields: Vec<f64> = text
-        .rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .map(|field| field.parse().unwrap_or(0.0))
-        .collect();
-    Some(((fields[11] + fields[12]) / TICKS_PER_S, (fields[13] + fields[14]) / TICKS_PER_S))
 }
 
 /// CPU seconds by the name of the server's threads, numbers cut off, and of its workers together.
