@@ -4,6 +4,7 @@
 //! the ledger, RFC 3339 in text.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub use jiff::Timestamp;
 
@@ -38,6 +39,26 @@ impl Default for Clock {
 impl std::fmt::Debug for Clock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Clock({})", self.now())
+    }
+}
+
+/// Keeps a follower of a busy ledger from waking for every commit: under load one look serves all
+/// that was committed since the last.
+#[derive(Debug, Default)]
+pub struct Pace(Option<Instant>);
+
+impl Pace {
+    /// The shortest time between two looks.
+    const GAP: Duration = Duration::from_millis(5);
+
+    /// Waits as `wait` does, but not less than a few milliseconds after it last did.
+    pub fn wait<T>(&mut self, wait: impl FnOnce() -> T) -> T {
+        if let Some(last) = self.0 {
+            std::thread::sleep(Self::GAP.saturating_sub(last.elapsed()));
+        }
+        let waited = wait();
+        self.0 = Some(Instant::now());
+        waited
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::archive::digest;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Pace, Timestamp};
 use crate::config::{Config, Sink, SinkKind};
 use crate::ledger::{self, Delivery, DeliveryOutcome, DeliveryState, Ledger};
 use crate::names::{FeedName, SinkName};
@@ -126,8 +126,9 @@ fn wake_on_commits(ledger: Arc<dyn Ledger>) -> watch::Receiver<u64> {
     let (sender, receiver) = watch::channel(0);
     let waiting = move || {
         let mut seen = ledger.head();
+        let mut pace = Pace::default();
         while !sender.is_closed() {
-            let head = ledger.wait_beyond(seen, WAKER_LOOK);
+            let head = pace.wait(|| ledger.wait_beyond(seen, WAKER_LOOK));
             if head > seen {
                 sender.send_replace(head);
                 seen = head;

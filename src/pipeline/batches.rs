@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use crate::clock::Pace;
 use crate::handoff::batch::Publisher;
 use crate::ledger::{self, Ledger};
 
@@ -22,10 +23,11 @@ pub fn start(parts: Parts, stop: Arc<AtomicBool>) -> io::Result<JoinHandle<()>> 
     let Parts { zone, config, ledger, clock, .. } = parts;
     let publisher = Publisher::new(zone, config, Arc::clone(&ledger), clock);
     thread::Builder::new().name("batches".to_owned()).spawn(move || {
+        let mut pace = Pace::default();
         while !stop.load(Ordering::Acquire) {
             let head = ledger.head();
             look_once(ledger.as_ref(), &publisher);
-            ledger.wait_beyond(head, LOOK_EVERY);
+            pace.wait(|| ledger.wait_beyond(head, LOOK_EVERY));
         }
     })
 }

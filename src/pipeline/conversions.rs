@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use crate::clock::Pace;
 use crate::convert::worker::{self, OutputPaths};
 use crate::convert::{self, Converted, Job, Limits, Outcome};
 use crate::ledger::{self, Arrival, Conversion, Event, NewConversion, Output, State};
@@ -63,6 +64,7 @@ pub fn start(parts: &Parts, stop: &Arc<AtomicBool>) -> io::Result<Vec<JoinHandle
 /// one that was let go on, or whose conversion failed for want of disk, is found again.
 fn look_for_work(parts: &Parts, queue: &Queue, stop: &AtomicBool) {
     let (mut read_up_to, mut looked_at_all) = (0, Instant::now());
+    let mut pace = Pace::default();
     while !stop.load(Ordering::Acquire) {
         let head = parts.ledger.head();
         let (room, known) = queue.room();
@@ -83,7 +85,7 @@ fn look_for_work(parts: &Parts, queue: &Queue, stop: &AtomicBool) {
         if all {
             looked_at_all = Instant::now();
         }
-        parts.ledger.wait_beyond(head, LOOK_EVERY);
+        pace.wait(|| parts.ledger.wait_beyond(head, LOOK_EVERY));
     }
     queue.close();
 }

@@ -18,7 +18,10 @@ pub const AHEAD_MAX: u32 = 1000;
 #[derive(Default)]
 pub struct Queue {
     inner: Mutex<Inner>,
-    changed: Condvar,
+    /// There is more to take, or nothing any more.
+    filled: Condvar,
+    /// Something was taken or done.
+    emptied: Condvar,
 }
 
 #[derive(Default)]
@@ -35,14 +38,20 @@ impl Queue {
     /// Adds what the ledger has to convert; what is known already is passed over.
     pub fn offer(&self, arrivals: Vec<Arrival>) {
         let mut inner = self.lock();
+        let mut added = 0;
         for arrival in arrivals {
             if inner.known.insert(arrival.id) {
+                added += 1;
                 inner.waiting_count += 1;
                 inner.waiting.entry(arrival.sender.clone()).or_default().push_back(arrival);
             }
         }
         drop(inner);
-        self.changed.notify_all();
+        match added {
+            0 => {}
+            1 => self.filled.notify_one(),
+            _ => self.filled.notify_all(),
+        }
     }
 
     /// How many more arrivals are worth reading ahead now, and how many are known.
@@ -61,28 +70,30 @@ impl Queue {
                 return None;
             }
             if let Some(arrival) = inner.next() {
+                self.emptied.notify_one();
                 return Some(arrival);
             }
-            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner = self.filled.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Marks an arrival as no longer in progress.
     pub fn done(&self, id: ArrivalId) {
         self.lock().known.remove(&id);
-        self.changed.notify_all();
+        self.emptied.notify_one();
     }
 
     /// Ends every [`Self::take`].
     pub fn close(&self) {
         self.lock().closed = true;
-        self.changed.notify_all();
+        self.filled.notify_all();
+        self.emptied.notify_all();
     }
 
     /// Waits until something is taken or done, or the timeout ends.
     pub fn wait_for_change(&self, timeout: Duration) {
         let inner = self.lock();
-        drop(self.changed.wait_timeout(inner, timeout).unwrap_or_else(PoisonError::into_inner));
+        drop(self.emptied.wait_timeout(inner, timeout).unwrap_or_else(PoisonError::into_inner));
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -1,11 +1,10 @@
 //! The ledger in SQLite.
 //!
-//! One file in WAL mode. One thread writes ([`writer`]), a few connections read ([`readers`]), also
-//! in other processes. A write call returns after the commit is on the disk (`synchronous = FULL`);
+//! One file in WAL mode. One connection writes ([`writer`]), a few read ([`readers`]), also in
+//! other processes. A write call returns after the commit is on the disk (`synchronous = FULL`);
 //! with [`Durability::Relaxed`] a power cut may lose the last commits, never their order.
 //!
-//! Every verb is one function in the file of its subject; this file only sends it to the thread or
-//! a connection. SQL stands nowhere else in the house.
+//! Every verb is one function in the file of its subject; this file only sends it to a connection. SQL stands nowhere else in the house.
 //!
 //! Left out: backup, vacuum.
 
@@ -62,7 +61,7 @@ pub struct SqliteLedger {
 /// [`Error::Store`], also for a ledger that a newer landfall wrote.
 pub fn open(path: &Path, clock: Clock, durability: Durability) -> Result<SqliteLedger, Error> {
     let open = || {
-        let writer = Writer::start(path.to_owned(), clock, durability)?;
+        let writer = Writer::open(path.to_owned(), clock, durability)?;
         Ok(SqliteLedger { writer: Some(writer), readers: Readers::open(path.to_owned())? })
     };
     open().map_err(|fault: Fault| fault.into_error("open its database"))

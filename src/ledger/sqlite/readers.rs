@@ -86,13 +86,25 @@ struct Borrowed<'r> {
 impl Borrowed<'_> {
     fn snapshot<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
         let conn = self.conn.as_ref().ok_or(Error::Closed)?;
-        // Rolled back when dropped, which is how a read ends.
-        let snapshot = conn.unchecked_transaction()?;
-        work(&snapshot)
+        conn.prepare_cached("BEGIN")?.execute([])?;
+        let _snapshot = Snapshot(conn);
+        work(conn)
     }
 
     fn close(mut self) {
         self.conn = None;
+    }
+}
+
+/// A transaction that only reads, ended when dropped.
+struct Snapshot<'c>(&'c Connection);
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        let ended = self.0.prepare_cached("ROLLBACK").and_then(|mut sql| sql.execute([]));
+        if let Err(error) = ended {
+            tracing::error!(%error, "a read of the ledger could not be ended");
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -18,6 +19,10 @@ const APPLICATION_ID: i32 = 0x6c61_6e64;
 const BUSY: Duration = Duration::from_secs(10);
 /// Statements kept prepared on a connection; there are fewer.
 const STATEMENTS_MAX: usize = 128;
+
+/// Pages in the write-ahead log before they are taken over into the database: most pages change
+/// with every commit, and are taken over once.
+const CHECKPOINT_PAGES: u32 = 8192;
 
 /// What brings the tables from one version to the next.
 const STEPS: [&str; 1] = [include_str!("schema-1.sql")];
@@ -42,6 +47,7 @@ pub(super) fn open_writer(path: &Path, durability: Durability) -> rusqlite::Resu
     )?;
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     conn.pragma_update(None, "cache_size", -16_384)?;
     migrate(&mut conn)?;
     Ok(conn)
@@ -62,6 +68,8 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 fn configure(conn: &Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(BUSY)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Otherwise statements are compiled anew whenever a value is bound that a plan might depend on.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.pragma_update(None, "trusted_schema", false)?;
     conn.pragma_update(None, "temp_store", "memory")
 }

@@ -1,15 +1,20 @@
-//! The one thread that writes, and group commit.
+//! Group commit without a thread of its own.
 //!
-//! Requests queue up while a commit waits for the disk; the next transaction takes all of them, each
-//! in a savepoint of its own, so that one that is refused leaves no trace and the others stand. One
-//! commit, one sync; then every caller gets its answer. If the commit fails, so does every request
-//! in it, nothing is kept, and the next group starts afresh; after an I/O error on a new connection,
-//! because a failed sync must not be trusted to have done nothing.
+//! A caller queues its request. If nobody is at work it takes the pen itself, so that a calm ledger
+//! costs no change of threads; otherwise it waits. Requests queue up while a commit waits for the
+//! disk; who holds the pen next takes all of them into one transaction, each in a savepoint of its
+//! own, so that one that is refused leaves no trace and the others stand. One commit, one sync; then
+//! every caller gets its answer, and the pen goes to the first who came meanwhile. Nobody writes for
+//! others more than once.
+//!
+//! If the commit fails, so does every request in it, nothing is kept, and the next group starts
+//! afresh; after an I/O error on a new connection, because a failed sync must not be trusted to have
+//! done nothing.
 
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -22,8 +27,6 @@ use super::fault::{Fault, Shared};
 use super::schema;
 use super::transaction::{Heads, Transaction};
 
-/// Requests that wait at most; more callers block until there is room.
-const WAITING_MAX: usize = 1024;
 /// Requests in one commit at most …
 const GROUP_MAX: usize = 256;
 /// … and how long a group may gather, so that the first in it does not wait for the last.
@@ -75,30 +78,76 @@ impl Head {
     }
 }
 
-/// The way to the writing thread. Dropping it lets the thread finish what waits, and joins it.
+/// Callers and the pen that goes around among them.
 #[derive(Debug)]
 pub(super) struct Writer {
-    requests: Option<SyncSender<Request>>,
-    head: Arc<Head>,
-    thread: Option<JoinHandle<()>>,
+    queue: Mutex<Queue>,
+    pen: Mutex<Pen>,
+    head: Head,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(Request, Arc<Turn>)>,
+    /// Somebody has the pen, or was told to take it.
+    is_led: bool,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue").field("waiting", &self.waiting.len()).finish_non_exhaustive()
+    }
+}
+
+/// What a waiting caller is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// Its request is the first: take the pen.
+    Lead,
+    /// Its request was dealt with.
+    Done,
+}
+
+#[derive(Debug)]
+struct Turn {
+    told: Mutex<Told>,
+    changed: Condvar,
+}
+
+impl Turn {
+    fn new() -> Self {
+        Self { told: Mutex::new(Told::Nothing), changed: Condvar::new() }
+    }
+
+    fn tell(&self, what: Told) {
+        *lock(&self.told) = what;
+        self.changed.notify_one();
+    }
+
+    fn wait(&self) -> Told {
+        let told = self.changed.wait_while(lock(&self.told), |told| *told == Told::Nothing);
+        *told.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells a caller that its request is dealt with, whatever became of it.
+struct Concluded(Arc<Turn>);
+
+impl Drop for Concluded {
+    fn drop(&mut self) {
+        self.0.tell(Told::Done);
+    }
 }
 
 impl Writer {
-    /// Opens the ledger for writing and starts the thread.
-    pub(super) fn start(
-        path: PathBuf,
-        clock: Clock,
-        durability: Durability,
-    ) -> Result<Self, Fault> {
-        let mut pen = Pen { path, clock, durability, open: None, head: Arc::default() };
-        pen.open()?;
-        let head = Arc::clone(&pen.head);
-        let (requests, waiting) = mpsc::sync_channel(WAITING_MAX);
-        let thread = std::thread::Builder::new()
-            .name("ledger".to_owned())
-            .spawn(move || pen.serve(&waiting))
-            .map_err(|error| Error::Store { doing: "start its thread", source: error.into() })?;
-        Ok(Self { requests: Some(requests), head, thread: Some(thread) })
+    /// Opens the ledger for writing.
+    pub(super) fn open(path: PathBuf, clock: Clock, durability: Durability) -> Result<Self, Fault> {
+        let mut pen = Pen { path, clock, durability, open: None };
+        let sequence = pen.open()?;
+        let head = Head::default();
+        head.set(sequence);
+        Ok(Self { queue: Mutex::default(), pen: Mutex::new(pen), head })
     }
 
     /// The newest committed event.
@@ -112,7 +161,9 @@ impl Writer {
         doing: &'static str,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Error> {
-        let (answer, answered) = mpsc::sync_channel(1);
+        let turn = Arc::new(Turn::new());
+        let outcome = Arc::new(Mutex::new(None));
+        let (concluded, told) = (Concluded(Arc::clone(&turn)), Arc::clone(&outcome));
         let request: Request = Box::new(move |transaction| {
             let worked = transaction.map(|transaction| transaction.run(work));
             let keep = match &worked {
@@ -121,76 +172,102 @@ impl Writer {
                 None => Keep::Nothing(None),
             };
             let tell = move |committed: Result<(), Shared>| {
-                let told = match (worked, committed) {
+                *lock(&told) = Some(match (worked, committed) {
                     (Some(Err(fault)), _) => Err(fault.into_error(doing)),
                     (_, Err(error)) => Err(error.into_error(doing)),
                     (Some(Ok(value)), Ok(())) => Ok(value),
                     (None, Ok(())) => Err(Error::Closed),
-                };
-                // A caller that went away needs no answer.
-                answer.send(told).ok();
+                });
+                drop(concluded);
             };
             (keep, Box::new(tell))
         });
-        let requests = self.requests.as_ref().ok_or(Error::Closed)?;
-        requests.send(request).ok().ok_or(Error::Closed)?;
-        answered.recv().ok().ok_or(Error::Closed)?
+        if self.join(request, &turn) || turn.wait() == Told::Lead {
+            self.lead();
+        }
+        // Nothing is there only if a request panicked.
+        lock(&outcome).take().unwrap_or(Err(Error::Closed))
     }
-}
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        drop(self.requests.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the ledger's thread ended in a panic");
+    /// Queues a request; whether its caller is to lead.
+    fn join(&self, request: Request, turn: &Arc<Turn>) -> bool {
+        let mut queue = lock(&self.queue);
+        queue.waiting.push_back((request, Arc::clone(turn)));
+        !std::mem::replace(&mut queue.is_led, true)
+    }
+
+    /// Deals with one group, the first of which is the caller's own request, and passes the pen on.
+    fn lead(&self) {
+        let mut pen = lock(&self.pen);
+        let led = std::panic::catch_unwind(AssertUnwindSafe(|| self.deal_with_group(&mut pen)));
+        if led.is_err() {
+            tracing::error!("a request to the ledger panicked; its group is not kept");
+            pen.open = None;
+        }
+        drop(pen);
+        let mut queue = lock(&self.queue);
+        match queue.waiting.front() {
+            Some((_, next)) => next.tell(Told::Lead),
+            None => queue.is_led = false,
         }
     }
+
+    fn deal_with_group(&self, pen: &mut Pen) {
+        let mut answers = Vec::new();
+        let committed = pen.group(&|| self.next(), &mut answers);
+        match &committed {
+            Ok(Some(sequence)) => self.head.set(*sequence),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(%error, requests = answers.len(), "the ledger could not commit");
+                pen.give_up(error);
+            }
+        }
+        for answer in answers {
+            answer(committed.clone().map(drop));
+        }
+    }
+
+    /// The next request, and whether others wait behind it.
+    fn next(&self) -> Option<(Request, bool)> {
+        let mut queue = lock(&self.queue);
+        let (request, _) = queue.waiting.pop_front()?;
+        Some((request, !queue.waiting.is_empty()))
+    }
 }
 
-/// What the thread owns.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the one at work writes with.
+#[derive(Debug)]
 struct Pen {
     path: PathBuf,
     clock: Clock,
     durability: Durability,
     /// The connection and the ends of history in it; `None` after an I/O error.
     open: Option<(Connection, Heads)>,
-    head: Arc<Head>,
 }
 
 impl Pen {
-    fn open(&mut self) -> rusqlite::Result<()> {
+    fn open(&mut self) -> rusqlite::Result<u64> {
         let conn = schema::open_writer(&self.path, self.durability)?;
         let heads = Heads::read(&conn)?;
-        self.head.set(heads.event);
+        let newest = heads.event;
         self.open = Some((conn, heads));
-        Ok(())
+        Ok(newest)
     }
 
-    fn serve(mut self, waiting: &Receiver<Request>) {
-        while let Ok(first) = waiting.recv() {
-            let mut answers = Vec::new();
-            let committed = self.group(first, waiting, &mut answers);
-            if let Err(error) = &committed {
-                tracing::error!(%error, requests = answers.len(), "the ledger could not commit");
-                self.give_up(error);
-            }
-            for answer in answers {
-                answer(committed.clone());
-            }
-        }
-    }
-
-    /// One transaction over `first` and what waits behind it.
+    /// One transaction over what waits. Answers the newest event's sequence, or `None` if nothing
+    /// is to be kept.
     fn group(
         &mut self,
-        first: Request,
-        waiting: &Receiver<Request>,
+        next: &dyn Fn() -> Option<(Request, bool)>,
         answers: &mut Vec<Answer>,
-    ) -> Result<(), Shared> {
+    ) -> Result<Option<u64>, Shared> {
+        let Some((first, more)) = next() else { return Ok(None) };
         let clock = self.clock.clone();
-        let head = Arc::clone(&self.head);
         let (conn, heads) = match self.begin() {
             Ok(open) => open,
             Err(error) => {
@@ -199,18 +276,28 @@ impl Pen {
             }
         };
         let mut ahead = heads.clone();
-        let ends = Instant::now() + GATHER_MAX;
-        let mut next = Some(first);
-        while let Some(request) = next {
-            // A time for each, so that no event is older than its request.
-            run(request, conn, clock.now(), &mut ahead, answers)?;
-            let more = answers.len() < GROUP_MAX && Instant::now() < ends;
-            next = if more { waiting.try_recv().ok() } else { None };
+        if more {
+            run(first, conn, clock.now(), &mut ahead, answers)?;
+            let ends = Instant::now() + GATHER_MAX;
+            while answers.len() < GROUP_MAX && Instant::now() < ends {
+                let Some((request, _)) = next() else { break };
+                // A time for each, so that no event is older than its request.
+                run(request, conn, clock.now(), &mut ahead, answers)?;
+            }
+        } else {
+            // Alone it needs no savepoint: the whole transaction is its own.
+            let (keep, answer) = first(Some(&mut Transaction::new(conn, clock.now(), &mut ahead)));
+            answers.push(answer);
+            if let Keep::Nothing(error) = keep {
+                if !conn.is_autocommit() {
+                    execute(conn, "ROLLBACK")?;
+                }
+                return error.filter(Shared::is_connection_lost).map_or(Ok(None), Err);
+            }
         }
-        conn.execute_batch("COMMIT")?;
+        execute(conn, "COMMIT")?;
         *heads = ahead;
-        head.set(heads.event);
-        Ok(())
+        Ok(Some(heads.event))
     }
 
     fn begin(&mut self) -> rusqlite::Result<(&Connection, &mut Heads)> {
@@ -220,7 +307,7 @@ impl Pen {
         let Some((conn, heads)) = &mut self.open else {
             return Err(rusqlite::Error::InvalidQuery);
         };
-        conn.execute_batch("BEGIN IMMEDIATE")?;
+        execute(conn, "BEGIN IMMEDIATE")?;
         Ok((conn, heads))
     }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Pace};
 use crate::config::{Config, Folder};
 use crate::ledger::Sender;
 use crate::names::FolderName;
@@ -72,8 +72,9 @@ impl Door {
         // Before any file is taken, so that no outcome is passed over.
         let mut after = self.intake.wait_beyond(0, Duration::ZERO);
         let folders = self.start(&outcomes, &stop);
+        let mut pace = Pace::default();
         while !*shutdown.borrow() && shutdown.has_changed().is_ok() {
-            match outcomes::follow(self.intake.as_ref(), &outcomes, after, STOP_LOOK) {
+            match outcomes::follow(self.intake.as_ref(), &outcomes, after, (&mut pace, STOP_LOOK)) {
                 Ok(reached) => after = reached,
                 Err(error) => {
                     tracing::warn!(%error, "outcomes cannot be followed; folders look by themselves");

@@ -8,6 +8,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::clock::Pace;
 use crate::ledger::Event;
 use crate::names::{ArrivalId, FileName};
 use crate::receive::{Intake, Refusal};
@@ -36,6 +37,10 @@ impl Outcomes {
         self.awaiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
+    fn nobody_waits(&self) -> bool {
+        self.awaiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn tell(&self, id: ArrivalId) {
         let mut awaiting = self.awaiting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((folder, name)) = awaiting.remove(&id)
@@ -54,10 +59,12 @@ pub fn follow(
     intake: &dyn Intake,
     outcomes: &Outcomes,
     after: u64,
-    at_most: Duration,
+    (pace, at_most): (&mut Pace, Duration),
 ) -> Result<u64, Refusal> {
-    if intake.wait_beyond(after, at_most) <= after {
-        return Ok(after);
+    let head = pace.wait(|| intake.wait_beyond(after, at_most));
+    // Who begins to wait from now on looks at the arrival first.
+    if head <= after || outcomes.nobody_waits() {
+        return Ok(head.max(after));
     }
     let mut reached = after;
     for recorded in intake.events(after, EVENTS_AT_ONCE)? {

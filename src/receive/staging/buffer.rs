@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes put together before they are written.
-const BLOCK_BYTES: usize = 256 * 1024;
+const BLOCK_BYTES: usize = 128 * 1024;
 /// Bytes one upload may have buffered.
-const UPLOAD_BUFFER_BYTES: usize = 4 << 20;
+const UPLOAD_BUFFER_BYTES: usize = 512 << 10;
 /// Bytes all uploads together may have buffered; beyond it each writes before it takes more.
 const ALL_BUFFERS_BYTES: usize = 64 << 20;
 /// Written blocks kept to be filled again.
-const SPARE_BLOCKS: usize = 4;
+const SPARE_BLOCKS: usize = 1;
 
 /// Bytes that belong together.
 #[derive(Debug, Default)]

@@ -112,7 +112,12 @@ fn main() {
     println!("In memory, without syncs; medians of {} rounds; ratios are to sshd", wanted.rounds);
     transfers::heading();
     for case in relaxed.iter().filter(|case| wanted.wants(case.name)) {
-        transfers::compare(case, &[Peer::Sshd, Peer::Relaxed, Peer::Rclone], &memory, wanted.rounds);
+        transfers::compare(
+            case,
+            &[Peer::Sshd, Peer::Relaxed, Peer::Rclone],
+            &memory,
+            wanted.rounds,
+        );
     }
     let durable = [
         case("durable put 1 GiB aes128-gcm", AES_128, Load::Put(GIB)),
@@ -121,7 +126,12 @@ fn main() {
     println!("\nOn disk; sshd leaves its syncs to the system, landfall durable does not");
     transfers::heading();
     for case in durable.iter().filter(|case| wanted.wants(case.name)) {
-        transfers::compare(case, &[Peer::Sshd, Peer::Relaxed, Peer::Durable], target, wanted.rounds);
+        transfers::compare(
+            case,
+            &[Peer::Sshd, Peer::Relaxed, Peer::Durable],
+            target,
+            wanted.rounds,
+        );
     }
     if wanted.wants("durable 4 KiB files") {
         bare::compare(target, wanted.rounds);
