@@ -41,6 +41,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("quick_xml", &["convert/excel"]),
     // The configuration only asks whether a label is known.
     ("encoding_rs", &["convert", "config/value"]),
+    ("md5", &["receive/checksum"]),
+    ("sha1", &["receive/checksum"]),
     ("landlock", &["convert/worker"]),
     ("seccompiler", &["convert/worker"]),
     ("reqwest", &["handoff/sinks"]),

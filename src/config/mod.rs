@@ -277,6 +277,12 @@ impl Config {
     }
 }
 
+/// Whether a name matches any of these patterns, as a feed's patterns do: `*`, `?`, `[a-z]`, without
+/// regard to case. No patterns match everything.
+pub fn name_matches(patterns: &[String], name: &[u8]) -> bool {
+    glob::matches_any(patterns, name)
+}
+
 /// A partner's name and the file it was read from could not be made into an account.
 #[derive(Debug, thiserror::Error)]
 pub enum PartnerError {

@@ -15,6 +15,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ledger::{Arrival, Door, Event, Listed, Recorded, Sender, Usage};
 use crate::names::{ArrivalId, Digest, FeedName, FileName};
 
+pub mod checksum;
 pub mod folder;
 mod intake;
 pub mod receipt;

@@ -15,6 +15,7 @@ mod login;
 mod names;
 mod openssh;
 mod raw;
+mod scp;
 mod staging;
 #[path = "../support/sftp.rs"]
 mod support;

@@ -1,11 +1,11 @@
 //! One SFTP conversation: requests are done strictly in order, each answered in its turn.
 //!
-//! It is fed bytes and appends answers. Some requests never wait (a WRITE that fits the buffers, a
-//! READ of what is in memory, anything about open handles); the others ask the disk or the ledger.
-//! Fed in [`Place::Loop`] it stops before one of those and says so; fed in [`Place::Pool`] it does
-//! them. Either way it stops when it has said enough for now.
+//! A [`Dialog`]. Some requests never wait (a WRITE that fits the buffers, a READ of what is in
+//! memory, anything about open handles); the others ask the disk or the ledger.
 
 use super::account::Account;
+use super::check;
+use super::dialog::{Dialog, Pause, Place, Ran};
 use super::download::{Download, QuickRead};
 use super::handles::{HANDLES_MAX, Handles, Open};
 use super::listing::Listing;
@@ -20,26 +20,6 @@ use super::wire::{
     self, Attributes, Decoder, Handle, Item, OpenFlags, READ_BYTES_MAX, Request, Status, WriteHead,
 };
 use crate::receive::Existing;
-
-/// Where a conversation runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// In the connection's event loop, which must not wait.
-    Loop,
-    /// In a thread that may wait.
-    Pool,
-}
-
-/// Why a conversation paused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pause {
-    /// It needs more bytes.
-    Input,
-    /// The next step may wait: feed it in [`Place::Pool`].
-    Slow,
-    /// It has said as much as it may for now.
-    Output,
-}
 
 /// Payload taken at once; more would keep others waiting for the buffers' bound.
 const PAYLOAD_STEP_BYTES: usize = 64 * 1024;
@@ -71,66 +51,6 @@ impl Conversation {
             handles: Handles::default(),
             waiting: None,
             writing: None,
-        }
-    }
-
-    /// Takes requests from `input` and appends answers to `out`, until it pauses. It pauses soon
-    /// after `out` has `out_bytes_max` bytes.
-    ///
-    /// # Errors
-    /// The stream cannot be followed; the channel must be closed.
-    pub fn feed(
-        &mut self,
-        input: &mut &[u8],
-        place: Place,
-        out: &mut Vec<u8>,
-        out_bytes_max: usize,
-    ) -> Result<Pause, wire::Error> {
-        loop {
-            if out.len() >= out_bytes_max {
-                return Ok(Pause::Output);
-            }
-            if let Some((id, request)) = self.waiting.take() {
-                if let Some(request) = self.answer(id, request, place, out) {
-                    self.waiting = Some((id, request));
-                    return Ok(Pause::Slow);
-                }
-                continue;
-            }
-            if let Some(writing) = &mut self.writing {
-                if self.decoder.payload_left() > 0 {
-                    if input.is_empty() {
-                        return Ok(Pause::Input);
-                    }
-                    if !writing.has_room(&self.handles, place) {
-                        return Ok(Pause::Slow);
-                    }
-                    writing.take_payload(&mut self.decoder, &self.handles, input);
-                    continue;
-                }
-                if let Some(Writing { head, outcome, .. }) = self.writing.take() {
-                    conclude(out, head.id, outcome.map(|()| Answer::Done));
-                }
-                continue;
-            }
-            match self.decoder.next(input)? {
-                None => return Ok(Pause::Input),
-                Some(Item::Init { .. }) => reply::version(out),
-                Some(Item::Request(id, Ok(request))) => self.waiting = Some((id, request)),
-                Some(Item::Request(id, Err(wire::Malformed))) => {
-                    reply::status(out, id, Status::BadMessage, "this request makes no sense");
-                }
-                Some(Item::Write(head)) => self.writing = Some(Writing::begin(head, &self.handles)),
-            }
-        }
-    }
-
-    /// Ends the conversation: what is open for writing is left unclosed. Slow.
-    pub fn hang_up(mut self) {
-        for open in self.handles.drain() {
-            if let Open::Upload(upload) = open {
-                upload.abandon(&self.account);
-            }
         }
     }
 
@@ -189,6 +109,8 @@ impl Conversation {
             | Request::Rename { .. }
             | Request::PosixRename { .. }
             | Request::Fsync { .. }
+            | Request::CheckFileName { .. }
+            | Request::CheckFileHandle { .. }
             | Request::Statvfs { .. }
             | Request::Fstatvfs { .. } => false,
         }
@@ -232,6 +154,13 @@ impl Conversation {
                 users: (users, account.partner.name.to_string()),
                 groups: (groups, GROUP.to_owned()),
             }),
+            Request::CheckFileName { path, check } => check::landed(account, &path, &check),
+            Request::CheckFileHandle { handle, check } => match self.handles.get(handle)? {
+                Open::Download(file) => check::open(file, &check),
+                Open::Upload(_) | Open::Listing(_) => {
+                    Err(Refused::failure("sums are of files that are open for reading"))
+                }
+            },
             Request::Link => Err(Refused::unsupported("there are no links here; send the file")),
             Request::CopyData => {
                 Err(Refused::unsupported("files cannot be copied here; send the file again"))
@@ -329,6 +258,63 @@ impl Conversation {
 
     fn node(&self, path: &[u8]) -> Result<Node, Refused> {
         view::resolve(&self.account.partner, path)
+    }
+}
+
+impl Dialog for Conversation {
+    fn feed(
+        &mut self,
+        input: &mut &[u8],
+        place: Place,
+        out: &mut Vec<u8>,
+        out_bytes_max: usize,
+    ) -> Result<Pause, wire::Error> {
+        loop {
+            if out.len() >= out_bytes_max {
+                return Ok(Pause::Output);
+            }
+            if let Some((id, request)) = self.waiting.take() {
+                if let Some(request) = self.answer(id, request, place, out) {
+                    self.waiting = Some((id, request));
+                    return Ok(Pause::Slow);
+                }
+                continue;
+            }
+            if let Some(writing) = &mut self.writing {
+                if self.decoder.payload_left() > 0 {
+                    if input.is_empty() {
+                        return Ok(Pause::Input);
+                    }
+                    if !writing.has_room(&self.handles, place) {
+                        return Ok(Pause::Slow);
+                    }
+                    writing.take_payload(&mut self.decoder, &self.handles, input);
+                    continue;
+                }
+                if let Some(Writing { head, outcome, .. }) = self.writing.take() {
+                    conclude(out, head.id, outcome.map(|()| Answer::Done));
+                }
+                continue;
+            }
+            match self.decoder.next(input)? {
+                None => return Ok(Pause::Input),
+                Some(Item::Init { .. }) => reply::version(out),
+                Some(Item::Request(id, Ok(request))) => self.waiting = Some((id, request)),
+                Some(Item::Request(id, Err(wire::Malformed))) => {
+                    reply::status(out, id, Status::BadMessage, "this request makes no sense");
+                }
+                Some(Item::Write(head)) => self.writing = Some(Writing::begin(head, &self.handles)),
+            }
+        }
+    }
+
+    fn finish(mut self: Box<Self>) -> Ran {
+        for open in self.handles.drain() {
+            if let Open::Upload(upload) = open {
+                upload.abandon(&self.account);
+            }
+        }
+        Ran::silent(0)
     }
 }
 

@@ -1,7 +1,7 @@
-//! Between russh and one conversation: who runs it, how much may wait, and in what order answers
+//! Between russh and one dialog: who runs it, how much may wait, and in what order answers
 //! leave.
 //!
-//! The conversation runs inside russh's event loop while that is quick. When a request may wait for
+//! The dialog runs inside russh's event loop while that is quick. When a request may wait for
 //! the disk, or too many answers wait for the peer, what arrives goes to a backlog and the lane's
 //! own task goes on, in a thread that may wait, one step at a time. Answers leave either straight
 //! from the loop or through russh's queue, never both at once, so their order is that of the
@@ -24,7 +24,7 @@ use russh::server::Handle;
 use russh::{ChannelId, Disconnect};
 use tokio::sync::Notify;
 
-use super::conversation::{Conversation, Pause, Place};
+use super::dialog::{Dialog, Pause, Place, Ran};
 use super::wire;
 
 /// Answer bytes that russh may hold for one channel before no more are made.
@@ -47,17 +47,17 @@ pub enum Stop {
     Overrun,
 }
 
-/// One SFTP channel.
+/// One channel.
 pub struct Lane {
     state: Mutex<State>,
     answers: Arc<Answers>,
-    /// The conversation is back from the pool.
+    /// The dialog is back from the pool.
     returned: Notify,
 }
 
 struct State {
     /// Not here while a thread has it.
-    conversation: Option<Conversation>,
+    dialog: Option<Box<dyn Dialog>>,
     /// Why it last paused.
     pause: Pause,
     backlog: Backlog,
@@ -78,15 +78,15 @@ enum Ending {
 /// What the lane's task has to do next.
 enum Turn {
     Nothing,
-    Work(Conversation, Backlog),
-    End(Conversation, Ending),
+    Work(Box<dyn Dialog>, Backlog),
+    End(Box<dyn Dialog>, Ending),
 }
 
 impl Lane {
-    /// A lane for a conversation; [`Self::run`] must be spawned.
-    pub fn new(conversation: Conversation) -> Self {
+    /// A lane for a dialog; [`Self::run`] must be spawned.
+    pub fn new(dialog: Box<dyn Dialog>) -> Self {
         let state = State {
-            conversation: Some(conversation),
+            dialog: Some(dialog),
             pause: Pause::Input,
             backlog: Backlog::default(),
             is_sending: false,
@@ -106,14 +106,13 @@ impl Lane {
         }
         if state.is_caught_up()
             && self.answers.may_leave_directly()
-            && let Some(conversation) = &mut state.conversation
+            && let Some(dialog) = &mut state.dialog
         {
             let (mut input, mut out) = (data, Vec::new());
             let room = self.answers.room();
-            let pause = conversation.feed(&mut input, Place::Loop, &mut out, room)?;
-            state.pause = pause;
+            let pause = dialog.feed(&mut input, Place::Loop, &mut out, room)?;
             state.backlog.push(input);
-            self.look_out(&state);
+            self.pause(&mut state, pause);
             return Ok(self.answers.wrap(out, Way::Direct));
         }
         if state.backlog.bytes + data.len() > BACKLOG_BYTES_MAX {
@@ -131,15 +130,16 @@ impl Lane {
     /// [`Stop`].
     pub fn resume(&self) -> Result<Option<Bytes>, Stop> {
         let mut state = self.lock();
-        let State { conversation: Some(conversation), pause, backlog, .. } = &mut *state else {
+        let State { dialog: Some(dialog), pause, backlog, .. } = &mut *state else {
             return Ok(None);
         };
         if *pause != Pause::Output || !self.answers.may_leave_directly() {
             return Ok(None);
         }
         let mut out = Vec::new();
-        *pause = backlog.feed_to(conversation, Place::Loop, &mut out, self.answers.room())?;
-        self.look_out(&state);
+        let room = self.answers.room();
+        let pause = backlog.feed_to(dialog.as_mut(), Place::Loop, &mut out, room)?;
+        self.pause(&mut state, pause);
         Ok(self.answers.wrap(out, Way::Direct))
     }
 
@@ -168,17 +168,18 @@ impl Lane {
             loop {
                 match self.turn() {
                     Turn::Nothing => break,
-                    Turn::Work(conversation, backlog) => {
-                        if self.work(conversation, backlog, &handle, channel).await.is_err() {
+                    Turn::Work(dialog, backlog) => {
+                        if self.work(dialog, backlog, &handle, channel).await.is_err() {
                             self.abandon();
                         }
                     }
-                    Turn::End(conversation, ending) => {
-                        let hung_up = tokio::task::spawn_blocking(|| conversation.hang_up()).await;
-                        if let Err(error) = hung_up {
-                            tracing::error!(%error, "an SFTP channel could not be ended in order");
-                        }
-                        if ending == Ending::Eof && farewell(&handle, channel, 0).await.is_err() {
+                    Turn::End(dialog, ending) => {
+                        let ran = tokio::task::spawn_blocking(|| dialog.finish()).await;
+                        let ran = ran.unwrap_or_else(|error| {
+                            tracing::error!(%error, "a channel could not be ended in order");
+                            Ran::silent(1)
+                        });
+                        if ending == Ending::Eof && farewell(&handle, channel, ran).await.is_err() {
                             tracing::debug!("a peer left before its channel was closed");
                         }
                         return;
@@ -194,7 +195,7 @@ impl Lane {
     /// One step in a thread that may wait, and its answers sent.
     async fn work(
         &self,
-        mut conversation: Conversation,
+        mut dialog: Box<dyn Dialog>,
         mut backlog: Backlog,
         handle: &Handle,
         channel: ChannelId,
@@ -202,21 +203,21 @@ impl Lane {
         let room = self.answers.room();
         let work = move || {
             let mut out = Vec::new();
-            let pause = backlog.feed_to(&mut conversation, Place::Pool, &mut out, room);
-            (conversation, backlog, out, pause)
+            let pause = backlog.feed_to(dialog.as_mut(), Place::Pool, &mut out, room);
+            (dialog, backlog, out, pause)
         };
         let worked = tokio::task::spawn_blocking(work).await;
-        let Ok((conversation, backlog, out, pause)) = worked else {
+        let Ok((dialog, backlog, out, pause)) = worked else {
             tracing::error!("a request panicked; its connection is closed");
             return disconnect(handle, "internal error; this connection is closed").await;
         };
         let answer = self.answers.wrap(out, Way::Queued);
         {
             let mut state = self.lock();
-            state.conversation = Some(conversation);
+            state.dialog = Some(dialog);
             state.backlog.put_back(backlog);
             if let Ok(pause) = pause {
-                state.pause = pause;
+                state.pause_for(pause);
             }
             state.is_sending = answer.is_some();
         }
@@ -245,26 +246,24 @@ impl Lane {
         if next.is_none() && (is_caught_up || !can_say) {
             return Turn::Nothing;
         }
-        match (state.conversation.take(), next) {
+        match (state.dialog.take(), next) {
             (None, _) => Turn::Nothing,
-            (Some(conversation), Some(ending)) => Turn::End(conversation, ending),
-            (Some(conversation), None) => {
-                Turn::Work(conversation, std::mem::take(&mut state.backlog))
-            }
+            (Some(dialog), Some(ending)) => Turn::End(dialog, ending),
+            (Some(dialog), None) => Turn::Work(dialog, std::mem::take(&mut state.backlog)),
         }
     }
 
-    /// Whether the conversation is lost and nothing will ever come back.
+    /// Whether the dialog is lost and nothing will ever come back.
     fn is_over(&self) -> bool {
         let state = self.lock();
-        state.conversation.is_none() && state.ending == Some(Ending::Gone)
+        state.dialog.is_none() && state.ending == Some(Ending::Gone)
     }
 
     /// Much waits, and the lane's task is at it or about to be: it needs nothing of the event loop.
     /// Not so while an answer is on its way into russh's queue, or the peer must read first.
     fn is_behind_a_slow_disk(&self) -> bool {
         let state = self.lock();
-        let is_at_work = state.conversation.is_none() || self.answers.room() > 0;
+        let is_at_work = state.dialog.is_none() || self.answers.room() > 0;
         state.backlog.bytes > BACKLOG_CALM_BYTES
             && is_at_work
             && !state.is_sending
@@ -275,6 +274,15 @@ impl Lane {
         self.lock().ending = Some(ending);
         self.answers.wake.notify_one();
         self.returned.notify_one();
+    }
+
+    /// Takes note of why the dialog paused in the event loop.
+    fn pause(&self, state: &mut State, pause: Pause) {
+        state.pause_for(pause);
+        self.look_out(state);
+        if pause == Pause::Over {
+            self.answers.wake.notify_one();
+        }
     }
 
     /// Has the task woken when there is something for it to do, now or once answers are gone.
@@ -292,6 +300,16 @@ impl Lane {
 }
 
 impl State {
+    /// Remembers why the dialog paused. One that is over ends its channel and wants nothing more.
+    fn pause_for(&mut self, pause: Pause) {
+        self.pause = pause;
+        if pause == Pause::Over {
+            self.pause = Pause::Input;
+            self.backlog = Backlog::default();
+            self.ending.get_or_insert(Ending::Eof);
+        }
+    }
+
     fn is_caught_up(&self) -> bool {
         self.pause == Pause::Input && self.backlog.bytes == 0
     }
@@ -303,12 +321,18 @@ async fn disconnect(handle: &Handle, text: &str) -> Result<(), ()> {
     Err(())
 }
 
-/// Sends an exit status and the end of the channel, as sshd does when a command is done.
+/// Sends what a command said last, its exit status and the end of the channel, as sshd does.
 ///
 /// # Errors
 /// The peer is gone.
-pub async fn farewell(handle: &Handle, channel: ChannelId, status: u32) -> Result<(), ()> {
-    handle.exit_status_request(channel, status).await?;
+pub async fn farewell(handle: &Handle, channel: ChannelId, ran: Ran) -> Result<(), ()> {
+    if !ran.out.is_empty() {
+        handle.data(channel, ran.out).await.map_err(drop)?;
+    }
+    if !ran.err.is_empty() {
+        handle.extended_data(channel, 1, ran.err.into_bytes()).await.map_err(drop)?;
+    }
+    handle.exit_status_request(channel, ran.status).await?;
     handle.eof(channel).await?;
     handle.close(channel).await
 }
@@ -343,7 +367,7 @@ impl Backlog {
 
     fn feed_to(
         &mut self,
-        conversation: &mut Conversation,
+        dialog: &mut dyn Dialog,
         place: Place,
         out: &mut Vec<u8>,
         out_bytes_max: usize,
@@ -352,7 +376,7 @@ impl Backlog {
             let piece = self.pieces.front().and_then(|piece| piece.get(self.done..));
             let mut input = piece.unwrap_or_default();
             let before = input.len();
-            let pause = conversation.feed(&mut input, place, out, out_bytes_max)?;
+            let pause = dialog.feed(&mut input, place, out, out_bytes_max)?;
             let taken = before - input.len();
             self.bytes -= taken;
             self.done += taken;

@@ -32,6 +32,11 @@ pub fn folder() -> Attributes {
     }
 }
 
+/// Whether this is how a folder looks.
+pub fn is_folder(attributes: &Attributes) -> bool {
+    attributes.mode.is_some_and(|mode| mode & 0o170_000 == FOLDER)
+}
+
 /// A landed file.
 pub fn landed(arrival: &Arrival) -> Attributes {
     let modified_s = arrival.modified_s.unwrap_or_else(|| unix_s(arrival.received_at));

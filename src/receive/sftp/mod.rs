@@ -3,6 +3,7 @@
 //! ```text
 //! server ── connection: limits, deadlines ── session (russh's callbacks) ── lane (one channel)
 //!                                                                             │
+//!                    exec: scp, sums of files ── dialog ─────────────────────┤
 //!                    wire (the codec) ── conversation: requests in order ─────┘
 //!                                             │
 //!                    view (names) · upload · download · listing · names on disk: none
@@ -13,7 +14,7 @@
 //! a connection for good, and none of them costs more than fixed memory; names of peers never
 //! become paths.
 //!
-//! Left out so far: `scp -O`, the test area, certificates, the legacy listener.
+//! Left out so far: the test area, certificates, the legacy listener.
 
 use std::sync::Arc;
 
@@ -25,9 +26,11 @@ use crate::zone::Zone;
 
 mod account;
 mod auth;
+mod check;
 pub mod client;
 mod connection;
 mod conversation;
+mod dialog;
 mod download;
 mod exec;
 mod handles;
@@ -38,6 +41,7 @@ mod look;
 mod names;
 mod refusal;
 mod rename;
+mod scp;
 mod server;
 mod session;
 mod settle;

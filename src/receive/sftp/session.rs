@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use russh::keys::PublicKey;
 use russh::server::{
-    Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session as Ssh,
+    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session as Ssh,
     VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty};
@@ -14,8 +14,9 @@ use super::account::Account;
 use super::auth::TooMany;
 use super::connection::Visit;
 use super::conversation::Conversation;
+use super::dialog::{Dialog, Ran};
 use super::exec;
-use super::lane::{Lane, Stop, farewell};
+use super::lane::{Lane, Stop};
 
 /// Channels one connection may have open; OpenSSH allows 10.
 const CHANNELS_MAX: usize = 10;
@@ -50,8 +51,29 @@ impl Session {
         Ok(ssh.disconnect(Disconnect::ProtocolError, &stop.to_string(), "en")?)
     }
 
+    /// Begins a dialog on a channel that has none. It may have something to say first.
+    fn begin(
+        &mut self,
+        channel: ChannelId,
+        dialog: Box<dyn Dialog>,
+        ssh: &mut Ssh,
+    ) -> Result<(), Error> {
+        if self.lanes.contains_key(&channel) {
+            return Ok(ssh.channel_failure(channel)?);
+        }
+        let lane = Arc::new(Lane::new(dialog));
+        self.visit.spawn(Arc::clone(&lane).run(ssh.handle(), channel));
+        self.lanes.insert(channel, Arc::clone(&lane));
+        ssh.channel_success(channel)?;
+        match lane.offer(&[]) {
+            Ok(Some(greeting)) => Ok(ssh.data(channel, greeting)?),
+            Ok(None) => Ok(()),
+            Err(stop) => self.stop(stop, ssh),
+        }
+    }
+
     /// Answers a command in one go and closes the channel.
-    fn close_with(channel: ChannelId, ran: exec::Ran, ssh: &mut Ssh) -> Result<(), Error> {
+    fn close_with(channel: ChannelId, ran: Ran, ssh: &mut Ssh) -> Result<(), Error> {
         ssh.channel_success(channel)?;
         if !ran.err.is_empty() {
             ssh.extended_data(channel, 1, ran.err.into_bytes())?;
@@ -136,13 +158,8 @@ impl Handler for Session {
         let Some(account) = self.account.as_ref().filter(|_| name == "sftp") else {
             return Ok(ssh.channel_failure(channel)?);
         };
-        if self.lanes.contains_key(&channel) {
-            return Ok(ssh.channel_failure(channel)?);
-        }
-        let lane = Arc::new(Lane::new(Conversation::new(account.clone())));
-        self.visit.spawn(Arc::clone(&lane).run(ssh.handle(), channel));
-        self.lanes.insert(channel, lane);
-        Ok(ssh.channel_success(channel)?)
+        let dialog = Box::new(Conversation::new(account.clone()));
+        self.begin(channel, dialog, ssh)
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], ssh: &mut Ssh) -> Result<(), Error> {
@@ -171,8 +188,6 @@ impl Handler for Session {
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, _ssh: &mut Ssh) -> Result<(), Error> {
-        // A command's channel is closed when the command is done; clients say at once that it has
-        // no input.
         if let Some(lane) = self.lanes.get(&channel) {
             lane.end();
         }
@@ -196,21 +211,11 @@ impl Handler for Session {
         let Some(account) = self.account.clone() else {
             return Ok(ssh.channel_failure(channel)?);
         };
-        ssh.channel_success(channel)?;
-        let (command, handle) = (command.to_vec(), ssh.handle());
-        self.visit.spawn(async move {
-            let ran = tokio::task::spawn_blocking(move || exec::run(&account, &command)).await;
-            if let Ok(ran) = ran
-                && tell(&handle, channel, ran).await.is_err()
-            {
-                tracing::debug!("a peer left before its command was answered");
-            }
-        });
-        Ok(())
+        self.begin(channel, exec::begin(&account, command), ssh)
     }
 
     async fn shell_request(&mut self, channel: ChannelId, ssh: &mut Ssh) -> Result<(), Error> {
-        let told = exec::Ran { out: Vec::new(), err: exec::NO_SHELL.to_owned(), status: 1 };
+        let told = Ran::refused(1, exec::NO_SHELL);
         Self::close_with(channel, told, ssh)
     }
 
@@ -228,11 +233,4 @@ impl Handler for Session {
     ) -> Result<(), Error> {
         Ok(ssh.channel_failure(channel)?)
     }
-}
-
-/// Tells what a command said and how it ended.
-async fn tell(handle: &Handle, channel: ChannelId, ran: exec::Ran) -> Result<(), ()> {
-    handle.data(channel, ran.out).await.map_err(drop)?;
-    handle.extended_data(channel, 1, ran.err.into_bytes()).await.map_err(drop)?;
-    farewell(handle, channel, ran.status).await
 }

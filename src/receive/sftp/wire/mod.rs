@@ -18,7 +18,7 @@ mod request;
 
 pub use attributes::Attributes;
 pub use decoder::{Decoder, Item, WriteHead};
-pub use request::{Handle, OpenFlags, Request};
+pub use request::{CheckFile, Handle, OpenFlags, Request};
 
 /// Bytes a packet may have after its length field. OpenSSH's limit is the same.
 pub const PACKET_BYTES_MAX: usize = 256 * 1024;

@@ -12,7 +12,7 @@ const ATTRS: u8 = 105;
 const EXTENDED_REPLY: u8 = 201;
 
 /// What this server adds to version 3, as told in answer to INIT.
-const EXTENSIONS: [(&[u8], &[u8]); 9] = [
+const EXTENSIONS: [(&[u8], &[u8]); 10] = [
     (b"posix-rename@openssh.com", b"1"),
     (b"statvfs@openssh.com", b"2"),
     (b"fstatvfs@openssh.com", b"2"),
@@ -22,6 +22,7 @@ const EXTENSIONS: [(&[u8], &[u8]); 9] = [
     (b"expand-path@openssh.com", b"1"),
     (b"home-directory", b"1"),
     (b"users-groups-by-id@openssh.com", b"1"),
+    (b"check-file", b"md5,sha1,sha256"),
 ];
 
 /// One entry of a folder.
@@ -68,6 +69,13 @@ pub enum Answer {
         /// Files and folders a session may have open.
         handles_max: usize,
     },
+    /// Sums of a file or its blocks, one after the other (check-file).
+    CheckFile {
+        /// What was used.
+        algorithm: &'static str,
+        /// The sums' bytes.
+        sums: Vec<u8>,
+    },
     /// Names for so many users and groups (users-groups-by-id@openssh.com).
     UsersGroups {
         /// How many users, and what all of them are called.
@@ -96,6 +104,11 @@ impl Answer {
                 for limit in [PACKET_BYTES_MAX, READ_BYTES_MAX, WRITE_BYTES_MAX, *handles_max] {
                     out.put_u64(limit as u64);
                 }
+            }),
+            Self::CheckFile { algorithm, sums } => packet(out, EXTENDED_REPLY, id, |out| {
+                out.put_string(b"check-file");
+                out.put_string(algorithm.as_bytes());
+                out.extend_from_slice(sums);
             }),
             Self::UsersGroups { users, groups } => packet(out, EXTENDED_REPLY, id, |out| {
                 for (count, name) in [users, groups] {

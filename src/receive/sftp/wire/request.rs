@@ -53,6 +53,11 @@ impl Handle {
 pub struct OpenFlags(pub u32);
 
 impl OpenFlags {
+    /// SSH_FXF_WRITE, SSH_FXF_CREAT and SSH_FXF_TRUNC.
+    pub fn create_anew() -> Self {
+        Self(0x02 | 0x08 | 0x10)
+    }
+
     /// SSH_FXF_READ.
     pub fn read(self) -> bool {
         self.0 & 0x01 != 0
@@ -81,6 +86,31 @@ impl OpenFlags {
     /// SSH_FXF_EXCL.
     pub fn exclusive(self) -> bool {
         self.0 & 0x20 != 0
+    }
+}
+
+/// Which sums of which part of a file are asked for (draft-ietf-secsh-filexfer-extensions-00
+/// section 3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckFile {
+    /// Names of algorithms, separated by commas; the first that is known is used.
+    pub algorithms: Vec<u8>,
+    /// Where the part begins, bytes.
+    pub offset: u64,
+    /// How long it is, bytes; 0 to the end.
+    pub length: u64,
+    /// A sum for every so many bytes; 0 for one over all.
+    pub block_bytes: u32,
+}
+
+impl CheckFile {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            algorithms: fields.string()?.to_vec(),
+            offset: fields.u64()?,
+            length: fields.u64()?,
+            block_bytes: fields.u32()?,
+        })
     }
 }
 
@@ -159,6 +189,16 @@ pub enum Request {
         users: usize,
         groups: usize,
     },
+    /// check-file-name.
+    CheckFileName {
+        path: Vec<u8>,
+        check: CheckFile,
+    },
+    /// check-file-handle; paramiko calls it check-file.
+    CheckFileHandle {
+        handle: Handle,
+        check: CheckFile,
+    },
     /// READLINK, SYMLINK and hardlink@openssh.com: there are no links.
     Link,
     /// copy-data.
@@ -233,6 +273,12 @@ fn extended(fields: &mut Fields<'_>) -> Result<Request, Malformed> {
             users: fields.string()?.len() / 4,
             groups: fields.string()?.len() / 4,
         },
+        b"check-file-name" => {
+            Request::CheckFileName { path: path(fields)?, check: CheckFile::read(fields)? }
+        }
+        b"check-file-handle" | b"check-file" => {
+            Request::CheckFileHandle { handle: handle(fields)?, check: CheckFile::read(fields)? }
+        }
         b"hardlink@openssh.com" => Request::Link,
         b"copy-data" => Request::CopyData,
         _ => Request::Unknown,

@@ -1,0 +1,72 @@
+//! What is said on one channel, be it SFTP, SCP or a command: bytes in, bytes out.
+//!
+//! A dialog never waits by itself. Some steps never wait for disk or ledger, the others do. Fed in
+//! [`Place::Loop`] it stops before one of those and says so; fed in [`Place::Pool`] it does them.
+//! Either way it stops when it has said enough for now.
+
+use super::wire;
+
+/// Where a dialog runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the connection's event loop, which must not wait.
+    Loop,
+    /// In a thread that may wait.
+    Pool,
+}
+
+/// Why a dialog paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// It needs more bytes.
+    Input,
+    /// The next step may wait: feed it in [`Place::Pool`].
+    Slow,
+    /// It has said as much as it may for now.
+    Output,
+    /// It has come to its end and wants no more bytes.
+    Over,
+}
+
+/// One side of what is said on a channel.
+pub trait Dialog: Send {
+    /// Takes bytes from `input` and appends answers to `out`, until it pauses. It pauses soon after
+    /// `out` has `out_bytes_max` bytes.
+    ///
+    /// # Errors
+    /// The stream cannot be followed; the channel must be closed.
+    fn feed(
+        &mut self,
+        input: &mut &[u8],
+        place: Place,
+        out: &mut Vec<u8>,
+        out_bytes_max: usize,
+    ) -> Result<Pause, wire::Error>;
+
+    /// Ends it, because it is over, the peer has said all, or the peer is gone. What is open for
+    /// writing is left unclosed. Slow.
+    fn finish(self: Box<Self>) -> Ran;
+}
+
+/// What a command said last and how it ended.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// To standard output.
+    pub out: Vec<u8>,
+    /// To standard error.
+    pub err: String,
+    /// The exit status.
+    pub status: u32,
+}
+
+impl Ran {
+    /// A command that was refused.
+    pub fn refused(status: u32, err: impl Into<String>) -> Self {
+        Self { out: Vec::new(), err: err.into(), status }
+    }
+
+    /// A command that said all before.
+    pub fn silent(status: u32) -> Self {
+        Self { status, ..Self::default() }
+    }
+}
