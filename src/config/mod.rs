@@ -27,6 +27,7 @@ mod written;
 
 pub use partner::Partner;
 pub use problem::{Problem, Problems};
+pub(crate) use value::end_of;
 pub use written::{load, parse};
 
 /// A zone's configuration, valid as a whole.
@@ -48,6 +49,9 @@ pub struct Config {
     pub workers: Workers,
     /// `[zone] durability = "full" | "relaxed"`.
     pub durability: Durability,
+    /// `[zone] free_reserve`, default 1 GiB or a twentieth of the disk if that is less: bytes that
+    /// uploads leave free.
+    pub free_reserve: Option<u64>,
 }
 
 /// `[sftp]`: the SFTP listener.

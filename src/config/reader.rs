@@ -106,6 +106,35 @@ impl<'s, 't> Reader<'s, 't> {
         }
     }
 
+    /// The elements of a list that are values or tables; those that cannot be read are reported and
+    /// left out.
+    pub(super) fn items<T>(
+        &self,
+        key: &'static str,
+        read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+        read_table: impl Fn(Reader<'s, 't>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let Some(items) = value.get_ref().as_array() else {
+            let found = article(value.get_ref().type_str());
+            let message = format!("`{key}` must be a list in [ ], not {found}");
+            self.source.problem(&value.span(), Wrong::new(message));
+            return Vec::new();
+        };
+        let each = items.iter().filter_map(|item| match item.get_ref().is_table() {
+            true => read_table(self.below(key, item)?),
+            false => self.read(key, item, &read),
+        });
+        each.collect()
+    }
+
+    /// Reports a key that is left out and must not be.
+    pub(super) fn require(&self, key: &str) {
+        if !self.has(key) {
+            self.problem(Wrong::new(format!("`{key}` is missing in {}", self.title)));
+        }
+    }
+
     fn read<T>(
         &self,
         key: &str,

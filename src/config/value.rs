@@ -3,14 +3,16 @@
 //! Each function reads one TOML value and says, as the end of a sentence that begins with the key,
 //! what is wrong with it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::glob;
 use super::problem::Wrong;
 use super::reader::article;
+use crate::clock::Timestamp;
 
 fn expected(what: &str, found: &DeValue<'_>) -> Wrong {
     Wrong::new(format!("must be {what}, not {}", article(found.type_str())))
@@ -101,6 +103,34 @@ pub(super) fn address(value: &DeValue<'_>) -> Result<SocketAddr, Wrong> {
     const WHAT: &str = "an address and port such as \"0.0.0.0:2222\"";
     let text = as_text(value, WHAT)?;
     text.parse().ok().ok_or_else(|| Wrong::new(format!("must be {WHAT}, not `{text}`")))
+}
+
+/// A network or a single address.
+pub(super) fn network(value: &DeValue<'_>) -> Result<IpNet, Wrong> {
+    const WHAT: &str = "a network such as \"203.0.113.0/24\" or an address";
+    let text = as_text(value, WHAT)?;
+    let one = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    let network = text.parse().ok().or_else(one);
+    network.ok_or_else(|| Wrong::new(format!("must be {WHAT}, not `{text}`")))
+}
+
+/// A moment, or a day, which counts to its end in UTC; in quotes or not.
+pub(super) fn time(value: &DeValue<'_>) -> Result<Timestamp, Wrong> {
+    const WHAT: &str = "a day such as 2027-01-31 or a time such as 2027-01-31T10:00:00Z";
+    let text = match value.as_datetime() {
+        Some(datetime) => datetime.to_string(),
+        None => as_text(value, WHAT)?.to_owned(),
+    };
+    end_of(&text).ok_or_else(|| Wrong::new(format!("must be {WHAT}, not `{text}`")))
+}
+
+/// The moment that a text means; the end of it if it means a day.
+pub(crate) fn end_of(text: &str) -> Option<Timestamp> {
+    let of_day = || {
+        let day: jiff::civil::Date = text.parse().ok()?;
+        day.tomorrow().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|at| at.timestamp())
+    };
+    text.parse().ok().or_else(of_day)
 }
 
 /// One of a few words.

@@ -9,7 +9,7 @@ use sha2::Digest as _;
 use super::problem::{Problem, Problems, Source, Wrong, read_text};
 use super::reader::{self, Reader};
 use super::value::{
-    address, character, choice, duration, encoding, glob, reference, some_size, text, truth,
+    address, character, choice, duration, encoding, glob, reference, size, some_size, text, truth,
     web_address, whole,
 };
 use super::{
@@ -78,10 +78,12 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
         sinks: BTreeMap::new(),
         workers: Workers::default(),
         durability: Durability::Full,
+        free_reserve: None,
     };
     if let Some(zone) = top.table("zone") {
         zone.set(&mut config.name, "name", self::text);
         zone.set(&mut config.durability, "durability", choice(DURABILITY));
+        config.free_reserve = zone.get("free_reserve", size);
         zone.finish();
     }
     if let Some(sftp) = top.table("sftp") {

@@ -73,6 +73,8 @@ pub enum Event {
     ConfigLoaded { digest: Digest },
     /// A partner logged in.
     LoggedIn { partner: PartnerName, from: String, method: String, client: String },
+    /// A partner's session was ended because its account no longer allows it.
+    SessionEnded { partner: PartnerName, from: String, reason: String },
     /// A login was refused.
     LoginRefused { user: String, from: String, client: String, offered: String, reason: String },
     /// A connection ended before a login could be tried.

@@ -113,6 +113,7 @@ impl State {
             | Event::Reconciled { .. }
             | Event::ConfigLoaded { .. }
             | Event::LoggedIn { .. }
+            | Event::SessionEnded { .. }
             | Event::LoginRefused { .. }
             | Event::ConnectionRefused { .. }
             | Event::UploadInterrupted { .. }

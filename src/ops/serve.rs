@@ -248,6 +248,9 @@ async fn open_sftp(
     // Also with the door closed: what nobody claims is litter.
     let (staging, _) = Staging::recover(&core.zone, core.config.durability, core.clock.clone())
         .map_err(|error| unusable(&error))?;
+    if let Some(reserve_bytes) = core.config.free_reserve {
+        staging.space().keep_free(reserve_bytes);
+    }
     let Some(listen) = core.config.sftp.listen else { return Ok(None) };
     let desk = sftp::Desk {
         zone: core.zone.clone(),

@@ -47,7 +47,10 @@ fn a_partner_is_added_and_told_how_to_connect() {
         [127.0.0.1]:2222 <host key>
       Put files into the folder orders (you are in it after login); names: *.csv.
       A file is taken when your client has closed it; nothing half-finished is ever used.
-      Seconds later receipts/ says what became of it.
+      To be sure that a broken upload is never taken, upload as NAME.part and rename it.
+      Seconds later /receipts/FEED/NAME.receipt.json says what became of it: its size, its
+      SHA-256, its outcome; NAME.problem.txt beside it says what is wrong, if anything is.
+      README.txt on the server says the same.
       Try it: sftp -P 2222 acme@127.0.0.1
     --- Partner acme: added with 1 key for orders. Live now.
 
@@ -97,6 +100,18 @@ fn a_disabled_partner_is_kept_and_can_come_back() {
     let place = Place::fresh(CONFIG);
     let add = ["partner", "add", "acme", "--key", "-", "--feed", "orders"];
     place.run_with(&add, KEY);
+    let fingerprint = "SHA256:yZspqCVGFV+zjlZq3LUALxeNgSAD9DczlZfnwneFlWo";
+    assert_snapshot!(told(&place, &["partner", "key", "end", "acme", fingerprint, "2027-01-31"], ""), @"
+    --- Partner acme: key SHA256:yZspqCVGFV+zjlZq3LUALxeNgSAD9DczlZfnwneFlWo ends at 2027-02-01T00:00:00Z. Live now.
+    --- exit 0
+    ");
+    let (_, stdout, _) = place.run(&["partner", "show", "acme"]);
+    assert!(stdout.contains(", until 2027-02-01"), "{stdout}");
+    let (code, _, stderr) = place.run(&["partner", "key", "remove", "acme", "SHA256:other"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("acme has no key SHA256:other"), "{stderr}");
+    let (_, stdout, _) = place.run(&["partner", "mail", "acme", "--host", "sftp.example.com"]);
+    assert!(stdout.contains("Server sftp.example.com, port 2222, user acme"), "{stdout}");
     assert_snapshot!(told(&place, &["partner", "disable", "acme"], ""), @"
     --- Partner acme can no longer log in.
     --- exit 0
@@ -104,7 +119,10 @@ fn a_disabled_partner_is_kept_and_can_come_back() {
     let (_, stdout, _) = place.run(&["partner", "show", "acme", "--json"]);
     assert!(stdout.contains("\"disabled\":true"), "{stdout}");
     place.run_with(&add, KEY);
-    assert_eq!(changes(&place.zone())[1..], ["acme: disabled", "acme: enabled"]);
+    let ended = format!("acme: key {fingerprint} ends at 2027-02-01T00:00:00Z");
+    // Added once more, the key has no end.
+    let enabled = "acme: enabled, settings changed".to_owned();
+    assert_eq!(changes(&place.zone())[1..], [ended, "acme: disabled".to_owned(), enabled]);
 }
 
 #[test]
@@ -123,8 +141,8 @@ fn what_cannot_log_in_or_send_is_refused() {
     ");
     let private = "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n";
     assert_snapshot!(refused(&["partner", "add", "acme", "--key", "-", "--feed", "orders"], private), @"
-    --- error Z107: standard input has a private key; take the line of its .pub file
-    way out: Ask the partner for the .pub file that ssh-keygen made.
+    --- error Z107: standard input:1 has a private key; take the line of its .pub file
+    way out: Ask the partner for the .pub file that ssh-keygen made, or mend the line.
     --- exit 2
     ");
     let short = ["partner", "add", "acme", "--password-stdin", "--feed", "orders"];

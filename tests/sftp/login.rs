@@ -80,7 +80,7 @@ fn a_disabled_account_is_told_to_its_owner_only() {
     ssh(&site, "acme").refused("The account acme is disabled. Ask the people who run this server");
     assert_eq!(refusal(&site).3, "the account acme is disabled");
     let line = acme_line(&site);
-    site.change_partner("bolt", |bolt| bolt.keys = vec![line]);
+    site.change_partner("bolt", |bolt| bolt.keys = vec![landfall::config::partner::Key::new(line)]);
     site.change_partner("acme", |acme| acme.keys.clear());
     ssh(&site, "acme").refused("does not accept this user name");
 }

@@ -10,7 +10,10 @@
     reason = "tests"
 )]
 
+mod audit;
+mod certificates;
 mod flow;
+mod limits;
 mod login;
 mod names;
 mod openssh;

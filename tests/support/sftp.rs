@@ -110,7 +110,7 @@ impl Site {
         let partner_name: PartnerName = name.parse().expect("a partner");
         let key = keys::ensure(&self.key(name), "test").expect("a key");
         let mut partner = Partner::new(partner_name.clone());
-        partner.keys = vec![keys::public_line(&key)];
+        partner.keys = vec![partner::Key::new(keys::public_line(&key))];
         change(&mut partner);
         fs::write(self.zone.partner_file(&partner_name), partner::render(&partner))
             .expect("written");

@@ -128,6 +128,9 @@ fn about_zone(event: &Event) -> String {
         Event::LoggedIn { partner, from, method, client } => {
             format!("{partner} logged in from {from} by {method} with {client}")
         }
+        Event::SessionEnded { partner, from, reason } => {
+            format!("session of {partner} from {from} ended: {reason}")
+        }
         Event::LoginRefused { user, from, reason, .. } => {
             format!("login of {user} from {from} refused: {reason}")
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Desk;
-use super::refusal::Refused;
+use super::refusal::{NEARLY_FULL, Refused};
 use super::view::Node;
 use super::wire::reply::Room;
 use crate::clock::Timestamp;
@@ -14,7 +14,7 @@ use crate::config::Partner;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Event, Sender, Usage};
 use crate::names::FileName;
-use crate::receive::staging::Limits;
+use crate::receive::staging::{LimitKind, Limits};
 
 /// The rolling day of the quotas.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -67,8 +67,33 @@ impl Account {
                 "Finish or remove uploads that are in progress, or ask for a higher quota.",
             ));
         }
-        let file_bytes = self.left_today(name, 0)?;
-        Ok(Limits { staging_bytes: quota.staging_bytes, file_bytes })
+        if self.desk.staging.space().is_scarce() {
+            let diagnostic = Diagnostic::error(Code::R106, "the disk is filled up to its reserve")
+                .fact("file", name)
+                .hint("Make room, or lower `[zone] free_reserve`.");
+            return Err(self.refused(name, diagnostic, NEARLY_FULL));
+        }
+        let day = self.left_today(name, 0)?.map(|left| (left, LimitKind::Day));
+        let file = quota.file_bytes.map(|most| (most, LimitKind::File));
+        let tightest = day.into_iter().chain(file).min_by_key(|(most, _)| *most);
+        Ok(Limits { staging_bytes: quota.staging_bytes, file: tightest })
+    }
+
+    /// Refuses a file whose size is known before its bytes come.
+    ///
+    /// # Errors
+    /// A sentence that names the limit.
+    pub fn check_size(&self, name: &FileName, size_bytes: u64) -> Result<(), Refused> {
+        if let Some(most) = self.partner.quota.file_bytes.filter(|most| size_bytes > *most) {
+            let (most, size) = (Bytes(most), Bytes(size_bytes));
+            let partner = &self.partner.name;
+            return Err(self.over_quota(
+                name,
+                format!("{partner} may send files of up to {most}, and this one has {size}"),
+                "Split it, or ask for a higher limit.",
+            ));
+        }
+        self.left_today(name, size_bytes).map(drop)
     }
 
     /// Checks that a complete file of `size_bytes` fits into the rolling day, which others may have
@@ -107,7 +132,14 @@ impl Account {
         let staging = (quota.staging_bytes, self.staged_bytes());
         let day = quota.bytes_per_day.map(|most| (most, today.bytes));
         let left = |(most, used): (u64, u64)| most.saturating_sub(used);
-        let tightest = day.filter(|day| left(*day) < left(staging)).unwrap_or(staging);
+        let disk = self
+            .desk
+            .staging
+            .space()
+            .room()
+            .map(|room| (room.total_bytes, room.total_bytes.saturating_sub(room.free_bytes)));
+        let rooms = [Some(staging), day, disk].into_iter().flatten();
+        let tightest = rooms.min_by_key(|room| left(*room)).unwrap_or(staging);
         let total_files = quota.files_per_day.unwrap_or(u64::from(u32::MAX));
         Ok(Room {
             total_bytes: tightest.0,
@@ -132,6 +164,11 @@ impl Account {
             .fact("file", name)
             .hint(hint);
         let text = format!("{}. {}", diagnostic.summary, diagnostic.hint);
+        self.refused(name, diagnostic, text)
+    }
+
+    /// Keeps why a file was refused, and refuses it in these words.
+    fn refused(&self, name: &FileName, diagnostic: Diagnostic, text: impl Into<String>) -> Refused {
         if self.noted.fetch_add(1, Ordering::Relaxed) < NOTED_MAX {
             self.desk.intake.note(Event::FileRefused {
                 sender: self.sender.clone(),

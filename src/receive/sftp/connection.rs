@@ -12,7 +12,8 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore, mpsc, watch};
 
 use super::Desk;
 use super::account::Account;
-use super::auth::Login;
+use super::auth::{Accepted, Login};
+use super::roster::{Roster, Seat};
 use super::server::{Places, until_true};
 use super::session::{Error, Session};
 use super::socket::{Link, Socket};
@@ -31,6 +32,8 @@ pub struct Hall {
     pub ssh: Arc<russh::server::Config>,
     /// Passwords checked at once.
     pub passwords: Arc<Semaphore>,
+    /// Who is logged in.
+    pub roster: Arc<Roster>,
     /// Whether the server stops; its receivers are told.
     pub stopping: watch::Receiver<bool>,
     /// Whether connections are cut off.
@@ -69,6 +72,9 @@ pub struct Visit {
     link: Arc<Link>,
     login: Arc<Mutex<Login>>,
     places: Option<Places>,
+    /// Says why the connection is ended.
+    end: watch::Sender<Option<String>>,
+    seat: Option<Seat>,
 }
 
 impl Visit {
@@ -79,12 +85,14 @@ impl Visit {
 
     /// The account, once a login was accepted; also frees its place among those not logged in.
     pub async fn log_in(&mut self) -> Option<Account> {
-        let (partner, method) = self.login().await.take_accepted()?;
-        self.link.log_in();
+        let Accepted { partner, proof, method } = self.login().await.take_accepted()?;
+        self.link.log_in(self.hall.roster.throttle(&partner));
         if let Some(places) = &mut self.places {
             places.log_in();
         }
         let desk = Arc::clone(&self.hall.desk);
+        let roster = Arc::clone(&self.hall.roster);
+        self.seat = Some(roster.enter(partner.name.clone(), proof, self.origin, self.end.clone()));
         note(
             &desk,
             Event::LoggedIn {
@@ -110,7 +118,13 @@ impl Visit {
 /// Serves one connection until it ends. A panic in it ends nothing else.
 pub async fn serve(tcp: TcpStream, origin: IpAddr, hall: Arc<Hall>, places: Places) {
     let link = Arc::new(Link::default());
-    let login = Login::new(Arc::clone(&hall.desk), Arc::clone(&hall.passwords));
+    let login = Login::new(
+        Arc::clone(&hall.desk),
+        origin,
+        Arc::clone(&hall.roster),
+        Arc::clone(&hall.passwords),
+    );
+    let (end, mut ended_because) = watch::channel(None);
     let login = Arc::new(Mutex::new(login));
     let visit = Visit {
         origin,
@@ -118,6 +132,8 @@ pub async fn serve(tcp: TcpStream, origin: IpAddr, hall: Arc<Hall>, places: Plac
         link: Arc::clone(&link),
         login: Arc::clone(&login),
         places: Some(places),
+        end,
+        seat: None,
     };
     let login_timeout = hall.desk.config.sftp.login_timeout;
     let socket = Socket::new(tcp, Arc::clone(&link), login_timeout, hall.cut_off.clone());
@@ -127,21 +143,30 @@ pub async fn serve(tcp: TcpStream, origin: IpAddr, hall: Arc<Hall>, places: Plac
         Ok(mut session) => {
             let handle = session.handle();
             let mut stopping = hall.stopping.clone();
-            tokio::select! {
-                ended = &mut session => ended,
+            let why = tokio::select! {
+                ended = &mut session => return record_end(&hall, origin, &link, &login, ended).await,
                 () = until_true(&mut stopping) => {
-                    let told = "this server stops; connect again in a moment".to_owned();
-                    let by = Disconnect::ByApplication;
-                    drop(handle.disconnect(by, told, "en".to_owned()).await);
-                    match tokio::time::timeout(GRACE, session).await {
-                        Ok(ended) => ended,
-                        Err(_) => Ok(()),
-                    }
+                    "this server stops; connect again in a moment".to_owned()
                 }
+                why = until_told(&mut ended_because) => why,
+            };
+            drop(handle.disconnect(Disconnect::ByApplication, why, "en".to_owned()).await);
+            match tokio::time::timeout(GRACE, session).await {
+                Ok(ended) => ended,
+                Err(_) => Ok(()),
             }
         }
     };
     record_end(&hall, origin, &link, &login, ended).await;
+}
+
+/// Waits until somebody says why the connection is ended; for ever if nobody does.
+async fn until_told(why: &mut watch::Receiver<Option<String>>) -> String {
+    let told = why.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
+    match told {
+        Some(told) => told,
+        None => std::future::pending().await,
+    }
 }
 
 /// Records a connection that ended without a login.
@@ -190,7 +215,11 @@ fn why_not(desk: &Desk, link: &Link, ended: Result<(), Error>) -> String {
             ours.join(",")
         ),
         Err(error) => error.to_string(),
-        Ok(()) => "the client left before it tried to log in".to_owned(),
+        Ok(()) => {
+            "the client left before it tried to log in, or its certificate has ended, has not \
+                   begun or is not signed by its authority"
+                .to_owned()
+        }
     }
 }
 

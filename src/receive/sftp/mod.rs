@@ -14,7 +14,7 @@
 //! a connection for good, and none of them costs more than fixed memory; names of peers never
 //! become paths.
 //!
-//! Left out so far: the test area, certificates, the legacy listener.
+//! Left out so far: the test area, the legacy listener.
 
 use std::sync::Arc;
 
@@ -41,12 +41,14 @@ mod look;
 mod names;
 mod refusal;
 mod rename;
+mod roster;
 mod scp;
 mod server;
 mod session;
 mod settle;
 mod socket;
 mod sweep;
+mod throttle;
 mod upload;
 mod view;
 pub mod wire;

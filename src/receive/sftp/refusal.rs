@@ -7,6 +7,10 @@ use std::fmt::Display;
 use super::wire::Status;
 use crate::receive::{Refusal, staging};
 
+/// What is said when the disk is filled up to its reserve.
+pub const NEARLY_FULL: &str = "the server's disk is nearly full, so it takes no more for now. Send the file again later, or \
+     tell the people who run this server";
+
 /// A request that was not done, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
@@ -78,6 +82,11 @@ impl From<staging::Fault> for Refused {
                 "this account may send no more bytes today. Wait until older files leave the \
                  rolling day, or ask for a higher quota"
             }
+            staging::Fault::OverLimit(staging::LimitKind::File) => {
+                "this file is larger than this account may send. Split it, or ask for a higher \
+                 limit"
+            }
+            staging::Fault::OverLimit(staging::LimitKind::Reserve) => NEARLY_FULL,
             staging::Fault::Broken { disk_full: true } => {
                 "the server's disk is full; nothing was taken. Tell the people who run this \
                  server, and send the file again later"

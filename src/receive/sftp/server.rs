@@ -16,6 +16,7 @@ use super::Desk;
 use super::auth::{self, ATTEMPTS_MAX, PASSWORDS_AT_ONCE};
 use super::connection::{Hall, Notes, serve};
 use super::keys::{self, KeyError};
+use super::roster::{Roster, review_until};
 use super::sweep::sweep_until;
 
 /// Bytes a client may send before it is told to go on.
@@ -79,10 +80,12 @@ impl Door {
     pub async fn run(self, shutdown: watch::Receiver<bool>) {
         let (cut_off, cut_off_receiver) = watch::channel(false);
         let (busy, mut idle) = mpsc::channel::<()>(1);
+        let roster = Arc::new(Roster::default());
         let hall = Arc::new(Hall {
             desk: Arc::clone(&self.desk),
             ssh: Arc::clone(&self.ssh),
             passwords: Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)),
+            roster: Arc::clone(&roster),
             stopping: shutdown.clone(),
             cut_off: cut_off_receiver,
             strangers: Notes::default(),
@@ -90,6 +93,8 @@ impl Door {
         });
         let crowd = Crowd::new(&self.desk);
         let sweeping = tokio::spawn(sweep_until(Arc::clone(&self.desk), shutdown.clone()));
+        let reviewing =
+            tokio::spawn(review_until(roster, Arc::clone(&self.desk), shutdown.clone()));
         let mut stopping = shutdown;
         loop {
             let accepted = tokio::select! {
@@ -108,6 +113,9 @@ impl Door {
         if tokio::time::timeout(GRACE, idle.recv()).await.is_err() {
             cut_off.send_replace(true);
             drop(tokio::time::timeout(GRACE, idle.recv()).await);
+        }
+        if let Err(error) = reviewing.await {
+            tracing::error!(%error, "running sessions were not looked after");
         }
         if let Err(error) = sweeping.await {
             tracing::error!(%error, "uploads in progress were not looked after");

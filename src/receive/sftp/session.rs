@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use russh::keys::PublicKey;
+use russh::keys::{Certificate, PublicKey};
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session as Ssh,
     VerifiedPublicKey,
@@ -110,6 +110,14 @@ impl Handler for Session {
     ) -> Result<Auth, Error> {
         let key: &PublicKey = key.public_key;
         Ok(self.visit.login().await.key(user, key).await)
+    }
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        user: &str,
+        certificate: &Certificate,
+    ) -> Result<Auth, Error> {
+        Ok(self.visit.login().await.certificate(user, certificate).await)
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Error> {

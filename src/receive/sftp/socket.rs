@@ -8,7 +8,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use super::server::until_true;
+use super::throttle::Throttle;
 
 /// Read buffer of a peer that is not logged in.
 const BUFFER_BYTES_BEFORE_LOGIN: usize = 8 * 1024;
@@ -32,11 +33,15 @@ pub struct Link {
     is_logged_in: AtomicBool,
     is_late: AtomicBool,
     client: Mutex<Vec<u8>>,
+    throttle: OnceLock<Arc<Throttle>>,
 }
 
 impl Link {
-    /// The peer has logged in: no deadline any more.
-    pub fn log_in(&self) {
+    /// The peer has logged in: no deadline any more, but perhaps a limit on its speed.
+    pub fn log_in(&self, throttle: Option<Arc<Throttle>>) {
+        if let Some(throttle) = throttle {
+            self.throttle.get_or_init(|| throttle);
+        }
         self.is_logged_in.store(true, Ordering::Release);
     }
 
@@ -76,6 +81,10 @@ pub struct Socket {
     taken: usize,
     deadline: Pin<Box<Sleep>>,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Until when nothing is read, because of a [`Throttle`].
+    read_pause: Option<Pin<Box<Sleep>>>,
+    /// Until when nothing is written.
+    write_pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Socket {
@@ -95,6 +104,8 @@ impl Socket {
             taken: 0,
             deadline: Box::pin(tokio::time::sleep(login_timeout)),
             stop: Box::pin(stop),
+            read_pause: None,
+            write_pause: None,
         }
     }
 
@@ -114,15 +125,31 @@ impl Socket {
     }
 
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(wait_for(&mut self.read_pause, cx));
         (self.taken, self.filled) = (0, 0);
         let mut free = ReadBuf::new(&mut self.buffer);
         ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut free))?;
         self.filled = free.filled().len();
+        if let Some(throttle) = self.link.throttle.get() {
+            self.read_pause = pause(throttle.after_reading(self.filled));
+        }
         if !self.link.is_logged_in.load(Ordering::Relaxed) {
             self.link.learn_client(self.buffer.get(..self.filled).unwrap_or_default());
         }
         Poll::Ready(Ok(()))
     }
+}
+
+fn pause(wait: Duration) -> Option<Pin<Box<Sleep>>> {
+    (!wait.is_zero()).then(|| Box::pin(tokio::time::sleep(wait)))
+}
+
+fn wait_for(pause: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<()> {
+    if let Some(sleep) = pause {
+        ready!(sleep.as_mut().poll(cx));
+        *pause = None;
+    }
+    Poll::Ready(())
 }
 
 impl AsyncRead for Socket {
@@ -152,7 +179,12 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.check(cx)?;
-        Pin::new(&mut this.tcp).poll_write(cx, bytes)
+        ready!(wait_for(&mut this.write_pause, cx));
+        let written = ready!(Pin::new(&mut this.tcp).poll_write(cx, bytes))?;
+        if let Some(throttle) = this.link.throttle.get() {
+            this.write_pause = pause(throttle.after_writing(written));
+        }
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -30,6 +30,10 @@ pub enum LimitKind {
     Staging,
     /// The partner's bytes of the rolling day.
     Day,
+    /// The largest file that its partner may send.
+    File,
+    /// The disk is filled up to its reserve.
+    Reserve,
 }
 
 /// How far an upload may grow.
@@ -37,8 +41,8 @@ pub enum LimitKind {
 pub struct Limits {
     /// Bytes of all uploads of its partner together.
     pub staging_bytes: u64,
-    /// Bytes of this file.
-    pub file_bytes: Option<u64>,
+    /// Bytes of this file, and which limit that is.
+    pub file: Option<(u64, LimitKind)>,
 }
 
 /// How an upload is taken up.

@@ -25,12 +25,14 @@ mod buffer;
 mod claim;
 mod folders;
 mod identity;
+mod space;
 mod staged_file;
 mod upload;
 
 pub use claim::{Claim, Fault, LimitKind, Limits, Snapshot, Start};
 pub use folders::Folders;
 pub use identity::Facts;
+pub use space::Space;
 pub use staged_file::{Base, read_full};
 pub use upload::Upload;
 
@@ -111,6 +113,7 @@ struct Place {
     boot: String,
     /// Bytes of all uploads that are in memory.
     buffered_bytes: Arc<AtomicUsize>,
+    space: Arc<Space>,
 }
 
 /// What start-up found.
@@ -153,6 +156,7 @@ impl Staging {
             clock,
             boot: identity::this_boot(),
             buffered_bytes: Arc::default(),
+            space: Arc::new(Space::new(folder.clone())),
         });
         let staging = Self(Arc::new(Registry {
             place,
@@ -233,6 +237,11 @@ impl Staging {
         }
         self.forget(&from, upload);
         upload.rename(to)
+    }
+
+    /// The room on the disk that uploads lie on.
+    pub fn space(&self) -> &Arc<Space> {
+        &self.0.place.space
     }
 
     /// The virtual subfolders of every partner.

@@ -367,8 +367,10 @@ impl Upload {
         let used = self.used.load(Ordering::Relaxed);
         let over = if used.saturating_add(more) > state.limits.staging_bytes {
             Some(LimitKind::Staging)
-        } else if state.limits.file_bytes.is_some_and(|most| end > most) {
-            Some(LimitKind::Day)
+        } else if let Some((_, kind)) = state.limits.file.filter(|(most, _)| end > *most) {
+            Some(kind)
+        } else if self.place.space.is_in_reserve() {
+            Some(LimitKind::Reserve)
         } else {
             None
         };
@@ -480,7 +482,7 @@ impl State {
             buffer: Buffer::new(Arc::clone(&place.buffered_bytes)),
             is_draining: false,
             fault: None,
-            limits: Limits { staging_bytes: u64::MAX, file_bytes: None },
+            limits: Limits { staging_bytes: u64::MAX, file: None },
             file: Some(file),
         }
     }
@@ -495,7 +497,7 @@ mod tests {
     use crate::durable::Durability;
     use crate::zone::Zone;
 
-    const NO_LIMITS: Limits = Limits { staging_bytes: u64::MAX, file_bytes: None };
+    const NO_LIMITS: Limits = Limits { staging_bytes: u64::MAX, file: None };
 
     fn begin(zone: &Zone) -> (Staging, Arc<Upload>) {
         let recovered = Staging::recover(zone, Durability::Relaxed, Clock::system());

@@ -105,7 +105,7 @@ fn enlist(zone: &Zone, parcels: &[Parcel], key: &str) -> Result<(), Diagnostic> 
     let name: PartnerName =
         PARTNER.parse().map_err(|e: crate::names::Error| failed("partner", &e))?;
     let mut account = Partner::new(name.clone());
-    account.keys = vec![key.to_owned()];
+    account.keys = vec![partner::Key::new(key)];
     account.read_back = true;
     for parcel in parcels.iter().filter(|parcel| parcel.door == Door::Sftp) {
         if !account.feeds.contains(&parcel.feed) {

@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher as _;
+use ipnet::IpNet;
 
-use super::{letter, load, look, save};
-use crate::config::{Partner, partner};
+use super::key::moment;
+use super::{key_file, letter, load, look, save};
+use crate::clock::Timestamp;
+use crate::config::Partner;
+use crate::config::partner::{Authority, Key};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::names::{FeedName, PartnerName};
 use crate::ops::cli::output::counted;
@@ -22,9 +26,19 @@ const INPUT_BYTES_MAX: u64 = 1 << 20;
 pub(in crate::ops::cli) struct Args {
     /// The account's name, which is also its SSH user name
     name: PartnerName,
-    /// A file with its OpenSSH public key, or `-` for standard input; may be given several times
-    #[arg(long, value_name = "FILE")]
+    /// A file with its OpenSSH public key, or a whole authorized_keys, or `-` for standard input;
+    /// may be given several times
+    #[arg(long, visible_alias = "authorized-keys", value_name = "FILE")]
     key: Vec<PathBuf>,
+    /// The last day (UTC) or the moment of the keys that are added, so that they must be renewed
+    #[arg(long, value_name = "DATE", value_parser = moment)]
+    key_until: Option<Timestamp>,
+    /// A file with the public key of an authority whose certificates may log in
+    #[arg(long, value_name = "FILE")]
+    ca: Vec<PathBuf>,
+    /// A network it may log in from, such as 203.0.113.0/24; may be given several times
+    #[arg(long, value_name = "NETWORK")]
+    from: Vec<IpNet>,
     /// Read a password from standard input; only its argon2id hash is kept
     #[arg(long)]
     password_stdin: bool,
@@ -71,11 +85,18 @@ fn changed(mut account: Partner, args: &Args) -> Result<Partner, Diagnostic> {
     }
     account.disabled = false;
     for path in &args.key {
-        for line in keys(path)? {
-            if !account.keys.contains(&line) {
-                account.keys.push(line);
-            }
+        add_keys(&mut account, path, args.key_until)?;
+    }
+    for path in &args.ca {
+        for key in key_file::found_in(path)?.keys {
+            let Key { line, until, from } = key;
+            let principals = Vec::new();
+            let ca = Authority { line, principals, until: until.or(args.key_until), from };
+            add_new(&mut account.authorities, ca);
         }
+    }
+    for network in &args.from {
+        add_new(&mut account.from, *network);
     }
     for feed in &args.feed {
         if !account.feeds.contains(feed) {
@@ -90,13 +111,40 @@ fn changed(mut account: Partner, args: &Args) -> Result<Partner, Diagnostic> {
     Ok(account)
 }
 
+/// Adds what a file holds. A key that is there already takes its new end and place.
+fn add_keys(
+    account: &mut Partner,
+    path: &Path,
+    until: Option<Timestamp>,
+) -> Result<(), Diagnostic> {
+    let found = key_file::found_in(path)?;
+    for key in found.keys {
+        let key = Key { until: key.until.or(until), ..key };
+        match account.keys.iter_mut().find(|known| known.line == key.line) {
+            Some(known) => *known = key,
+            None => account.keys.push(key),
+        }
+    }
+    for ca in found.authorities {
+        add_new(&mut account.authorities, Authority { until: ca.until.or(until), ..ca });
+    }
+    Ok(())
+}
+
+fn add_new<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}
+
 fn check(account: &Partner) -> Result<(), Diagnostic> {
     let name = &account.name;
     if account.feeds.is_empty() {
         return Err(Diagnostic::error(Code::Z107, format!("{name} could not send anywhere"))
             .hint("Name a feed with --feed; see `landfall feed list`."));
     }
-    if account.keys.is_empty() && account.password.is_none() {
+    let has_key = !account.keys.is_empty() || !account.authorities.is_empty();
+    if !has_key && account.password.is_none() {
         return Err(Diagnostic::error(Code::Z107, format!("{name} could not log in"))
             .hint("Give it a key with --key FILE, or a password with --password-stdin."));
     }
@@ -124,13 +172,23 @@ fn difference(before: &Partner, after: &Partner) -> String {
     if before.password != after.password {
         changes.push("password set".to_owned());
     }
-    if before.contact != after.contact || before.read_back != after.read_back {
+    let authorities = after.authorities.len().saturating_sub(before.authorities.len());
+    if authorities > 0 {
+        changes.push(format!("{authorities} certificate authority added"));
+    }
+    let is_limited_anew = before.from != after.from
+        || after
+            .keys
+            .iter()
+            .any(|key| before.keys.iter().any(|known| known.line == key.line && known != key));
+    if before.contact != after.contact || before.read_back != after.read_back || is_limited_anew {
         changes.push("settings changed".to_owned());
     }
     if changes.is_empty() { "nothing changed".to_owned() } else { changes.join(", ") }
 }
 
-fn read(path: &Path) -> Result<String, Diagnostic> {
+/// The text of a file, or of standard input for `-`.
+pub(super) fn read(path: &Path) -> Result<String, Diagnostic> {
     let mut text = String::new();
     let read = match path == Path::new("-") {
         true => std::io::stdin().take(INPUT_BYTES_MAX).read_to_string(&mut text),
@@ -146,27 +204,9 @@ fn read(path: &Path) -> Result<String, Diagnostic> {
 }
 
 /// What an input is called in a message.
-fn called(path: &Path) -> String {
+pub(super) fn called(path: &Path) -> String {
     let stdin = path == Path::new("-");
     if stdin { "standard input".to_owned() } else { path.display().to_string() }
-}
-
-/// The keys of a `.pub` or `authorized_keys` file.
-fn keys(path: &Path) -> Result<Vec<String>, Diagnostic> {
-    let text = read(path)?;
-    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-    let mut keys = Vec::new();
-    for line in lines {
-        partner::check_public_key(line).map_err(|wrong| {
-            Diagnostic::error(Code::Z107, format!("{} {wrong}", called(path)))
-                .hint("Ask the partner for the .pub file that ssh-keygen made.")
-        })?;
-        keys.push(line.to_owned());
-    }
-    match keys.is_empty() {
-        true => Err(Diagnostic::error(Code::Z107, format!("{} holds no key", called(path)))),
-        false => Ok(keys),
-    }
 }
 
 /// The argon2id hash of a password's first line, with the crate's parameters (those that OWASP

@@ -42,9 +42,15 @@ pub(super) fn text(
             if only { format!("{feed} (you are in it after login)") } else { feed.to_string() };
         text.push_str(&format!("  Put files into the folder {place}; names: {patterns}.\n"));
     }
+    for (path, feed) in &account.aliases {
+        text.push_str(&format!("  The path {path} leads to the folder {feed}.\n"));
+    }
     text.push_str(&format!(
         "  A file is taken when your client has closed it; nothing half-finished is ever used.\n\
-         \x20 Seconds later receipts/ says what became of it.\n\
+         \x20 To be sure that a broken upload is never taken, upload as NAME.part and rename it.\n\
+         \x20 Seconds later /receipts/FEED/NAME.receipt.json says what became of it: its size, its\n\
+         \x20 SHA-256, its outcome; NAME.problem.txt beside it says what is wrong, if anything is.\n\
+         \x20 README.txt on the server says the same.\n\
          \x20 Try it: sftp -P {port} {name}@{host}\n"
     ));
     Ok(text)
@@ -69,8 +75,12 @@ fn host_of(address: SocketAddr) -> String {
 fn login(account: &Partner) -> String {
     let mut ways: Vec<String> = Vec::new();
     for key in &account.keys {
-        let fingerprint = keys::fingerprint(key).unwrap_or_else(|| "unreadable".to_owned());
+        let fingerprint = keys::fingerprint(&key.line).unwrap_or_else(|| "unreadable".to_owned());
         ways.push(format!("the key {fingerprint}"));
+    }
+    for ca in &account.authorities {
+        let fingerprint = keys::fingerprint(&ca.line).unwrap_or_else(|| "unreadable".to_owned());
+        ways.push(format!("a certificate of the authority {fingerprint}"));
     }
     if account.password.is_some() {
         ways.push("the password you agreed on".to_owned());

@@ -1,5 +1,6 @@
 //! `landfall partner list|show`
 
+use ipnet::IpNet;
 use serde::Serialize;
 
 use super::load;
@@ -76,6 +77,9 @@ pub(super) fn show(zone: &Zone, name: &PartnerName, out: &Output) -> Result<(), 
         ["contact".to_owned(), account.contact.clone().unwrap_or("-".to_owned())],
     ];
     rows.extend(shown.keys.iter().map(|key| ["key".to_owned(), key.clone()]));
+    if !account.from.is_empty() {
+        rows.push(["logs in from".to_owned(), networks(&account.from)]);
+    }
     rows.push(["password".to_owned(), if shown.has_password { "set" } else { "none" }.to_owned()]);
     let aliases = account.aliases.iter();
     rows.extend(aliases.map(|(path, feed)| ["alias".to_owned(), format!("{path} is {feed}")]));
@@ -108,7 +112,7 @@ fn shown<'a>(account: &'a Partner, ledger: Option<&dyn Ledger>) -> Result<Shown<
         disabled: account.disabled,
         contact: account.contact.as_deref(),
         feeds: &account.feeds,
-        keys: account.keys.iter().map(|key| key_shown(key)).collect(),
+        keys: keys_shown(account),
         has_password: account.password.is_some(),
         read_back: account.read_back,
         files_24h: usage.files,
@@ -117,13 +121,32 @@ fn shown<'a>(account: &'a Partner, ledger: Option<&dyn Ledger>) -> Result<Shown<
     })
 }
 
-/// `ssh-ed25519 SHA256:… comment`
-fn key_shown(line: &str) -> String {
-    let mut words = line.splitn(3, ' ');
-    let kind = words.next().unwrap_or_default();
-    let comment = words.nth(1).unwrap_or_default();
+/// `ssh-ed25519 SHA256:… comment (until …, from …)`, authorities last.
+fn keys_shown(account: &Partner) -> Vec<String> {
+    let keys = account.keys.iter().map(|key| key_shown("", &key.line, key.until, &key.from));
+    let authorities = account.authorities.iter();
+    let authorities =
+        authorities.map(|ca| key_shown("certificates by ", &ca.line, ca.until, &ca.from));
+    keys.chain(authorities).collect()
+}
+
+fn key_shown(what: &str, line: &str, until: Option<Timestamp>, from: &[IpNet]) -> String {
+    let mut parts = line.splitn(3, ' ');
+    let kind = parts.next().unwrap_or_default();
+    let comment = parts.nth(1).unwrap_or_default();
     let fingerprint = keys::fingerprint(line).unwrap_or_else(|| "unreadable".to_owned());
-    format!("{kind} {fingerprint} {comment}").trim_end().to_owned()
+    let mut shown = format!("{what}{kind} {fingerprint} {comment}").trim_end().to_owned();
+    if let Some(until) = until {
+        shown.push_str(&format!(", until {}", words::time(until)));
+    }
+    if !from.is_empty() {
+        shown.push_str(&format!(", from {}", networks(from)));
+    }
+    shown
+}
+
+fn networks(networks: &[IpNet]) -> String {
+    networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn state(account: &Partner) -> &'static str {

@@ -1,4 +1,4 @@
-//! `landfall partner add|list|show|disable`
+//! `landfall partner add|list|show|mail|key|disable`
 
 use super::{Exit, Output, ZoneArgs};
 use crate::config::{Partner, PartnerError, partner};
@@ -12,6 +12,8 @@ use crate::ops::writing::OwnLedger;
 use crate::zone::Zone;
 
 mod add;
+mod key;
+mod key_file;
 mod letter;
 mod look;
 
@@ -26,7 +28,18 @@ pub(super) enum Command {
         /// Which
         name: PartnerName,
     },
-    /// Refuse every login of an account from now on; `partner add NAME` lets it in again
+    /// What to tell the partner: where to connect, how to know the server, where files go
+    Mail {
+        /// Which
+        name: PartnerName,
+        /// How partners reach this server
+        #[arg(long, value_name = "HOST")]
+        host: Option<String>,
+    },
+    /// Take a key away or give it an end
+    #[command(subcommand)]
+    Key(key::Command),
+    /// End an account's sessions and refuse its logins from now on; `partner add NAME` lets it in again
     Disable {
         /// Which
         name: PartnerName,
@@ -38,6 +51,12 @@ pub(super) fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exi
         Command::Add(args) => add::run(args, zone, out)?,
         Command::List => look::list(&zone.find()?, out)?,
         Command::Show { name } => look::show(&zone.find()?, &name, out)?,
+        Command::Mail { name, host } => {
+            let (zone, config) = zone.load()?;
+            let account = load(&zone, &name)?;
+            out.print(&letter::text(&zone, &config, &account, host.as_deref())?);
+        }
+        Command::Key(command) => key::run(command, zone, out)?,
         Command::Disable { name } => {
             let zone = zone.find()?;
             let mut account = load(&zone, &name)?;

@@ -5,14 +5,19 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::PartnerError;
 use super::problem::{Problem, Problems, Source, Wrong, read_text};
 use super::reader::{self, Reader};
-use super::value::{name, reference, size, text, truth, whole};
+use super::value::{name, network, reference, size, some_size, text, truth, whole};
 use crate::names::{FeedName, PartnerName};
 use crate::zone::Zone;
+
+mod credentials;
+
+pub use credentials::{Authority, Key, check_public_key, is_among, is_key_type};
 
 /// An outside account that may log in over SFTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +28,12 @@ pub struct Partner {
     pub disabled: bool,
     /// `contact`: whom to ask.
     pub contact: Option<String>,
-    /// `keys`: OpenSSH public-key lines.
-    pub keys: Vec<String>,
+    /// `keys`: public keys it may log in with.
+    pub keys: Vec<Key>,
+    /// `[[ca]]`: authorities whose certificates it may log in with.
+    pub authorities: Vec<Authority>,
+    /// `from = ["203.0.113.0/24"]`: networks it may log in from; none for all.
+    pub from: Vec<IpNet>,
     /// `password`: an argon2id hash in PHC form. Never the password.
     pub password: Option<String>,
     /// `feeds`: what it may send to.
@@ -45,6 +54,8 @@ impl Partner {
             disabled: false,
             contact: None,
             keys: Vec::new(),
+            authorities: Vec::new(),
+            from: Vec::new(),
             password: None,
             feeds: Vec::new(),
             aliases: BTreeMap::new(),
@@ -63,11 +74,24 @@ pub struct Quota {
     pub bytes_per_day: Option<u64>,
     /// `files_per_day`, default none: files landed in the last 24 hours.
     pub files_per_day: Option<u64>,
+    /// `file_bytes`, default none: the largest file.
+    pub file_bytes: Option<u64>,
+    /// `sessions`, default 64: connections at once.
+    pub sessions: u32,
+    /// `bandwidth_bytes_s`, default none: bytes a second of all its connections, each way.
+    pub bandwidth_bytes_s: Option<u64>,
 }
 
 impl Default for Quota {
     fn default() -> Self {
-        Self { staging_bytes: 100 << 30, bytes_per_day: None, files_per_day: None }
+        Self {
+            staging_bytes: 100 << 30,
+            bytes_per_day: None,
+            files_per_day: None,
+            file_bytes: None,
+            sessions: 64,
+            bandwidth_bytes_s: None,
+        }
     }
 }
 
@@ -125,7 +149,13 @@ pub fn render(partner: &Partner) -> String {
     let feeds: Vec<&str> = partner.feeds.iter().map(FeedName::as_str).collect();
     line("feeds", feeds.into());
     if !partner.keys.is_empty() {
-        line("keys", partner.keys.clone().into());
+        line("keys", credentials::render_keys(&partner.keys));
+    }
+    if !partner.authorities.is_empty() {
+        line("ca", credentials::render_authorities(&partner.authorities));
+    }
+    if !partner.from.is_empty() {
+        line("from", credentials::render_networks(&partner.from));
     }
     if let Some(password) = &partner.password {
         line("password", password.as_str().into());
@@ -154,6 +184,9 @@ fn render_quota(out: &mut String, quota: &Quota) {
         ("staging_bytes", staging),
         ("bytes_per_day", quota.bytes_per_day),
         ("files_per_day", quota.files_per_day),
+        ("file_bytes", quota.file_bytes),
+        ("sessions", (quota.sessions != default.sessions).then_some(quota.sessions.into())),
+        ("bandwidth_bytes_s", quota.bandwidth_bytes_s),
     ];
     for (key, value) in settings {
         if let Some(value) = value {
@@ -221,7 +254,9 @@ fn read_partner(partner: PartnerName, top: Reader<'_, '_>, feeds: Option<&[Strin
     };
     let mut read = Partner::new(partner);
     read.contact = top.get("contact", text);
-    read.keys = top.list("keys", public_key).unwrap_or_default();
+    read.keys = credentials::keys(&top);
+    read.authorities = credentials::authorities(&top);
+    read.from = top.list("from", network).unwrap_or_default();
     read.password = top.get("password", password_hash);
     read.feeds = top.list("feeds", feed).unwrap_or_default();
     top.set(&mut read.disabled, "disabled", truth);
@@ -237,56 +272,13 @@ fn read_partner(partner: PartnerName, top: Reader<'_, '_>, feeds: Option<&[Strin
         quota.set(&mut read.quota.staging_bytes, "staging_bytes", size);
         read.quota.bytes_per_day = quota.get("bytes_per_day", size);
         read.quota.files_per_day = quota.get("files_per_day", whole(0));
+        read.quota.file_bytes = quota.get("file_bytes", some_size);
+        quota.set(&mut read.quota.sessions, "sessions", whole(1));
+        read.quota.bandwidth_bytes_s = quota.get("bandwidth_bytes_s", some_size);
         quota.finish();
     }
     top.finish();
     read
-}
-
-/// Key types that OpenSSH writes and this server can check, security keys included.
-const KEY_TYPES: [&str; 7] = [
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "ssh-rsa",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-];
-
-/// Says what is wrong with an OpenSSH public-key line: type, base64, comment (sshd(8), "authorized
-/// keys file format", without options).
-///
-/// # Errors
-/// The end of a sentence that begins with the key's place.
-pub fn check_public_key(line: &str) -> Result<(), String> {
-    if line.contains("PRIVATE KEY") {
-        return Err("has a private key; take the line of its .pub file".to_owned());
-    }
-    let mut words = line.split_whitespace();
-    let kind = words.next().unwrap_or_default();
-    if !KEY_TYPES.contains(&kind) {
-        return Err(format!(
-            "needs an OpenSSH public-key line such as \"ssh-ed25519 AAAA… comment\", not `{}`",
-            line.chars().take(40).collect::<String>().escape_debug()
-        ));
-    }
-    let body = words.next().unwrap_or_default();
-    let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
-    // A key's blob begins with the length of its type's name: three zero bytes, `AAAA` in base64.
-    if body.len() < 40 || !body.len().is_multiple_of(4) || !body.starts_with("AAAA") {
-        return Err(format!("has a {kind} key that is cut short or damaged"));
-    }
-    if !body.bytes().all(base64) || line.contains('\n') {
-        return Err(format!("has a {kind} key that is damaged or not on one line"));
-    }
-    Ok(())
-}
-
-fn public_key(value: &DeValue<'_>) -> Result<String, Wrong> {
-    let line = text(value)?;
-    check_public_key(&line).map_err(Wrong::new)?;
-    Ok(line)
 }
 
 fn password_hash(value: &DeValue<'_>) -> Result<String, Wrong> {
@@ -315,12 +307,33 @@ mod tests {
             name: partner("acme"),
             disabled: true,
             contact: Some("it@acme.example \"quoted\"".into()),
-            keys: vec![KEY.into()],
+            keys: vec![
+                Key::new(KEY),
+                Key {
+                    until: Some("2027-01-31T10:00:00Z".parse().expect("a time")),
+                    from: vec!["10.0.0.0/8".parse().expect("a network")],
+                    ..Key::new(KEY)
+                },
+            ],
+            authorities: vec![Authority {
+                line: KEY.into(),
+                principals: vec!["acme-nightly".into()],
+                until: None,
+                from: Vec::new(),
+            }],
+            from: vec!["2001:db8::/32".parse().expect("a network")],
             password: Some("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into()),
             feeds: vec!["orders".parse().expect("a feed")],
             aliases: [("/outgoing dir".to_owned(), "orders".parse().expect("a feed"))].into(),
             read_back: true,
-            quota: Quota { staging_bytes: 5, bytes_per_day: Some(7), files_per_day: Some(0) },
+            quota: Quota {
+                staging_bytes: 5,
+                bytes_per_day: Some(7),
+                files_per_day: Some(0),
+                file_bytes: Some(9),
+                sessions: 2,
+                bandwidth_bytes_s: Some(1000),
+            },
         };
         assert_eq!(parse(&full.name, &render(&full)), Ok(full.clone()));
         let bare = Partner::new(partner("bare"));

@@ -1,27 +1,36 @@
-//! Who may log in: keys, passwords, and what those are told who may not.
+//! Who may log in: keys, certificates, passwords, and what those are told who may not.
 //!
 //! Accounts are read at every attempt, so that what an operator writes is live at once. What a
 //! stranger sees does not tell whether an account exists: the same methods, the same words, and a
 //! password always costs one argon2id. Attempts are counted, probes of public keys included.
 //!
+//! Where any partner trusts an authority, every probe of a public key is encouraged: whether a
+//! certificate belongs to it is only known with the signature, and a stranger must not learn whose
+//! account takes certificates.
+//!
 //! After a refusal the client is offered keyboard-interactive, in which SSH can show a sentence to
 //! the person (RFC 4256 section 3.2); without a refusal before, it asks for the password.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use argon2::password_hash::PasswordHasher as _;
 use argon2::{Argon2, PasswordVerifier as _};
 use russh::MethodSet;
-use russh::keys::ssh_key::public::KeyData;
-use russh::keys::{HashAlg, PublicKey};
+use russh::keys::{Certificate, HashAlg, PublicKey};
 use russh::server::Auth;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Desk;
+use super::roster::Roster;
 use crate::config::Partner;
+
+mod proof;
+
+pub use proof::Proof;
 
 /// Attempts one connection has, as OpenSSH's MaxAuthTries.
 pub const ATTEMPTS_MAX: u32 = 6;
@@ -29,8 +38,6 @@ pub const ATTEMPTS_MAX: u32 = 6;
 pub const PASSWORDS_AT_ONCE: usize = 2;
 /// What a refused password takes at least.
 const PASSWORD_REFUSAL: Duration = Duration::from_millis(400);
-/// RSA keys with fewer bits are refused.
-const RSA_BITS_MIN: u32 = 3072;
 /// Attempts that an event names.
 const OFFERED_MAX: usize = ATTEMPTS_MAX as usize;
 /// Characters of a user name that an event keeps.
@@ -53,15 +60,28 @@ pub struct Attempt {
     pub reason: String,
 }
 
+/// A login that was accepted.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The account as it is written now.
+    pub partner: Partner,
+    /// What proved it.
+    pub proof: Proof,
+    /// The same in words.
+    pub method: String,
+}
+
 /// One connection's way to a login.
 pub struct Login {
     desk: Arc<Desk>,
+    origin: IpAddr,
+    roster: Arc<Roster>,
     passwords: Arc<Semaphore>,
     attempts: u32,
     attempt: Attempt,
     /// What the person at the other end is told; `None` before the first refusal.
     told: Option<Cow<'static, str>>,
-    accepted: Option<(Partner, String)>,
+    accepted: Option<Accepted>,
 }
 
 /// More attempts than [`ATTEMPTS_MAX`].
@@ -74,9 +94,16 @@ const TOLD_STRANGERS: &str = "This server does not accept this user name with th
 
 impl Login {
     /// A connection before its first attempt.
-    pub fn new(desk: Arc<Desk>, passwords: Arc<Semaphore>) -> Self {
+    pub fn new(
+        desk: Arc<Desk>,
+        origin: IpAddr,
+        roster: Arc<Roster>,
+        passwords: Arc<Semaphore>,
+    ) -> Self {
         Self {
             desk,
+            origin,
+            roster,
             passwords,
             attempts: 0,
             attempt: Attempt::default(),
@@ -90,8 +117,8 @@ impl Login {
         &self.attempt
     }
 
-    /// The account and how it was proved, once.
-    pub fn take_accepted(&mut self) -> Option<(Partner, String)> {
+    /// The login that was accepted, once.
+    pub fn take_accepted(&mut self) -> Option<Accepted> {
         self.accepted.take()
     }
 
@@ -101,8 +128,13 @@ impl Login {
     /// [`TooMany`].
     pub async fn probe(&mut self, user: &str, key: &PublicKey) -> Result<Auth, TooMany> {
         self.begin(user, format!("publickey {}", describe(key)))?;
-        Ok(match self.owner(user, key).await {
+        let owner = self.owner(user, key).await;
+        Ok(match owner {
             Ok(_) => Auth::Accept,
+            Err(reason) if self.is_any_authority_trusted().await => {
+                self.attempt.reason = reason;
+                Auth::Accept
+            }
             Err(reason) => self.refuse(reason, TOLD_STRANGERS),
         })
     }
@@ -110,8 +142,34 @@ impl Login {
     /// Decides over a key whose owner has proved that it is theirs.
     pub async fn key(&mut self, user: &str, key: &PublicKey) -> Auth {
         match self.owner(user, key).await {
-            Ok(partner) => self.admit(partner, format!("publickey {}", describe(key))),
+            Ok(partner) => {
+                let proof = Proof::Key(key.key_data().clone());
+                self.admit(Accepted {
+                    partner,
+                    proof,
+                    method: format!("publickey {}", describe(key)),
+                })
+            }
             Err(reason) => self.refuse(reason, TOLD_STRANGERS),
+        }
+    }
+
+    /// Decides over a certificate whose owner has proved that its key is theirs.
+    pub async fn certificate(&mut self, user: &str, certificate: &Certificate) -> Auth {
+        let described = describe_certificate(certificate);
+        if self.attempt.offered.len() < OFFERED_MAX {
+            self.attempt.offered.push(described.clone());
+        }
+        let Some(partner) = self.partner(user).await else {
+            return self.refuse(no_partner(user), TOLD_STRANGERS);
+        };
+        let now = self.desk.clock.now();
+        match proof::check_certificate(&partner, certificate, now, self.origin) {
+            Ok(authority) => {
+                let proof = Proof::Certificate(authority);
+                self.admit(Accepted { partner, proof, method: described })
+            }
+            Err(reason) => self.refuse(format!("{described}: {reason}"), TOLD_STRANGERS),
         }
     }
 
@@ -124,9 +182,12 @@ impl Login {
         let begun = Instant::now();
         let partner = self.partner(user).await;
         let hash = partner.as_ref().and_then(|partner| partner.password.clone());
-        let is_right = self.verify(hash, password.to_owned()).await;
+        let is_right = self.verify(hash.clone(), password.to_owned()).await;
         let auth = match partner {
-            Some(partner) if is_right => self.admit(partner, "password".to_owned()),
+            Some(partner) if is_right => {
+                let proof = Proof::Password(hash.unwrap_or_default());
+                self.admit(Accepted { partner, proof, method: "password".to_owned() })
+            }
             Some(partner) if partner.password.is_none() => {
                 self.refuse(format!("{user} has no password, only keys"), TOLD_STRANGERS)
             }
@@ -184,21 +245,15 @@ impl Login {
     /// The partner if the key is theirs; otherwise why not.
     async fn owner(&self, user: &str, key: &PublicKey) -> Result<Partner, String> {
         let partner = self.partner(user).await.ok_or_else(|| no_partner(user))?;
-        let is_theirs = partner.keys.iter().any(|line| {
-            PublicKey::from_openssh(line).is_ok_and(|known| known.key_data() == key.key_data())
-        });
-        if !is_theirs {
-            return Err(format!("{} is not a key of {user}", describe(key)));
-        }
-        if let KeyData::Rsa(rsa) = key.key_data()
-            && rsa.key_size() < RSA_BITS_MIN
-        {
-            return Err(format!(
-                "the RSA key of {user} has {} bits; at least {RSA_BITS_MIN} are needed",
-                rsa.key_size()
-            ));
-        }
+        proof::check_key(&partner, key.key_data(), self.desk.clock.now(), self.origin)?;
         Ok(partner)
+    }
+
+    async fn is_any_authority_trusted(&self) -> bool {
+        let (roster, desk) = (Arc::clone(&self.roster), Arc::clone(&self.desk));
+        tokio::task::spawn_blocking(move || roster.is_any_authority_trusted(&desk))
+            .await
+            .unwrap_or(false)
     }
 
     async fn partner(&self, user: &str) -> Option<Partner> {
@@ -217,7 +272,8 @@ impl Login {
     }
 
     /// Lets a partner in who proved who they are.
-    fn admit(&mut self, partner: Partner, method: String) -> Auth {
+    fn admit(&mut self, accepted: Accepted) -> Auth {
+        let partner = &accepted.partner;
         if partner.disabled {
             let told = format!(
                 "The account {} is disabled. Ask the people who run this server to enable it.",
@@ -225,7 +281,20 @@ impl Login {
             );
             return self.refuse(format!("the account {} is disabled", partner.name), told);
         }
-        self.accepted = Some((partner, method));
+        if let Err(reason) = proof::check_account(partner, self.origin) {
+            return self.refuse(reason, TOLD_STRANGERS);
+        }
+        let most = partner.quota.sessions;
+        if self.roster.count(&partner.name) >= most as usize {
+            let told = format!(
+                "{} has {most} connections open already, which is all it may have. Close some, or \
+                 ask for more.",
+                partner.name
+            );
+            let reason = format!("{} has {most} sessions (`quota.sessions`)", partner.name);
+            return self.refuse(reason, told);
+        }
+        self.accepted = Some(accepted);
         Auth::Accept
     }
 
@@ -242,6 +311,19 @@ fn no_partner(user: &str) -> String {
 
 fn describe(key: &PublicKey) -> String {
     format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256))
+}
+
+/// `certificate ssh-ed25519 SHA256:… "id" serial 7 by SHA256:…`
+fn describe_certificate(certificate: &Certificate) -> String {
+    let key = certificate.public_key();
+    let id: String = certificate.key_id().chars().take(USER_CHARS_MAX).collect();
+    format!(
+        "certificate {} {} {id:?} serial {} by {}",
+        key.algorithm(),
+        key.fingerprint(HashAlg::Sha256),
+        certificate.serial(),
+        certificate.signature_key().fingerprint(HashAlg::Sha256)
+    )
 }
 
 /// What the password of an unknown user is checked against, so that it costs the same.
