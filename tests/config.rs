@@ -12,8 +12,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use landfall::config::{
-    self, After, Config, Duplicates, Feed, Folder, Format, SameName, Sftp, Sink, SinkKind, Workers,
-    partner,
+    self, After, Config, Duplicates, Feed, Folder, Format, Legacy, SameName, Sftp, Sink, SinkKind,
+    Workers, partner,
 };
 use landfall::durable::Durability;
 use landfall::ledger::BatchBounds;
@@ -23,6 +23,7 @@ const EVERY_KEY: &str = r#"
 [zone]
 name = "north"
 durability = "relaxed"
+free_reserve = "2 GiB"
 
 [sftp]
 enabled = true
@@ -34,6 +35,10 @@ connections_max = 7
 unauthenticated_max = 6
 unauthenticated_per_address_max = 5
 idle_timeout = "90s"
+
+[sftp.legacy]
+listen = "10.0.0.1:2200"
+from = ["10.1.2.0/24", "10.9.9.9"]
 
 [folder.share]
 path = "/srv/share"
@@ -86,6 +91,15 @@ fn problems(text: &str) -> String {
 }
 
 #[test]
+fn a_legacy_listener_without_its_addresses_is_refused() {
+    let told = problems("[sftp.legacy]\nlisten = \"0.0.0.0:2200\"\n");
+    assert!(told.contains("`from` must name the networks that may use old algorithms"), "{told}");
+    let told = problems("[sftp.legacy]\nfrom = [\"10.0.0.0/40\"]\n");
+    assert!(told.contains("`from` must be a network such as"), "{told}");
+    assert!(told.contains("`listen` is missing"), "{told}");
+}
+
+#[test]
 fn every_documented_key_of_doors_and_workers_is_read() {
     let config = read(EVERY_KEY);
     assert_eq!((config.name.as_str(), config.durability), ("north", Durability::Relaxed));
@@ -99,7 +113,12 @@ fn every_documented_key_of_doors_and_workers_is_read() {
         unauthenticated_max: 6,
         unauthenticated_per_address_max: 5,
         idle_timeout: seconds(90),
+        legacy: Some(Legacy {
+            listen: "10.0.0.1:2200".parse().unwrap(),
+            from: vec!["10.1.2.0/24".parse().unwrap(), "10.9.9.9/32".parse().unwrap()],
+        }),
     };
+    assert_eq!(config.free_reserve, Some(2 << 30));
     assert_eq!(config.sftp, sftp);
     let share = Folder {
         path: "/srv/share".into(),

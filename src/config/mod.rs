@@ -7,12 +7,14 @@
 //! Partner files are read at every login, so that `partner add` and `partner disable` are live at
 //! once. `landfall.toml` is read at start.
 //!
-//! Left out so far: contracts, reload, the legacy listener.
+//! Left out so far: contracts, reload.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::durable::Durability;
 use crate::ledger::BatchBounds;
@@ -75,6 +77,17 @@ pub struct Sftp {
     pub unauthenticated_per_address_max: u32,
     /// `idle_timeout`, default 15 min.
     pub idle_timeout: Duration,
+    /// `[sftp.legacy]`: a second listener for old clients; none by default.
+    pub legacy: Option<Legacy>,
+}
+
+/// `[sftp.legacy]`: a listener with older algorithms, for few addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Legacy {
+    /// `listen`: its own address.
+    pub listen: SocketAddr,
+    /// `from = ["10.1.2.0/24"]`: networks that may use it.
+    pub from: Vec<IpNet>,
 }
 
 impl Default for Sftp {
@@ -88,6 +101,7 @@ impl Default for Sftp {
             unauthenticated_max: 100,
             unauthenticated_per_address_max: 20,
             idle_timeout: Duration::from_secs(15 * 60),
+            legacy: None,
         }
     }
 }

@@ -9,12 +9,12 @@ use sha2::Digest as _;
 use super::problem::{Problem, Problems, Source, Wrong, read_text};
 use super::reader::{self, Reader};
 use super::value::{
-    address, character, choice, duration, encoding, glob, reference, size, some_size, text, truth,
-    web_address, whole,
+    address, character, choice, duration, encoding, glob, network, reference, size, some_size,
+    text, truth, web_address, whole,
 };
 use super::{
-    After, Config, Duplicates, Feed, Folder, Format, SameName, Sftp, Sink, SinkKind, Workers,
-    partner,
+    After, Config, Duplicates, Feed, Folder, Format, Legacy, SameName, Sftp, Sink, SinkKind,
+    Workers, partner,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName, SinkName};
@@ -108,6 +108,20 @@ struct Declared {
 const DURABILITY: &[(&str, Durability)] =
     &[("full", Durability::Full), ("relaxed", Durability::Relaxed)];
 
+fn read_legacy(table: Reader<'_, '_>) -> Option<Legacy> {
+    let listen = table.get("listen", address);
+    let from = table.list("from", network).unwrap_or_default();
+    table.require("listen");
+    if from.is_empty() {
+        table.problem_at(
+            "from",
+            Wrong::new("`from` must name the networks that may use old algorithms"),
+        );
+    }
+    table.finish();
+    Some(Legacy { listen: listen?, from })
+}
+
 fn read_sftp(table: Reader<'_, '_>) -> Sftp {
     let mut sftp = Sftp::default();
     table.set(&mut sftp.listen, "listen", |value| address(value).map(Some));
@@ -119,6 +133,7 @@ fn read_sftp(table: Reader<'_, '_>) -> Sftp {
     table.set(&mut sftp.unauthenticated_max, "unauthenticated_max", whole(1));
     let per_address = &mut sftp.unauthenticated_per_address_max;
     table.set(per_address, "unauthenticated_per_address_max", whole(1));
+    sftp.legacy = table.table("legacy").and_then(read_legacy);
     if table.get("enabled", truth) == Some(false) {
         sftp.listen = None;
     }

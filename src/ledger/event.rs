@@ -113,6 +113,8 @@ pub enum Event {
     SinkResumed { sink: SinkName, feed: FeedName, batch: BatchId, reason: String },
     /// A person decided that a batch is not to be sent.
     SinkSkipped { sink: SinkName, feed: FeedName, batch: BatchId, reason: String },
+    /// A host key was changed.
+    HostKeyChanged { by: String, change: String },
     /// A partner's account was written.
     PartnerChanged { partner: PartnerName, by: String, change: String },
 }

@@ -114,6 +114,7 @@ impl State {
             | Event::ConfigLoaded { .. }
             | Event::LoggedIn { .. }
             | Event::SessionEnded { .. }
+            | Event::HostKeyChanged { .. }
             | Event::LoginRefused { .. }
             | Event::ConnectionRefused { .. }
             | Event::UploadInterrupted { .. }

@@ -13,6 +13,7 @@
 mod audit;
 mod certificates;
 mod flow;
+mod legacy;
 mod limits;
 mod login;
 mod names;

@@ -1,5 +1,7 @@
 //! A zone with nothing but its SFTP door open, and clients for it.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::net::SocketAddr;
@@ -33,6 +35,7 @@ pub struct Site {
     pub ledger: Arc<dyn Ledger>,
     pub recovered: Recovered,
     pub address: SocketAddr,
+    pub legacy: Option<SocketAddr>,
     runtime: Option<Runtime>,
     /// Closed, no file can be settled.
     pub gate: Arc<Gate>,
@@ -86,11 +89,11 @@ impl Site {
             .expect("a runtime");
         let desk = Desk { zone: zone.clone(), config: Arc::clone(&config), intake, staging, clock };
         let door = runtime.block_on(Door::bind(desk, ([127, 0, 0, 1], 0).into())).expect("bound");
-        let address = door.local_addr();
+        let (address, legacy) = (door.local_addr(), door.legacy_addr());
         let (stop, stopping) = watch::channel(false);
         runtime.spawn(door.run(stopping));
         let runtime = Some(runtime);
-        Self { folder, zone, ledger, recovered, address, runtime, gate, stop, change }
+        Self { folder, zone, ledger, recovered, address, legacy, runtime, gate, stop, change }
     }
 
     /// Ends everything without asking it to, and starts again over the same zone. What a thread was

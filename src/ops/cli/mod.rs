@@ -21,6 +21,7 @@ mod exit;
 mod explain;
 mod feed;
 mod get;
+mod hostkey;
 mod init;
 mod inspect;
 mod list;
@@ -90,6 +91,9 @@ enum Command {
     /// Partners: the outside accounts
     #[command(subcommand)]
     Partner(partner::Command),
+    /// The keys by which partners know the server
+    #[command(subcommand)]
+    Hostkey(hostkey::Command),
     /// Feeds: the streams of files and their datasets
     #[command(subcommand)]
     Feed(feed::Command),
@@ -143,6 +147,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Convert(args) => convert::run(args, out),
         Command::Inspect(args) => inspect::run(args, out),
         Command::Partner(command) => partner::run(command, zone, out),
+        Command::Hostkey(command) => hostkey::run(command, zone, out),
         Command::Feed(command) => feed::run(command, zone, out),
         Command::Sink(command) => sink::run(command, zone, out),
         Command::Explain(args) => explain::run(args, out),

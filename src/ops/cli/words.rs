@@ -153,6 +153,7 @@ fn about_zone(event: &Event) -> String {
             format!("folder {folder} is gone: {diagnostic}")
         }
         Event::FolderBack { folder } => format!("folder {folder} is back"),
+        Event::HostKeyChanged { by, change } => format!("host key {change} by {by}"),
         Event::PartnerChanged { partner, by, change } => {
             format!("partner {partner}: {change} by {by}")
         }

@@ -116,10 +116,9 @@ mod tests {
             into[..count].copy_from_slice(&from[..count]);
             Ok(count)
         };
-        match sums(read, bytes.len() as u64, chosen(check)?, check)? {
-            Answer::CheckFile { sums, .. } => Ok(sums),
-            other => panic!("{other:?}"),
-        }
+        let answer = sums(read, bytes.len() as u64, chosen(check)?, check)?;
+        let Answer::CheckFile { sums, .. } = answer else { panic!("{answer:?}") };
+        Ok(sums)
     }
 
     fn sum(algorithm: Algorithm, bytes: &[u8]) -> Vec<u8> {

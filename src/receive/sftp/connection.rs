@@ -28,8 +28,6 @@ const CLIENT_CHARS_MAX: usize = 100;
 pub struct Hall {
     /// What the door works with.
     pub desk: Arc<Desk>,
-    /// russh's settings.
-    pub ssh: Arc<russh::server::Config>,
     /// Passwords checked at once.
     pub passwords: Arc<Semaphore>,
     /// Who is logged in.
@@ -116,7 +114,12 @@ impl Visit {
 }
 
 /// Serves one connection until it ends. A panic in it ends nothing else.
-pub async fn serve(tcp: TcpStream, origin: IpAddr, hall: Arc<Hall>, places: Places) {
+pub async fn serve(
+    (tcp, origin): (TcpStream, IpAddr),
+    ssh: Arc<russh::server::Config>,
+    hall: Arc<Hall>,
+    places: Places,
+) {
     let link = Arc::new(Link::default());
     let login = Login::new(
         Arc::clone(&hall.desk),
@@ -137,7 +140,7 @@ pub async fn serve(tcp: TcpStream, origin: IpAddr, hall: Arc<Hall>, places: Plac
     };
     let login_timeout = hall.desk.config.sftp.login_timeout;
     let socket = Socket::new(tcp, Arc::clone(&link), login_timeout, hall.cut_off.clone());
-    let started = run_stream(Arc::clone(&hall.ssh), socket, Session::new(visit)).await;
+    let started = run_stream(ssh, socket, Session::new(visit)).await;
     let ended = match started {
         Err(error) => Err(error),
         Ok(mut session) => {
@@ -210,7 +213,8 @@ fn why_not(desk: &Desk, link: &Link, ended: Result<(), Error>) -> String {
             format!("no login within {} s", desk.config.sftp.login_timeout.as_secs())
         }
         Err(Error::Ssh(russh::Error::NoCommonAlgo { kind, ours, theirs })) => format!(
-            "no algorithm in common ({kind:?}): the client offers {}; this server allows {}",
+            "no algorithm in common ({kind:?}): the client offers {}; this server allows {}. A \
+             newer client mends it, or a listener for old ones: `[sftp.legacy]`",
             theirs.join(","),
             ours.join(",")
         ),

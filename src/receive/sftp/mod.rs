@@ -14,7 +14,7 @@
 //! a connection for good, and none of them costs more than fixed memory; names of peers never
 //! become paths.
 //!
-//! Left out so far: the test area, the legacy listener.
+//! Left out so far: the test area, penalties for hostile addresses.
 
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ use crate::receive::staging::Staging;
 use crate::zone::Zone;
 
 mod account;
+mod algorithms;
 mod auth;
 mod check;
 pub mod client;

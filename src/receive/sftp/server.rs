@@ -1,30 +1,24 @@
-//! The listener: who may connect, how many at once, and with which algorithms.
+//! The listeners: who may connect, and how many at once.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use russh::keys::{Algorithm, HashAlg, PrivateKey};
-use russh::{Preferred, SshId, cipher, compression, kex, mac};
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::Desk;
-use super::auth::{self, ATTEMPTS_MAX, PASSWORDS_AT_ONCE};
+use super::algorithms;
+use super::auth::PASSWORDS_AT_ONCE;
 use super::connection::{Hall, Notes, serve};
 use super::keys::{self, KeyError};
 use super::roster::{Roster, review_until};
 use super::sweep::sweep_until;
+use crate::config::partner::is_among;
 
-/// Bytes a client may send before it is told to go on.
-const WINDOW_BYTES: u32 = 4 << 20;
-/// The longest SSH packet of a channel.
-const PACKET_BYTES: u32 = 65_535;
-/// What a refused key takes at least; the password has its own.
-const REFUSAL: Duration = Duration::from_millis(20);
 /// How long a stopping server waits for connections, and for what they left to be put in order.
 const GRACE: Duration = Duration::from_secs(8);
 /// How long to wait when the system has no descriptors left.
@@ -51,10 +45,25 @@ pub enum Error {
 
 /// The SFTP door, listening but not yet serving.
 pub struct Door {
-    listener: TcpListener,
-    address: SocketAddr,
+    hardened: Listener,
+    legacy: Option<(Listener, Vec<IpNet>)>,
     desk: Arc<Desk>,
+}
+
+/// One address that is listened on.
+struct Listener {
+    tcp: TcpListener,
+    address: SocketAddr,
     ssh: Arc<russh::server::Config>,
+}
+
+impl Listener {
+    async fn bind(address: SocketAddr, ssh: russh::server::Config) -> Result<Self, Error> {
+        let failed = |source| Error::Listen { address, source };
+        let tcp = TcpListener::bind(address).await.map_err(failed)?;
+        let address = tcp.local_addr().map_err(failed)?;
+        Ok(Self { tcp, address, ssh: Arc::new(ssh) })
+    }
 }
 
 impl Door {
@@ -63,17 +72,29 @@ impl Door {
     /// # Errors
     /// [`Error`].
     pub async fn bind(desk: Desk, listen: SocketAddr) -> Result<Self, Error> {
+        let idle_timeout = desk.config.sftp.idle_timeout;
         let key = keys::host_key(&desk.zone)?;
-        let failed = |source| Error::Listen { address: listen, source };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let ssh = Arc::new(ssh_config(key, desk.config.sftp.idle_timeout));
-        Ok(Self { listener, address, desk: Arc::new(desk), ssh })
+        let hardened =
+            Listener::bind(listen, algorithms::hardened(vec![key], idle_timeout)).await?;
+        let legacy = match &desk.config.sftp.legacy {
+            None => None,
+            Some(legacy) => {
+                let keys = keys::legacy_host_keys(&desk.zone)?;
+                let ssh = algorithms::legacy(keys, idle_timeout);
+                Some((Listener::bind(legacy.listen, ssh).await?, legacy.from.clone()))
+            }
+        };
+        Ok(Self { hardened, legacy, desk: Arc::new(desk) })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.hardened.address
+    }
+
+    /// Where it listens for old clients, if it does.
+    pub fn legacy_addr(&self) -> Option<SocketAddr> {
+        self.legacy.as_ref().map(|(listener, _)| listener.address)
     }
 
     /// Serves until `shutdown` is true; then gives connections a few seconds to finish.
@@ -83,7 +104,6 @@ impl Door {
         let roster = Arc::new(Roster::default());
         let hall = Arc::new(Hall {
             desk: Arc::clone(&self.desk),
-            ssh: Arc::clone(&self.ssh),
             passwords: Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)),
             roster: Arc::clone(&roster),
             stopping: shutdown.clone(),
@@ -97,12 +117,16 @@ impl Door {
             tokio::spawn(review_until(roster, Arc::clone(&self.desk), shutdown.clone()));
         let mut stopping = shutdown;
         loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+            let (accepted, ssh, from) = tokio::select! {
+                accepted = self.hardened.tcp.accept() => (accepted, &self.hardened.ssh, None),
+                (accepted, ssh, from) = accept_legacy(&self.legacy) => (accepted, ssh, Some(from)),
                 () = until_true(&mut stopping) => break,
             };
             match accepted {
-                Ok((tcp, peer)) => welcome(tcp, peer.ip(), &hall, &crowd),
+                Ok((_, peer)) if from.is_some_and(|from| !is_among(from, peer.ip())) => {
+                    tracing::warn!(from = %peer.ip(), "turned away: not in `[sftp.legacy] from`");
+                }
+                Ok((tcp, peer)) => welcome(tcp, peer.ip().to_canonical(), ssh, &hall, &crowd),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -128,8 +152,24 @@ pub async fn until_true(flag: &mut watch::Receiver<bool>) {
     drop(flag.wait_for(|is_true| *is_true).await);
 }
 
+/// The next connection of an old client; never when there is no listener for them.
+async fn accept_legacy(
+    legacy: &Option<(Listener, Vec<IpNet>)>,
+) -> (io::Result<(TcpStream, SocketAddr)>, &Arc<russh::server::Config>, &Vec<IpNet>) {
+    match legacy {
+        Some((listener, from)) => (listener.tcp.accept().await, &listener.ssh, from),
+        None => std::future::pending().await,
+    }
+}
+
 /// Begins to serve a connection, or turns it away.
-fn welcome(tcp: TcpStream, origin: IpAddr, hall: &Arc<Hall>, crowd: &Crowd) {
+fn welcome(
+    tcp: TcpStream,
+    origin: IpAddr,
+    ssh: &Arc<russh::server::Config>,
+    hall: &Arc<Hall>,
+    crowd: &Crowd,
+) {
     let Some(places) = crowd.admit(origin) else {
         // A line before the version is allowed (RFC 4253 section 4.2) and clients show it.
         let told = b"Too many connections; try again in a minute.\r\n";
@@ -141,9 +181,9 @@ fn welcome(tcp: TcpStream, origin: IpAddr, hall: &Arc<Hall>, crowd: &Crowd) {
         tracing::debug!(from = %origin, %error, "a socket option could not be set");
     }
     let busy = hall.busy.clone();
-    let hall = Arc::clone(hall);
+    let (hall, ssh) = (Arc::clone(hall), Arc::clone(ssh));
     tokio::spawn(async move {
-        serve(tcp, origin, hall, places).await;
+        serve((tcp, origin), ssh, hall, places).await;
         drop(busy);
     });
 }
@@ -216,55 +256,5 @@ impl Drop for Stranger {
                 by_address.remove(&self.origin);
             }
         }
-    }
-}
-
-/// The hardened list: ssh-audit finds no failure in it. RSA entries are for partners' keys, which
-/// are only verified; the host key is ed25519 (RUSTSEC-2023-0071).
-fn ssh_config(key: PrivateKey, idle_timeout: Duration) -> russh::server::Config {
-    const KEX: &[kex::Name] = &[
-        kex::MLKEM768X25519_SHA256,
-        kex::CURVE25519,
-        kex::CURVE25519_PRE_RFC_8731,
-        kex::DH_G16_SHA512,
-        kex::DH_G18_SHA512,
-        kex::EXTENSION_SUPPORT_AS_SERVER,
-        kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
-    ];
-    const KEYS: &[Algorithm] = &[
-        Algorithm::Ed25519,
-        Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-        Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
-    ];
-    const CIPHERS: &[cipher::Name] = &[
-        cipher::AES_256_GCM,
-        cipher::AES_128_GCM,
-        cipher::CHACHA20_POLY1305,
-        cipher::AES_256_CTR,
-        cipher::AES_192_CTR,
-        cipher::AES_128_CTR,
-    ];
-    const MACS: &[mac::Name] = &[mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM];
-    const COMPRESSIONS: &[compression::Name] = &[compression::NONE];
-    russh::server::Config {
-        server_id: SshId::Standard(Cow::Borrowed("SSH-2.0-landfall")),
-        methods: auth::methods(),
-        auth_rejection_time: REFUSAL,
-        auth_rejection_time_initial: Some(Duration::ZERO),
-        max_auth_attempts: ATTEMPTS_MAX as usize,
-        keys: vec![key],
-        preferred: Preferred {
-            kex: Cow::Borrowed(KEX),
-            key: Cow::Borrowed(KEYS),
-            host_key_certificates: Cow::Borrowed(&[]),
-            cipher: Cow::Borrowed(CIPHERS),
-            mac: Cow::Borrowed(MACS),
-            compression: Cow::Borrowed(COMPRESSIONS),
-        },
-        window_size: WINDOW_BYTES,
-        maximum_packet_size: PACKET_BYTES,
-        inactivity_timeout: Some(idle_timeout),
-        nodelay: true,
-        ..russh::server::Config::default()
     }
 }

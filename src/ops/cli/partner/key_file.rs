@@ -91,8 +91,11 @@ fn take(found: &mut Found, line: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Options of a line, by name; without a value it is empty.
+type Options = Vec<(String, String)>;
+
 /// Splits `name="value",name rest` into its options and the rest.
-fn split_options(line: &str) -> Result<(Vec<(String, String)>, &str), String> {
+fn split_options(line: &str) -> Result<(Options, &str), String> {
     let (mut options, mut name, mut value) = (Vec::new(), String::new(), String::new());
     let (mut is_quoted, mut is_value) = (false, false);
     let mut letters = line.char_indices().peekable();

@@ -106,14 +106,14 @@ enum Recorder {
     /// The running server.
     Server(Client),
     /// This process, since none runs.
-    Own(OwnLedger),
+    Own(Box<OwnLedger>),
 }
 
 impl Recorder {
     fn find(zone: &Zone) -> Result<Self, Diagnostic> {
         match Client::find(zone)? {
             Some(client) => Ok(Self::Server(client)),
-            None => Ok(Self::Own(OwnLedger::open(zone)?)),
+            None => Ok(Self::Own(Box::new(OwnLedger::open(zone)?))),
         }
     }
 

@@ -169,13 +169,15 @@ fn check_option(option: &str, value: &str, origin: IpAddr) -> Result<(), String>
 }
 
 fn check_strength(key: &KeyData, whose: &str) -> Result<(), String> {
-    match key {
-        KeyData::Rsa(rsa) if rsa.key_size() < RSA_BITS_MIN => Err(format!(
+    if let KeyData::Rsa(rsa) = key
+        && rsa.key_size() < RSA_BITS_MIN
+    {
+        return Err(format!(
             "the RSA key of {whose} has {} bits; at least {RSA_BITS_MIN} are needed",
             rsa.key_size()
-        )),
-        _ => Ok(()),
+        ));
     }
+    Ok(())
 }
 
 fn is_line_of(line: &str, key: &KeyData) -> bool {

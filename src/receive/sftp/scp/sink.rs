@@ -201,6 +201,49 @@ impl Sink {
         }
     }
 
+    /// The sender's own word on a file: a zero byte, or a complaint.
+    fn verdict(
+        &mut self,
+        body: Body,
+        input: &mut &[u8],
+        place: Place,
+        out: &mut Vec<u8>,
+    ) -> (State, Option<Pause>) {
+        match (input.split_first(), place) {
+            (None, _) => (State::Verdict(body), Some(Pause::Input)),
+            (Some(_), Place::Loop) => (State::Verdict(body), Some(Pause::Slow)),
+            (Some((verdict, rest)), Place::Pool) => {
+                *input = rest;
+                if *verdict == 0 {
+                    self.commit(body, out);
+                    (State::Line, None)
+                } else {
+                    (State::Failure(body), None)
+                }
+            }
+        }
+    }
+
+    /// The sender says why a file is not whole.
+    fn failure(
+        &mut self,
+        body: Body,
+        input: &mut &[u8],
+        place: Place,
+        out: &mut Vec<u8>,
+    ) -> (State, Option<Pause>) {
+        if place == Place::Loop {
+            return (State::Failure(body), Some(Pause::Slow));
+        }
+        if !self.collect(input) {
+            return (State::Failure(body), Some(Pause::Input));
+        }
+        self.line.clear();
+        self.give_up(&body);
+        complain(out, &body.path, "not taken, because it was not sent to its end");
+        (State::Line, None)
+    }
+
     fn give_up(&mut self, body: &Body) {
         self.has_failed = true;
         body.upload.abandon(&self.account);
@@ -220,6 +263,21 @@ fn below(folder: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 impl Body {
+    /// Takes what may be taken here.
+    fn go_on(mut self, input: &mut &[u8], place: Place) -> (State, Option<Pause>) {
+        if self.at == self.size_bytes {
+            return (State::Verdict(self), None);
+        }
+        if input.is_empty() {
+            return (State::Body(self), Some(Pause::Input));
+        }
+        if !self.has_room(place) {
+            return (State::Body(self), Some(Pause::Slow));
+        }
+        self.take(input);
+        (State::Body(self), None)
+    }
+
     /// Takes bytes of the file; a file that failed is taken to its end and dropped.
     fn take(&mut self, input: &mut &[u8]) {
         let left = usize::try_from(self.size_bytes - self.at).unwrap_or(usize::MAX);
@@ -257,78 +315,25 @@ impl Dialog for Sink {
             if out.len() >= out_bytes_max {
                 return Ok(Pause::Output);
             }
-            self.state = match std::mem::replace(&mut self.state, State::Over) {
+            let state = std::mem::replace(&mut self.state, State::Over);
+            let (state, pause) = match state {
                 State::Greeting => {
                     out.push(0);
-                    State::Line
+                    (State::Line, None)
                 }
-                State::Line => match self.collect(input) {
-                    true => State::LineDone,
-                    false => {
-                        self.state = State::Line;
-                        return Ok(Pause::Input);
-                    }
-                },
-                waits @ State::LineDone => {
-                    if place == Place::Loop {
-                        self.state = waits;
-                        return Ok(Pause::Slow);
-                    }
-                    self.obey(out)
-                }
-                State::Body(mut body) => {
-                    let pause = if body.at == body.size_bytes {
-                        None
-                    } else if input.is_empty() {
-                        Some(Pause::Input)
-                    } else if body.has_room(place) {
-                        body.take(input);
-                        self.state = State::Body(body);
-                        continue;
-                    } else {
-                        Some(Pause::Slow)
-                    };
-                    if let Some(pause) = pause {
-                        self.state = State::Body(body);
-                        return Ok(pause);
-                    }
-                    State::Verdict(body)
-                }
-                State::Verdict(body) => {
-                    let pause = match input.first() {
-                        None => Pause::Input,
-                        Some(_) if place == Place::Loop => Pause::Slow,
-                        Some(verdict) => {
-                            let is_whole = *verdict == 0;
-                            *input = input.get(1..).unwrap_or_default();
-                            self.state = if is_whole {
-                                self.commit(body, out);
-                                State::Line
-                            } else {
-                                State::Failure(body)
-                            };
-                            continue;
-                        }
-                    };
-                    self.state = State::Verdict(body);
-                    return Ok(pause);
-                }
-                State::Failure(body) => {
-                    if place == Place::Loop {
-                        self.state = State::Failure(body);
-                        return Ok(Pause::Slow);
-                    }
-                    if !self.collect(input) {
-                        self.state = State::Failure(body);
-                        return Ok(Pause::Input);
-                    }
-                    self.line.clear();
-                    self.give_up(&body);
-                    complain(out, &body.path, "not taken, because it was not sent to its end");
-                    State::Line
-                }
-                State::Over => return Ok(Pause::Over),
+                State::Line if self.collect(input) => (State::LineDone, None),
+                State::Line => (State::Line, Some(Pause::Input)),
+                State::LineDone if place == Place::Loop => (State::LineDone, Some(Pause::Slow)),
+                State::LineDone => (self.obey(out), None),
+                State::Body(body) => body.go_on(input, place),
+                State::Verdict(body) => self.verdict(body, input, place, out),
+                State::Failure(body) => self.failure(body, input, place, out),
+                State::Over => (State::Over, Some(Pause::Over)),
             };
+            self.state = state;
+            if let Some(pause) = pause {
+                return Ok(pause);
+            }
         }
     }
 
