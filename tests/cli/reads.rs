@@ -36,6 +36,7 @@ fn help_names_every_command_and_exit_code() {
       convert  Convert files to Parquet; needs no zone
       inspect  Look into a file: encoding, delimiter, header, types and why; needs no zone
       partner  Partners: the outside accounts
+      hostkey  The keys by which partners know the server
       feed     Feeds: the streams of files and their datasets
       sink     Sinks that are stalled
       explain  What a diagnostic code means and the way out

@@ -198,16 +198,13 @@ fn one_address_has_so_many_places_before_login() {
     for peer in &mut peers {
         peer.read_exact(&mut [0; 18]).unwrap();
     }
+    // A newcomer takes the place of the one who has been silent longest.
     let mut third = TcpStream::connect(site.address).unwrap();
-    let mut said = String::new();
-    third.read_to_string(&mut said).unwrap();
-    assert_eq!(said, "Too many connections; try again in a minute.\r\n");
-    drop(peers.pop());
-    // The place is free as soon as the server has seen the end.
-    let begun = std::time::Instant::now();
-    while !site.sftp("acme", "ls\n").success {
-        assert!(begun.elapsed() < Duration::from_secs(20));
-    }
+    third.read_exact(&mut [0; 18]).unwrap();
+    let mut rest = Vec::new();
+    // It may hear the rest of the server's introduction before.
+    drop(peers[0].read_to_end(&mut rest));
+    site.sftp("acme", "ls\n").ok();
     // Who is logged in takes no place.
     site.sftp("acme", "ls\n").ok();
 }

@@ -156,6 +156,7 @@ impl TestZone {
         let query = query.replace("{zone}", self.path().to_str().expect("a plain path"));
         python(
             "import duckdb, sys\n\
+             duckdb.sql('set enable_progress_bar = false')\n\
              for row in duckdb.sql(sys.argv[1]).fetchall(): print('|'.join(map(str, row)))",
             &[&query],
         )

@@ -13,8 +13,9 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore, mpsc, watch};
 use super::Desk;
 use super::account::Account;
 use super::auth::{Accepted, Login};
+use super::crowd::Places;
 use super::roster::{Roster, Seat};
-use super::server::{Places, until_true};
+use super::server::until_true;
 use super::session::{Error, Session};
 use super::socket::{Link, Socket};
 use crate::ledger::Event;
@@ -78,6 +79,7 @@ pub struct Visit {
 impl Visit {
     /// The way to a login. russh calls back one at a time, so this never waits long.
     pub async fn login(&self) -> MutexGuard<'_, Login> {
+        self.link.try_to_log_in();
         self.login.lock().await
     }
 
@@ -115,12 +117,11 @@ impl Visit {
 
 /// Serves one connection until it ends. A panic in it ends nothing else.
 pub async fn serve(
-    (tcp, origin): (TcpStream, IpAddr),
+    (tcp, origin, link): (TcpStream, IpAddr, Arc<Link>),
     ssh: Arc<russh::server::Config>,
     hall: Arc<Hall>,
     places: Places,
 ) {
-    let link = Arc::new(Link::default());
     let login = Login::new(
         Arc::clone(&hall.desk),
         origin,
@@ -209,6 +210,9 @@ async fn record_end(
 /// Why a connection never came to a login, for the operator.
 fn why_not(desk: &Desk, link: &Link, ended: Result<(), Error>) -> String {
     match ended {
+        _ if link.has_to_make_room() => {
+            "it made room for newcomers before it tried to log in".to_owned()
+        }
         _ if link.is_late() => {
             format!("no login within {} s", desk.config.sftp.login_timeout.as_secs())
         }

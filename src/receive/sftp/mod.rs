@@ -31,6 +31,7 @@ mod check;
 pub mod client;
 mod connection;
 mod conversation;
+mod crowd;
 mod dialog;
 mod download;
 mod exec;

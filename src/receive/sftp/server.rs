@@ -1,21 +1,22 @@
 //! The listeners: who may connect, and how many at once.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::Desk;
 use super::algorithms;
 use super::auth::PASSWORDS_AT_ONCE;
 use super::connection::{Hall, Notes, serve};
+use super::crowd::Crowd;
 use super::keys::{self, KeyError};
 use super::roster::{Roster, review_until};
+use super::socket::Link;
 use super::sweep::sweep_until;
 use crate::config::partner::is_among;
 
@@ -111,7 +112,7 @@ impl Door {
             strangers: Notes::default(),
             busy,
         });
-        let crowd = Crowd::new(&self.desk);
+        let crowd = Crowd::new(&self.desk.config.sftp);
         let sweeping = tokio::spawn(sweep_until(Arc::clone(&self.desk), shutdown.clone()));
         let reviewing =
             tokio::spawn(review_until(roster, Arc::clone(&self.desk), shutdown.clone()));
@@ -170,7 +171,8 @@ fn welcome(
     hall: &Arc<Hall>,
     crowd: &Crowd,
 ) {
-    let Some(places) = crowd.admit(origin) else {
+    let link = Arc::new(Link::default());
+    let Some(places) = crowd.admit(origin, &link) else {
         // A line before the version is allowed (RFC 4253 section 4.2) and clients show it.
         let told = b"Too many connections; try again in a minute.\r\n";
         tracing::warn!(from = %origin, "turned away: too many connections");
@@ -183,7 +185,7 @@ fn welcome(
     let busy = hall.busy.clone();
     let (hall, ssh) = (Arc::clone(hall), Arc::clone(ssh));
     tokio::spawn(async move {
-        serve((tcp, origin), ssh, hall, places).await;
+        serve((tcp, origin, link), ssh, hall, places).await;
         drop(busy);
     });
 }
@@ -191,70 +193,4 @@ fn welcome(
 fn keep_alive(tcp: &TcpStream) -> io::Result<()> {
     rustix::net::sockopt::set_socket_keepalive(tcp, true)?;
     Ok(rustix::net::sockopt::set_tcp_keepidle(tcp, TCP_KEEPALIVE)?)
-}
-
-/// How many are connected, and how many of them have not logged in, in all and from one address.
-struct Crowd {
-    all: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
-    by_address: Arc<Mutex<HashMap<IpAddr, u32>>>,
-    strangers_per_address: u32,
-}
-
-/// A connection's places in the crowd; dropping them frees them.
-pub struct Places {
-    _all: OwnedSemaphorePermit,
-    stranger: Option<Stranger>,
-}
-
-struct Stranger {
-    origin: IpAddr,
-    by_address: Arc<Mutex<HashMap<IpAddr, u32>>>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Crowd {
-    fn new(desk: &Desk) -> Self {
-        let places = |count: u32| Arc::new(Semaphore::new(count as usize));
-        let sftp = &desk.config.sftp;
-        Self {
-            all: places(sftp.connections_max),
-            strangers: places(sftp.unauthenticated_max),
-            by_address: Arc::default(),
-            strangers_per_address: sftp.unauthenticated_per_address_max,
-        }
-    }
-
-    fn admit(&self, origin: IpAddr) -> Option<Places> {
-        let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        let permit = Arc::clone(&self.strangers).try_acquire_owned().ok()?;
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = by_address.entry(origin).or_default();
-        if *here >= self.strangers_per_address {
-            return None;
-        }
-        *here += 1;
-        let by_address = Arc::clone(&self.by_address);
-        let stranger = Some(Stranger { origin, by_address, _permit: permit });
-        Some(Places { _all: all, stranger })
-    }
-}
-
-impl Places {
-    /// The connection has logged in and is a stranger no more.
-    pub fn log_in(&mut self) {
-        self.stranger = None;
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(here) = by_address.get_mut(&self.origin) {
-            *here -= 1;
-            if *here == 0 {
-                by_address.remove(&self.origin);
-            }
-        }
-    }
 }

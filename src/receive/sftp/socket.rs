@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -27,9 +27,27 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// Bytes of the line a peer introduces itself with (RFC 4253 section 4.2).
 const CLIENT_BYTES_MAX: usize = 255;
 
+/// How far a peer has come that has not logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// It said nothing, or nothing that looks like SSH.
+    Silent,
+    /// It said so much that a key exchange has begun.
+    KeyExchange,
+    /// It tried to log in.
+    TriedToLogIn,
+}
+
+/// Bytes from which on a peer that speaks SSH has begun its key exchange: a KEXINIT has more.
+const KEY_EXCHANGE_BYTES: usize = 256;
+
 /// What is known of a connection on both sides of russh.
 #[derive(Debug, Default)]
 pub struct Link {
+    /// A [`Progress`].
+    progress: AtomicU8,
+    heard_bytes: AtomicUsize,
+    leaving: watch::Sender<bool>,
     is_logged_in: AtomicBool,
     is_late: AtomicBool,
     client: Mutex<Vec<u8>>,
@@ -43,6 +61,30 @@ impl Link {
             self.throttle.get_or_init(|| throttle);
         }
         self.is_logged_in.store(true, Ordering::Release);
+    }
+
+    /// How far the peer has come.
+    pub fn progress(&self) -> Progress {
+        match self.progress.load(Ordering::Acquire) {
+            0 => Progress::Silent,
+            1 => Progress::KeyExchange,
+            _ => Progress::TriedToLogIn,
+        }
+    }
+
+    /// The peer tries to log in.
+    pub fn try_to_log_in(&self) {
+        self.progress.fetch_max(Progress::TriedToLogIn as u8, Ordering::AcqRel);
+    }
+
+    /// Ends the connection in favour of another.
+    pub fn make_room(&self) {
+        self.leaving.send_replace(true);
+    }
+
+    /// Whether the connection was ended in favour of another.
+    pub fn has_to_make_room(&self) -> bool {
+        *self.leaving.borrow()
     }
 
     /// Whether the peer has logged in.
@@ -64,6 +106,10 @@ impl Link {
     }
 
     fn learn_client(&self, bytes: &[u8]) {
+        let heard = self.heard_bytes.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
+        if heard >= KEY_EXCHANGE_BYTES && self.client().starts_with("SSH-2.0-") {
+            self.progress.fetch_max(Progress::KeyExchange as u8, Ordering::AcqRel);
+        }
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if client.len() < CLIENT_BYTES_MAX && !client.contains(&b'\n') {
             let most = bytes.len().min(CLIENT_BYTES_MAX - client.len());
@@ -95,7 +141,13 @@ impl Socket {
         login_timeout: Duration,
         mut stop: watch::Receiver<bool>,
     ) -> Self {
-        let stop = async move { until_true(&mut stop).await };
+        let mut leaving = link.leaving.subscribe();
+        let stop = async move {
+            tokio::select! {
+                () = until_true(&mut stop) => {}
+                () = until_true(&mut leaving) => {}
+            }
+        };
         Self {
             tcp,
             link,
