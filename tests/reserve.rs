@@ -1,6 +1,6 @@
 //! A disk that is nearly full: uploads are refused early, in words, and go on without a restart.
 
-#![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs, reason = "tests")]
 
 #[path = "support/small_disk.rs"]
 mod small_disk;
