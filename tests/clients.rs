@@ -40,7 +40,7 @@ impl Bench {
     fn over(site: Site) -> Self {
         site.add_partner("acme", |acme| {
             acme.feeds = vec![support::feed("orders"), support::feed("stock")];
-            acme.read_back = true;
+            acme.read_back = landfall::config::partner::ReadBack::Always;
         });
         for name in ["a.csv", "tree/b.csv", "tree/sub/c.csv", "resumed.csv"] {
             let path = site.local(name, noise(70_000));

@@ -44,7 +44,9 @@ fn six_megabytes_of_requests_are_answered_in_order_though_nobody_reads() {
 #[test]
 fn a_thousand_unread_answers_stay_bounded() {
     let site = Site::open();
-    site.change_partner("acme", |acme| acme.read_back = true);
+    site.change_partner("acme", |acme| {
+        acme.read_back = landfall::config::partner::ReadBack::Always
+    });
     let bytes = noise(255 << 10);
     site.local("a.bin", &bytes);
     site.sftp("acme", "put a.bin orders/a.bin\n").ok();
@@ -79,7 +81,9 @@ fn a_client_that_never_reads_and_never_stops_is_cut_off() {
 #[test]
 fn a_hundred_megabytes_come_back() {
     let site = Site::open();
-    site.change_partner("acme", |acme| acme.read_back = true);
+    site.change_partner("acme", |acme| {
+        acme.read_back = landfall::config::partner::ReadBack::Always
+    });
     let bytes = noise(100 << 20);
     site.local("big.bin", &bytes);
     site.sftp("acme", "put big.bin orders/big.bin\nget orders/big.bin back.bin\n").ok();
@@ -89,7 +93,9 @@ fn a_hundred_megabytes_come_back() {
 #[test]
 fn key_exchanges_in_between_lose_nothing() {
     let site = Site::open();
-    site.change_partner("acme", |acme| acme.read_back = true);
+    site.change_partner("acme", |acme| {
+        acme.read_back = landfall::config::partner::ReadBack::Always
+    });
     let bytes = noise(40 << 20);
     site.local("big.bin", &bytes);
     site.sftp_with(

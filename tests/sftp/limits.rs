@@ -33,9 +33,26 @@ fn a_limited_partner_still_sends_whole_files() {
     let site = Site::open();
     site.change_partner("acme", |acme| {
         acme.quota.bandwidth_bytes_s = Some(4_000_000);
-        acme.read_back = true;
+        acme.read_back = landfall::config::partner::ReadBack::Always;
     });
     let path = site.local("a.bin", noise(3_000_000));
     site.sftp("acme", "put a.bin orders/\nget orders/a.bin back.bin\n").ok();
     assert_eq!(read(site.client().join("back.bin")), read(path));
+}
+
+#[test]
+fn reading_back_ends_and_receipts_stay() {
+    let site = Site::open();
+    let allow = |time: std::time::Duration| {
+        site.change_partner("acme", |acme| {
+            acme.read_back = landfall::config::partner::ReadBack::For(time);
+        });
+    };
+    allow(std::time::Duration::from_secs(3600));
+    site.local("a.csv", "a");
+    site.sftp("acme", "put a.csv orders/\nget orders/a.csv back.csv\n").ok();
+    allow(std::time::Duration::ZERO);
+    let said = site.sftp("acme", "ls -l orders/a.csv\nget orders/a.csv again.csv\n");
+    assert!(!said.success && said.out.contains("a.csv"), "{}", said.all());
+    site.sftp("acme", "get receipts/orders/a.csv.receipt.json receipt\n").ok();
 }

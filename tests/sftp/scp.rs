@@ -14,7 +14,7 @@ fn scp_sends_files_with_times_and_fetches_their_receipts() {
     let site = Site::open();
     site.add_partner("acme", |acme| {
         acme.feeds = vec![crate::support::feed("orders"), crate::support::feed("stock")];
-        acme.read_back = true;
+        acme.read_back = landfall::config::partner::ReadBack::Always;
     });
     let odd = "a b 'ü\".csv";
     let path = site.local(odd, noise(300_000));
@@ -157,7 +157,7 @@ fn a_large_file_goes_both_ways_over_scp() {
     let site = Site::open();
     site.add_partner("acme", |acme| {
         acme.feeds = vec![crate::support::feed("orders")];
-        acme.read_back = true;
+        acme.read_back = landfall::config::partner::ReadBack::Always;
     });
     let path = site.local("big.bin", noise(96 << 20));
     // Keys are exchanged anew several times on the way.

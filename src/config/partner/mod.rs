@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use toml::de::DeValue;
@@ -11,7 +12,8 @@ use toml::de::DeValue;
 use super::PartnerError;
 use super::problem::{Problem, Problems, Source, Wrong, read_text};
 use super::reader::{self, Reader};
-use super::value::{name, network, reference, size, some_size, text, truth, whole};
+use super::value::{duration, name, network, reference, size, some_size, text, truth, whole};
+use crate::clock::Timestamp;
 use crate::names::{FeedName, PartnerName};
 use crate::zone::Zone;
 
@@ -40,8 +42,9 @@ pub struct Partner {
     pub feeds: Vec<FeedName>,
     /// `aliases = { "/outgoing" = "orders" }`: paths that mean a feed.
     pub aliases: BTreeMap<String, FeedName>,
-    /// `read_back`, default false: whether it may read its landed files again.
-    pub read_back: bool,
+    /// `read_back = true | false | "7d"`, default false: whether, or how long after receipt, it may
+    /// read its landed files again.
+    pub read_back: ReadBack,
     /// `[quota]`.
     pub quota: Quota,
 }
@@ -59,8 +62,30 @@ impl Partner {
             password: None,
             feeds: Vec::new(),
             aliases: BTreeMap::new(),
-            read_back: false,
+            read_back: ReadBack::Never,
             quota: Quota::default(),
+        }
+    }
+}
+
+/// Whether a partner may read its landed files again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadBack {
+    /// It may not.
+    Never,
+    /// As long as they are kept.
+    Always,
+    /// For so long after receipt, in whole seconds.
+    For(Duration),
+}
+
+impl ReadBack {
+    /// Whether a file that was received then may be read now.
+    pub fn allows(self, received_at: Timestamp, now: Timestamp) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Always => true,
+            Self::For(time) => received_at.checked_add(time).is_ok_and(|until| now < until),
         }
     }
 }
@@ -160,8 +185,10 @@ pub fn render(partner: &Partner) -> String {
     if let Some(password) = &partner.password {
         line("password", password.as_str().into());
     }
-    if partner.read_back {
-        line("read_back", true.into());
+    match partner.read_back {
+        ReadBack::Never => {}
+        ReadBack::Always => line("read_back", true.into()),
+        ReadBack::For(time) => line("read_back", format!("{}s", time.as_secs()).into()),
     }
     if !partner.aliases.is_empty() {
         let aliases = partner.aliases.iter();
@@ -260,7 +287,7 @@ fn read_partner(partner: PartnerName, top: Reader<'_, '_>, feeds: Option<&[Strin
     read.password = top.get("password", password_hash);
     read.feeds = top.list("feeds", feed).unwrap_or_default();
     top.set(&mut read.disabled, "disabled", truth);
-    top.set(&mut read.read_back, "read_back", truth);
+    top.set(&mut read.read_back, "read_back", read_back);
     if let Some(aliases) = top.table("aliases") {
         for (path, value) in aliases.entries() {
             if let Some(feed) = aliases.entry(path, value, feed) {
@@ -279,6 +306,16 @@ fn read_partner(partner: PartnerName, top: Reader<'_, '_>, feeds: Option<&[Strin
     }
     top.finish();
     read
+}
+
+fn read_back(value: &DeValue<'_>) -> Result<ReadBack, Wrong> {
+    match value.as_bool() {
+        Some(true) => Ok(ReadBack::Always),
+        Some(false) => Ok(ReadBack::Never),
+        None => duration(value)
+            .map(ReadBack::For)
+            .map_err(|_other| Wrong::new("must be true, false or a duration such as \"7d\"")),
+    }
 }
 
 fn password_hash(value: &DeValue<'_>) -> Result<String, Wrong> {
@@ -325,7 +362,7 @@ mod tests {
             password: Some("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into()),
             feeds: vec!["orders".parse().expect("a feed")],
             aliases: [("/outgoing dir".to_owned(), "orders".parse().expect("a feed"))].into(),
-            read_back: true,
+            read_back: ReadBack::For(Duration::from_secs(7 * 86400)),
             quota: Quota {
                 staging_bytes: 5,
                 bytes_per_day: Some(7),
@@ -338,6 +375,19 @@ mod tests {
         assert_eq!(parse(&full.name, &render(&full)), Ok(full.clone()));
         let bare = Partner::new(partner("bare"));
         assert_eq!(parse(&bare.name, &render(&bare)), Ok(bare));
+    }
+
+    #[test]
+    fn reading_back_may_end() {
+        let read = |text: &str| parse(&partner("a"), text).expect("read").read_back;
+        assert_eq!(read("read_back = true"), ReadBack::Always);
+        assert_eq!(read(""), ReadBack::Never);
+        let week = read("read_back = '7d'");
+        let received: Timestamp = "2026-11-01T00:00:00Z".parse().expect("a time");
+        assert!(week.allows(received, "2026-11-07T23:59:59Z".parse().expect("a time")));
+        assert!(!week.allows(received, "2026-11-08T00:00:00Z".parse().expect("a time")));
+        let told = parse(&partner("a"), "read_back = 'soon'").expect_err("refused");
+        assert!(told.0[0].message.contains("duration such as"), "{told:?}");
     }
 
     #[test]

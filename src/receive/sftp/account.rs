@@ -12,7 +12,7 @@ use super::wire::reply::Room;
 use crate::clock::Timestamp;
 use crate::config::Partner;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{Event, Sender, Usage};
+use crate::ledger::{Arrival, Event, Sender, Usage};
 use crate::names::FileName;
 use crate::receive::staging::{LimitKind, Limits};
 
@@ -51,6 +51,11 @@ impl Account {
             stated: Arc::default(),
             noted: Arc::default(),
         }
+    }
+
+    /// Whether a landed file may be read now.
+    pub fn may_read(&self, landed: &Arrival) -> bool {
+        self.partner.read_back.allows(landed.received_at, self.desk.clock.now())
     }
 
     /// How far an upload of `name` may grow.

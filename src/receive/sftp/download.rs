@@ -174,7 +174,10 @@ fn by_id(account: &Account, feed: &FeedName, stem: &[u8]) -> Result<Arrival, Ref
 }
 
 fn may_read(account: &Account, landed: Option<&Arrival>) -> Result<(), Refused> {
-    if landed.is_none() || account.partner.read_back { Ok(()) } else { Err(names::no_read_back()) }
+    match landed {
+        Some(landed) if !account.may_read(landed) => Err(names::no_read_back()),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn copy_from(text: &[u8], at: u64, into: &mut [u8]) -> usize {

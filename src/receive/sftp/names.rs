@@ -208,8 +208,8 @@ pub fn remove_folder(account: &Account, node: &Node) -> Result<(), Refused> {
 /// The refusal of READ for an account that may not read its files back.
 pub fn no_read_back() -> Refused {
     Refused::denied(
-        "this account may not read its files back; their receipts are in /receipts. Ask the \
-         people who run this server to allow it (read_back)",
+        "this account may not read its files back, or not any more; their receipts are in \
+         /receipts. Ask the people who run this server to allow it (read_back)",
     )
 }
 

@@ -84,9 +84,9 @@ impl OpenUpload {
                     size_bytes: landed.size_bytes,
                 }),
             };
-            Ok((start, landed.is_none()))
+            Ok((start, landed.is_none_or(|landed| account.may_read(&landed))))
         });
-        let (start, is_unlanded) = match allowed {
+        let (start, may_read) = match allowed {
             Ok(allowed) => allowed,
             Err(refused) => {
                 if known.is_new {
@@ -100,7 +100,7 @@ impl OpenUpload {
             claim,
             key: key.clone(),
             appends: flags.append(),
-            may_read: is_unlanded || account.partner.read_back,
+            may_read,
         }))
     }
 

@@ -6,6 +6,7 @@
 use super::account::Account;
 use super::refusal::Refused;
 use crate::config::Partner;
+use crate::config::partner::ReadBack;
 use crate::names::{FeedName, FileName};
 use crate::receive::staging::Key;
 
@@ -118,10 +119,15 @@ pub fn readme(account: &Account) -> Vec<u8> {
          What became of a file is in /receipts/FEED/NAME.receipt.json: its size, its SHA-256 and\n\
          its outcome. If something is wrong with it, /receipts/FEED/NAME.problem.txt tells what.\n\n",
     );
-    text.push_str(if partner.read_back {
-        "You may read your files back for as long as they are listed.\n"
-    } else {
-        "Files cannot be read back; their receipts can.\n"
+    text.push_str(&match partner.read_back {
+        ReadBack::Never => "Files cannot be read back; their receipts can.\n".to_owned(),
+        ReadBack::Always => {
+            "You may read your files back for as long as they are listed.\n".to_owned()
+        }
+        ReadBack::For(time) => format!(
+            "You may read your files back for {} hours; their receipts longer.\n",
+            time.as_secs().div_ceil(3600)
+        ),
     });
     text.into_bytes()
 }

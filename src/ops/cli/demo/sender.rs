@@ -106,7 +106,7 @@ fn enlist(zone: &Zone, parcels: &[Parcel], key: &str) -> Result<(), Diagnostic> 
         PARTNER.parse().map_err(|e: crate::names::Error| failed("partner", &e))?;
     let mut account = Partner::new(name.clone());
     account.keys = vec![partner::Key::new(key)];
-    account.read_back = true;
+    account.read_back = partner::ReadBack::Always;
     for parcel in parcels.iter().filter(|parcel| parcel.door == Door::Sftp) {
         if !account.feeds.contains(&parcel.feed) {
             account.feeds.push(parcel.feed.clone());

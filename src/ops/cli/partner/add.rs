@@ -11,7 +11,7 @@ use super::key::moment;
 use super::{key_file, letter, load, look, save};
 use crate::clock::Timestamp;
 use crate::config::Partner;
-use crate::config::partner::{Authority, Key};
+use crate::config::partner::{Authority, Key, ReadBack};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::names::{FeedName, PartnerName};
 use crate::ops::cli::output::counted;
@@ -107,7 +107,9 @@ fn changed(mut account: Partner, args: &Args) -> Result<Partner, Diagnostic> {
         account.password = Some(hash(&read(Path::new("-"))?)?);
     }
     account.contact = args.contact.clone().or(account.contact);
-    account.read_back |= args.read_back;
+    if args.read_back {
+        account.read_back = ReadBack::Always;
+    }
     Ok(account)
 }
 

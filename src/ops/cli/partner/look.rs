@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::load;
 use crate::clock::Timestamp;
+use crate::config::partner::ReadBack;
 use crate::config::{Partner, partner};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{ArrivalQuery, Ledger, Sender};
@@ -114,7 +115,7 @@ fn shown<'a>(account: &'a Partner, ledger: Option<&dyn Ledger>) -> Result<Shown<
         feeds: &account.feeds,
         keys: keys_shown(account),
         has_password: account.password.is_some(),
-        read_back: account.read_back,
+        read_back: account.read_back != ReadBack::Never,
         files_24h: usage.files,
         bytes_24h: usage.bytes,
         last_file_at,
