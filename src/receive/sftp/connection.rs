@@ -15,9 +15,8 @@ use super::account::Account;
 use super::auth::{Accepted, Login};
 use super::crowd::Places;
 use super::roster::{Roster, Seat};
-use super::server::until_true;
 use super::session::{Error, Session};
-use super::socket::{Link, Socket};
+use super::socket::{Link, Socket, until_true};
 use crate::ledger::Event;
 
 /// How long a stopping server waits for a connection to finish what it is at.

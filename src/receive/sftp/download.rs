@@ -11,19 +11,12 @@ use rustix::io::ReadWriteFlags;
 
 use super::account::Account;
 use super::refusal::Refused;
-use super::view::{self, Node};
+use super::view::Node;
 use super::wire::Attributes;
-use super::{look, names};
+use super::{look, names, readme, receipts};
 use crate::clock::Timestamp;
 use crate::ledger::Arrival;
-use crate::names::{ArrivalId, FeedName, FileName};
-use crate::receive::receipt;
 use crate::receive::staging::{Upload, read_full};
-
-/// What receipts are called after the file's name.
-pub const RECEIPT: &str = ".receipt.json";
-/// What problem texts are called after the file's name.
-pub const PROBLEM: &str = ".problem.txt";
 
 /// An open file.
 pub struct Download {
@@ -57,12 +50,12 @@ impl Download {
                 Err(Refused::failure("this is a folder; open it with opendir"))
             }
             Node::Nowhere => Err(Refused::missing()),
-            Node::Readme => Ok(Self::text(view::readme(account), now)),
+            Node::Readme => Ok(Self::text(readme::text(account), now)),
             Node::Receipt(feed, path) => {
                 // A client that asked for the size must read that size.
                 let (text, at) = match account.stated.take(node) {
                     Some(stated) => stated,
-                    None => receipt(account, feed, path)?,
+                    None => receipts::render(account, feed, path)?,
                 };
                 Ok(Self::text(text, at))
             }
@@ -132,45 +125,6 @@ impl Download {
         let attributes = look::text(text.len(), at);
         Self { source: Source::Text(text), attributes }
     }
-}
-
-/// Renders what lies below `/receipts/<feed>/` under a path, with the time it last changed. Slow.
-///
-/// # Errors
-/// There is no such file or no such problem, or the ledger cannot be read.
-pub fn receipt(
-    account: &Account,
-    feed: &FeedName,
-    path: &[u8],
-) -> Result<(Vec<u8>, Timestamp), Refused> {
-    let render = |arrival: &Arrival| (receipt::json(arrival), arrival.changed_at);
-    if let Some(stem) = path.strip_suffix(RECEIPT.as_bytes()) {
-        if let Some(arrival) = visible(account, feed, stem)? {
-            return Ok(render(&arrival));
-        }
-        return Ok(render(&by_id(account, feed, stem)?));
-    }
-    let stem = path.strip_suffix(PROBLEM.as_bytes()).ok_or_else(Refused::missing)?;
-    let arrival = visible(account, feed, stem)?.ok_or_else(Refused::missing)?;
-    let problem = receipt::problem(&arrival).ok_or_else(Refused::missing)?;
-    Ok((problem, arrival.changed_at))
-}
-
-fn visible(account: &Account, feed: &FeedName, name: &[u8]) -> Result<Option<Arrival>, Refused> {
-    let Ok(name) = FileName::new(name) else { return Ok(None) };
-    let current = account.desk.intake.current(&account.sender, feed, &name)?;
-    Ok(current.filter(|arrival| !arrival.hidden))
-}
-
-/// `<name>.<arrival id>`: one version of a name.
-fn by_id(account: &Account, feed: &FeedName, stem: &[u8]) -> Result<Arrival, Refused> {
-    let split = stem.iter().rposition(|b| *b == b'.').ok_or_else(Refused::missing)?;
-    let (name, id) = (stem.get(..split), stem.get(split + 1..));
-    let id = id.and_then(|id| std::str::from_utf8(id).ok());
-    let id: ArrivalId = id.and_then(|id| id.parse().ok()).ok_or_else(Refused::missing)?;
-    let arrival = account.desk.intake.arrival(&account.sender, id)?;
-    let is_meant = arrival.feed == *feed && Some(arrival.name.as_bytes()) == name;
-    if is_meant { Ok(arrival) } else { Err(Refused::missing()) }
 }
 
 fn may_read(account: &Account, landed: Option<&Arrival>) -> Result<(), Refused> {

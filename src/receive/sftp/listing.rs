@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::account::Account;
 use super::refusal::Refused;
-use super::view::{self, Node, README, RECEIPTS};
+use super::view::{Node, README, RECEIPTS};
 use super::wire::Attributes;
 use super::wire::reply::Entry;
-use super::{download, look, names};
+use super::{look, names, readme, receipts};
 use crate::ledger::Listed;
 use crate::names::{ArrivalId, FeedName};
 use crate::receive::receipt;
@@ -94,7 +94,7 @@ impl Listing {
 }
 
 fn root(account: &Account) -> Vec<Row> {
-    let readme = look::text(view::readme(account).len(), account.desk.clock.now());
+    let readme = look::text(readme::text(account).len(), account.desk.clock.now());
     let mut rows = feeds(account);
     rows.push(Row::Known(RECEIPTS.to_vec(), look::folder()));
     rows.push(Row::Known(README.to_vec(), readme));
@@ -153,12 +153,12 @@ fn receipts(account: &Account, name: &[u8], id: ArrivalId) -> Vec<(Vec<u8>, Attr
     let named = |suffix: String| [name, suffix.as_bytes()].concat();
     let receipt = look::text(receipt::json(&arrival).len(), arrival.changed_at);
     let mut texts = vec![
-        (named(download::RECEIPT.to_owned()), receipt),
-        (named(format!(".{id}{}", download::RECEIPT)), receipt),
+        (named(receipts::RECEIPT.to_owned()), receipt),
+        (named(format!(".{id}{}", receipts::RECEIPT)), receipt),
     ];
     if let Some(problem) = receipt::problem(&arrival) {
         let attributes = look::text(problem.len(), arrival.changed_at);
-        texts.push((named(download::PROBLEM.to_owned()), attributes));
+        texts.push((named(receipts::PROBLEM.to_owned()), attributes));
     }
     texts
 }

@@ -5,7 +5,7 @@ use super::account::Account;
 use super::refusal::Refused;
 use super::view::{self, Node};
 use super::wire::Attributes;
-use super::{download, look};
+use super::{look, readme, receipts};
 use crate::ledger::Arrival;
 use crate::names::{FeedName, FileName};
 use crate::receive::staging::Key;
@@ -51,7 +51,7 @@ pub fn stat(account: &Account, node: &Node) -> Result<Attributes, Refused> {
     match node {
         Node::Root | Node::Receipts | Node::Feed(_) => Ok(look::folder()),
         Node::Nowhere => Err(Refused::missing()),
-        Node::Readme => Ok(look::text(view::readme(account).len(), account.desk.clock.now())),
+        Node::Readme => Ok(look::text(readme::text(account).len(), account.desk.clock.now())),
         Node::Receipt(feed, path) => {
             let name = FileName::new(path.as_slice());
             let is_folder = match &name {
@@ -61,7 +61,7 @@ pub fn stat(account: &Account, node: &Node) -> Result<Attributes, Refused> {
             if is_folder {
                 return Ok(look::folder());
             }
-            let (text, at) = download::receipt(account, feed, path)?;
+            let (text, at) = receipts::render(account, feed, path)?;
             let attributes = look::text(text.len(), at);
             account.stated.keep(node.clone(), (text, at));
             Ok(attributes)

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::Desk;
-use super::auth::Proof;
-use super::server::until_true;
+use super::proof::Proof;
+use super::socket::until_true;
 use super::throttle::Throttle;
 use crate::config::{Partner, partner};
 use crate::ledger::Event;

@@ -16,7 +16,7 @@ use super::connection::{Hall, Notes, serve};
 use super::crowd::Crowd;
 use super::keys::{self, KeyError};
 use super::roster::{Roster, review_until};
-use super::socket::Link;
+use super::socket::{Link, until_true};
 use super::sweep::sweep_until;
 use crate::config::partner::is_among;
 
@@ -146,11 +146,6 @@ impl Door {
             tracing::error!(%error, "uploads in progress were not looked after");
         }
     }
-}
-
-/// Waits until a flag is true or its owner is gone.
-pub async fn until_true(flag: &mut watch::Receiver<bool>) {
-    drop(flag.wait_for(|is_true| *is_true).await);
 }
 
 /// The next connection of an old client; never when there is no listener for them.

@@ -17,7 +17,6 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use super::server::until_true;
 use super::throttle::Throttle;
 
 /// Read buffer of a peer that is not logged in.
@@ -26,6 +25,11 @@ const BUFFER_BYTES_BEFORE_LOGIN: usize = 8 * 1024;
 const BUFFER_BYTES: usize = 256 * 1024;
 /// Bytes of the line a peer introduces itself with (RFC 4253 section 4.2).
 const CLIENT_BYTES_MAX: usize = 255;
+
+/// Waits until a flag is true or its owner is gone.
+pub async fn until_true(flag: &mut watch::Receiver<bool>) {
+    drop(flag.wait_for(|is_true| *is_true).await);
+}
 
 /// How far a peer has come that has not logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Desk;
-use super::server::until_true;
 use super::settle::settle;
+use super::socket::until_true;
 use crate::clock::Timestamp;
 use crate::ledger::{Event, Sender};
 use crate::receive::Completion;

@@ -3,10 +3,8 @@
 //! A path of a peer is read here into a [`Node`] and goes no further. A partner with one feed is at
 //! home in it; with several, at the root. `aliases` lead hard-coded paths to a feed.
 
-use super::account::Account;
 use super::refusal::Refused;
 use crate::config::Partner;
-use crate::config::partner::ReadBack;
 use crate::names::{FeedName, FileName};
 use crate::receive::staging::Key;
 
@@ -96,40 +94,6 @@ pub fn only_in_feeds(partner: &Partner) -> Refused {
         [only] => format!("files and folders can only be made in {only}"),
         several => format!("files and folders can only be made in one of {}", several.join(", ")),
     })
-}
-
-/// The text of `README.txt`.
-pub fn readme(account: &Account) -> Vec<u8> {
-    let partner = &account.partner;
-    let mut text = format!(
-        "This is the landing zone `{}`. You are logged in as {}.\n\n",
-        account.desk.config.name, partner.name
-    );
-    text.push_str("Put your files into the folder of their feed:\n\n");
-    for feed in &partner.feeds {
-        let purpose = account.desk.config.feed(feed).purpose.unwrap_or_default();
-        text.push_str(format!("  /{feed}/  {purpose}").trim_end());
-        text.push('\n');
-    }
-    text.push_str(
-        "\nA file is taken when your client closes it; from then on it is safe here. To be sure that\n\
-         a broken upload is never taken, upload as NAME.part and rename it to NAME at the end.\n\
-         An upload that breaks off stays and can be resumed. A file of the same name sent again\n\
-         is a new version. Removing a file only takes it out of your listing.\n\n\
-         What became of a file is in /receipts/FEED/NAME.receipt.json: its size, its SHA-256 and\n\
-         its outcome. If something is wrong with it, /receipts/FEED/NAME.problem.txt tells what.\n\n",
-    );
-    text.push_str(&match partner.read_back {
-        ReadBack::Never => "Files cannot be read back; their receipts can.\n".to_owned(),
-        ReadBack::Always => {
-            "You may read your files back for as long as they are listed.\n".to_owned()
-        }
-        ReadBack::For(time) => format!(
-            "You may read your files back for {} hours; their receipts longer.\n",
-            time.as_secs().div_ceil(3600)
-        ),
-    });
-    text.into_bytes()
 }
 
 /// The parts of a path, from the root.

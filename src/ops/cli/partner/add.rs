@@ -1,6 +1,5 @@
 //! `landfall partner add`: a new account, or more keys and feeds for one that is there.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use argon2::Argon2;
@@ -19,9 +18,6 @@ use crate::ops::cli::{Output, ZoneArgs, reading};
 
 /// Characters a password must have; it is for machines, not for memory.
 const PASSWORD_CHARS_MIN: usize = 12;
-/// Bytes read of a key file or password.
-const INPUT_BYTES_MAX: u64 = 1 << 20;
-
 #[derive(Debug, clap::Args)]
 pub(in crate::ops::cli) struct Args {
     /// The account's name, which is also its SSH user name
@@ -104,7 +100,7 @@ fn changed(mut account: Partner, args: &Args) -> Result<Partner, Diagnostic> {
         }
     }
     if args.password_stdin {
-        account.password = Some(hash(&read(Path::new("-"))?)?);
+        account.password = Some(hash(&key_file::read(Path::new("-"))?)?);
     }
     account.contact = args.contact.clone().or(account.contact);
     if args.read_back {
@@ -187,28 +183,6 @@ fn difference(before: &Partner, after: &Partner) -> String {
         changes.push("settings changed".to_owned());
     }
     if changes.is_empty() { "nothing changed".to_owned() } else { changes.join(", ") }
-}
-
-/// The text of a file, or of standard input for `-`.
-pub(super) fn read(path: &Path) -> Result<String, Diagnostic> {
-    let mut text = String::new();
-    let read = match path == Path::new("-") {
-        true => std::io::stdin().take(INPUT_BYTES_MAX).read_to_string(&mut text),
-        false => std::fs::File::open(path)
-            .and_then(|file| file.take(INPUT_BYTES_MAX).read_to_string(&mut text)),
-    };
-    let what =
-        if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
-    read.map_err(|error| {
-        Diagnostic::error(Code::Z105, format!("{what} cannot be read")).caused_by(&error)
-    })?;
-    Ok(text)
-}
-
-/// What an input is called in a message.
-pub(super) fn called(path: &Path) -> String {
-    let stdin = path == Path::new("-");
-    if stdin { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 /// The argon2id hash of a password's first line, with the crate's parameters (those that OWASP

@@ -4,15 +4,18 @@
 //! that limit what this server does not do anyway are passed over, any other is refused by name, so
 //! that no key may do more here than where it comes from (sshd(8), "AUTHORIZED_KEYS FILE FORMAT").
 
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
 
 use ipnet::IpNet;
 
-use super::add::{called, read};
 use crate::clock::Timestamp;
 use crate::config::partner::{Authority, Key, check_public_key, is_key_type};
 use crate::diagnostic::{Code, Diagnostic};
+
+/// Bytes read of a key file or password.
+const INPUT_BYTES_MAX: u64 = 1 << 20;
 
 /// What a file of keys holds.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,28 @@ pub(super) fn found_in(path: &Path) -> Result<Found, Diagnostic> {
         return Err(Diagnostic::error(Code::Z107, format!("{} holds no key", called(path))));
     }
     Ok(found)
+}
+
+/// The text of a file, or of standard input for `-`.
+pub(super) fn read(path: &Path) -> Result<String, Diagnostic> {
+    let mut text = String::new();
+    let read = match path == Path::new("-") {
+        true => std::io::stdin().take(INPUT_BYTES_MAX).read_to_string(&mut text),
+        false => std::fs::File::open(path)
+            .and_then(|file| file.take(INPUT_BYTES_MAX).read_to_string(&mut text)),
+    };
+    let what =
+        if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
+    read.map_err(|error| {
+        Diagnostic::error(Code::Z105, format!("{what} cannot be read")).caused_by(&error)
+    })?;
+    Ok(text)
+}
+
+/// What an input is called in a message.
+pub(super) fn called(path: &Path) -> String {
+    let stdin = path == Path::new("-");
+    if stdin { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 fn take(found: &mut Found, line: &str) -> Result<(), String> {

@@ -25,12 +25,9 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Desk;
+use super::proof::{self, Proof};
 use super::roster::Roster;
 use crate::config::Partner;
-
-mod proof;
-
-pub use proof::Proof;
 
 /// Attempts one connection has, as OpenSSH's MaxAuthTries.
 pub const ATTEMPTS_MAX: u32 = 6;
