@@ -31,10 +31,13 @@ fn examples(readme: &str) -> Vec<(String, String)> {
 
 /// Runs one example and returns what it printed.
 fn run(code: &str, folder: &Path, port: u16) -> String {
-    let code = code.replace("-P 2222", &format!("-P {port}")).replace(
-        "StrictHostKeyChecking=accept-new",
-        "StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
-    );
+    let code = code
+        .replace("-P 2222", &format!("-P {port}"))
+        .replace("-p 2222", &format!("-p {port}"))
+        .replace(
+            "StrictHostKeyChecking=accept-new",
+            "StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
+        );
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let binary = Path::new(env!("CARGO_BIN_EXE_landfall")).parent().expect("a folder");
     let path = std::env::join_paths(
@@ -81,7 +84,7 @@ fn every_example_works() {
         printed += &run(code, zone.path(), server.port);
     }
     assert!(printed.contains("\"outcome\""), "the receipt: {printed}");
-    let arrivals = zone.wait_for_ends(3);
+    let arrivals = zone.wait_for_ends(4);
     let names: Vec<String> = arrivals.iter().map(|arrival| arrival.name.to_string()).collect();
     assert!(names.contains(&"budget.xlsx".to_owned()), "{names:?}");
     server.stop();
