@@ -62,7 +62,12 @@ impl Conversation {
         place: Place,
         out: &mut Vec<u8>,
     ) -> Option<Request> {
-        if place == Place::Loop && !self.is_quick(&request) {
+        let may_do = match place {
+            Place::Loop => self.is_quick(&request),
+            Place::Thread => self.is_quick(&request) || self.is_brief(&request),
+            Place::Pool => true,
+        };
+        if !may_do {
             return Some(request);
         }
         if let Request::Read { handle, offset, length } = request {
@@ -113,6 +118,44 @@ impl Conversation {
             | Request::CheckFileHandle { .. }
             | Request::Statvfs { .. }
             | Request::Fstatvfs { .. } => false,
+        }
+    }
+
+    /// Whether a request waits for a commit, a sync of few bytes, or a look into the ledger, and no
+    /// longer. One that cannot be done at all is.
+    fn is_brief(&self, request: &Request) -> bool {
+        match request {
+            Request::Open { path, .. } | Request::Stat { path } | Request::Setstat { path, .. } => {
+                self.node(path).map_or(true, |node| names::is_at_hand(&self.account, &node))
+            }
+            Request::Close { handle } | Request::Fsync { handle } => {
+                self.upload(*handle).map_or(true, OpenUpload::is_small)
+            }
+            Request::Rename { from, to } | Request::PosixRename { from, to } => {
+                let are_at_hand = |path| {
+                    self.node(path).map_or(true, |node| names::is_at_hand(&self.account, &node))
+                };
+                are_at_hand(from) && are_at_hand(to)
+            }
+            Request::Opendir { .. }
+            | Request::Read { .. }
+            | Request::Fstat { .. }
+            | Request::Fsetstat { .. }
+            | Request::Readdir { .. }
+            | Request::Remove { .. }
+            | Request::Mkdir { .. }
+            | Request::Rmdir { .. }
+            | Request::CheckFileName { .. }
+            | Request::CheckFileHandle { .. }
+            | Request::Statvfs { .. }
+            | Request::Fstatvfs { .. }
+            | Request::Realpath { .. }
+            | Request::Limits
+            | Request::HomeDirectory
+            | Request::UsersGroupsById { .. }
+            | Request::Link
+            | Request::CopyData
+            | Request::Unknown => false,
         }
     }
 
@@ -217,16 +260,16 @@ impl Conversation {
         let most = usize::try_from(length).map_or(READ_BYTES_MAX, |most| most.min(READ_BYTES_MAX));
         let read = reply::data(out, id, most, |into| {
             let open = self.handles.get(handle).map_err(ReadStop::Refused)?;
-            match (open, place) {
-                (Open::Download(file), Place::Loop) => match file.read_quickly(offset, into) {
+            match (open, place.may_wait()) {
+                (Open::Download(file), false) => match file.read_quickly(offset, into) {
                     QuickRead::Read(count) => Ok(count),
                     QuickRead::WouldWait => Err(ReadStop::WouldWait),
                 },
-                (Open::Download(file), Place::Pool) => {
+                (Open::Download(file), true) => {
                     file.read(offset, into).map_err(ReadStop::Refused)
                 }
-                (Open::Upload(_), Place::Loop) => Err(ReadStop::WouldWait),
-                (Open::Upload(upload), Place::Pool) => {
+                (Open::Upload(_), false) => Err(ReadStop::WouldWait),
+                (Open::Upload(upload), true) => {
                     upload.read(offset, into).map_err(ReadStop::Refused)
                 }
                 (Open::Listing(_), _) => Err(ReadStop::Refused(Refused::bad_handle())),
@@ -350,10 +393,10 @@ impl Writing {
         if upload.has_room() {
             return true;
         }
-        if place == Place::Pool {
+        if place.may_wait() {
             upload.wait_for_room();
         }
-        place == Place::Pool
+        place.may_wait()
     }
 
     /// Takes payload; that of a WRITE which failed is dropped.

@@ -1,7 +1,8 @@
 //! What is said on one channel, be it SFTP, SCP or a command: bytes in, bytes out.
 //!
-//! A dialog never waits by itself. Some steps never wait for disk or ledger, the others do. Fed in
-//! [`Place::Loop`] it stops before one of those and says so; fed in [`Place::Pool`] it does them.
+//! A dialog never waits by itself. Some steps never wait for disk or ledger, some wait a moment (for
+//! one sync or one commit), some longer. Fed in [`Place::Loop`] it stops before one that waits and
+//! says so, in [`Place::Thread`] before one that waits long; fed in [`Place::Pool`] it does them all.
 //! Either way it stops when it has said enough for now.
 
 use super::wire;
@@ -9,10 +10,19 @@ use super::wire;
 /// Where a dialog runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// In the connection's event loop, which must not wait.
+    /// In the connection's event loop while the disk is slow: it must not wait.
     Loop,
+    /// In the connection's event loop, which may wait a moment: the thread is its own.
+    Thread,
     /// In a thread that may wait.
     Pool,
+}
+
+impl Place {
+    /// Whether a step may take as long as it takes here.
+    pub fn may_wait(self) -> bool {
+        self == Self::Pool
+    }
 }
 
 /// Why a dialog paused.

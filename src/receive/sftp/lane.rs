@@ -1,9 +1,11 @@
 //! Between russh and one dialog: who runs it, how much may wait, and in what order answers
 //! leave.
 //!
-//! The dialog runs inside russh's event loop while that is quick. When a request may wait for
-//! the disk, or too many answers wait for the peer, what arrives goes to a backlog and the lane's
-//! own task goes on, in a thread that may wait, one step at a time. Answers leave either straight
+//! The dialog runs inside russh's event loop while that is quick. The loop is on a thread of the
+//! connection's own, so it does what waits for the disk a moment as well, until a step takes longer
+//! than [`MOMENT`]: then the disk is slow, and for [`CAUTION`] nothing waits here. When a request may
+//! wait longer, or too many answers wait for the peer, what arrives goes to a backlog and the lane's
+//! own task goes on, in a thread of the pool, one step at a time. Answers leave either straight
 //! from the loop or through russh's queue, never both at once, so their order is that of the
 //! requests.
 //!
@@ -18,6 +20,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use russh::server::Handle;
@@ -33,6 +36,10 @@ const OUTPUT_BYTES_MAX: usize = 512 * 1024;
 const BACKLOG_CALM_BYTES: usize = 2 << 20;
 /// Request bytes that may wait at all: a peer that sends more without reading answers is cut off.
 const BACKLOG_BYTES_MAX: usize = 12 << 20;
+/// What a step in the event loop may take.
+const MOMENT: Duration = Duration::from_millis(50);
+/// How long the disk is thought to be slow after a step took longer.
+const CAUTION: Duration = Duration::from_secs(1);
 /// Backlog bytes kept in one piece.
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -64,6 +71,8 @@ struct State {
     /// The task hands an answer to russh's queue, which only the event loop empties.
     is_sending: bool,
     ending: Option<Ending>,
+    /// Until when nothing waits in the event loop.
+    cautious_until: Option<Instant>,
 }
 
 /// How a channel comes to its end.
@@ -91,6 +100,7 @@ impl Lane {
             backlog: Backlog::default(),
             is_sending: false,
             ending: None,
+            cautious_until: None,
         };
         Self { state: Mutex::new(state), answers: Arc::default(), returned: Notify::new() }
     }
@@ -104,13 +114,21 @@ impl Lane {
         if state.ending.is_some() {
             return Ok(None);
         }
+        let began = Instant::now();
+        let place = match state.cautious_until {
+            Some(until) if began < until => Place::Loop,
+            Some(_) | None => Place::Thread,
+        };
         if state.is_caught_up()
             && self.answers.may_leave_directly()
             && let Some(dialog) = &mut state.dialog
         {
             let (mut input, mut out) = (data, Vec::new());
             let room = self.answers.room();
-            let pause = dialog.feed(&mut input, Place::Loop, &mut out, room)?;
+            let pause = dialog.feed(&mut input, place, &mut out, room)?;
+            if began.elapsed() > MOMENT {
+                state.cautious_until = Some(Instant::now() + CAUTION);
+            }
             state.backlog.push(input);
             self.pause(&mut state, pause);
             return Ok(self.answers.wrap(out, Way::Direct));

@@ -53,6 +53,7 @@ mod session;
 mod settle;
 mod socket;
 mod sweep;
+mod threads;
 mod throttle;
 mod upload;
 mod view;

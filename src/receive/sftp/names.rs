@@ -43,6 +43,19 @@ pub fn seed_folders(account: &Account, feed: &FeedName) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Whether everything about a node is in memory, one row of the ledger or one small file away.
+pub fn is_at_hand(account: &Account, node: &Node) -> bool {
+    let staging = &account.desk.staging;
+    match node {
+        Node::Root | Node::Readme | Node::Receipts | Node::Feed(_) | Node::Nowhere => true,
+        Node::Receipt(..) => false,
+        Node::Entry(key) => {
+            !staging.folders().wants_seed(&key.partner, &key.feed)
+                && staging.find(key).is_none_or(|upload| upload.is_small())
+        }
+    }
+}
+
 /// How a name looks.
 ///
 /// # Errors

@@ -13,11 +13,12 @@ use super::Desk;
 use super::algorithms;
 use super::auth::PASSWORDS_AT_ONCE;
 use super::connection::{Hall, Notes, serve};
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Places};
 use super::keys::{self, KeyError};
 use super::roster::{Roster, review_until};
 use super::socket::{Link, until_true};
 use super::sweep::sweep_until;
+use super::threads::Threads;
 use crate::config::partner::is_among;
 
 /// How long a stopping server waits for connections, and for what they left to be put in order.
@@ -113,6 +114,7 @@ impl Door {
             busy,
         });
         let crowd = Crowd::new(&self.desk.config.sftp);
+        let threads = Threads::default();
         let sweeping = tokio::spawn(sweep_until(Arc::clone(&self.desk), shutdown.clone()));
         let reviewing =
             tokio::spawn(review_until(roster, Arc::clone(&self.desk), shutdown.clone()));
@@ -127,7 +129,13 @@ impl Door {
                 Ok((_, peer)) if from.is_some_and(|from| !is_among(from, peer.ip())) => {
                     tracing::warn!(from = %peer.ip(), "turned away: not in `[sftp.legacy] from`");
                 }
-                Ok((tcp, peer)) => welcome(tcp, peer.ip().to_canonical(), ssh, &hall, &crowd),
+                Ok((tcp, peer)) => {
+                    let origin = peer.ip().to_canonical();
+                    if let Some((link, places)) = admit(&tcp, origin, &crowd) {
+                        let hall = Arc::clone(&hall);
+                        begin((tcp, origin, link), ssh, hall, places, &threads);
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -138,6 +146,9 @@ impl Door {
         if tokio::time::timeout(GRACE, idle.recv()).await.is_err() {
             cut_off.send_replace(true);
             drop(tokio::time::timeout(GRACE, idle.recv()).await);
+        }
+        if tokio::task::spawn_blocking(|| threads.end()).await.is_err() {
+            tracing::error!("the threads of the SFTP door were not ended in order");
         }
         if let Err(error) = reviewing.await {
             tracing::error!(%error, "running sessions were not looked after");
@@ -158,31 +169,44 @@ async fn accept_legacy(
     }
 }
 
-/// Begins to serve a connection, or turns it away.
-fn welcome(
-    tcp: TcpStream,
-    origin: IpAddr,
-    ssh: &Arc<russh::server::Config>,
-    hall: &Arc<Hall>,
-    crowd: &Crowd,
-) {
+/// Finds places for a connection, or turns it away.
+fn admit(tcp: &TcpStream, origin: IpAddr, crowd: &Crowd) -> Option<(Arc<Link>, Places)> {
     let link = Arc::new(Link::default());
     let Some(places) = crowd.admit(origin, &link) else {
         // A line before the version is allowed (RFC 4253 section 4.2) and clients show it.
         let told = b"Too many connections; try again in a minute.\r\n";
         tracing::warn!(from = %origin, "turned away: too many connections");
         drop(tcp.try_write(told));
-        return;
+        return None;
     };
-    if let Err(error) = tcp.set_nodelay(true).and_then(|()| keep_alive(&tcp)) {
+    if let Err(error) = tcp.set_nodelay(true).and_then(|()| keep_alive(tcp)) {
         tracing::debug!(from = %origin, %error, "a socket option could not be set");
     }
-    let busy = hall.busy.clone();
-    let (hall, ssh) = (Arc::clone(hall), Arc::clone(ssh));
-    tokio::spawn(async move {
-        serve((tcp, origin, link), ssh, hall, places).await;
-        drop(busy);
+    Some((link, places))
+}
+
+/// Serves a connection on a thread of its own choosing; its socket moves to that thread's event loop.
+fn begin(
+    (tcp, origin, link): (TcpStream, IpAddr, Arc<Link>),
+    ssh: &Arc<russh::server::Config>,
+    hall: Arc<Hall>,
+    places: Places,
+    threads: &Threads,
+) {
+    let ssh = Arc::clone(ssh);
+    let begun = tcp.into_std().and_then(|tcp| {
+        threads.spawn(async move {
+            let busy = hall.busy.clone();
+            match TcpStream::from_std(tcp) {
+                Ok(tcp) => serve((tcp, origin, link), ssh, hall, places).await,
+                Err(error) => tracing::warn!(from = %origin, %error, "a connection was lost"),
+            }
+            drop(busy);
+        })
     });
+    if let Err(error) = begun {
+        tracing::error!(from = %origin, %error, "a connection could not be served");
+    }
 }
 
 fn keep_alive(tcp: &TcpStream) -> io::Result<()> {

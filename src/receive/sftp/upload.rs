@@ -154,6 +154,11 @@ impl OpenUpload {
         Ok(self.upload.sync()?)
     }
 
+    /// Whether what is left to be done at its end takes a moment only.
+    pub fn is_small(&self) -> bool {
+        self.upload.is_small()
+    }
+
     /// Whether attributes can be set without touching the disk.
     pub fn is_quick_to_set(&self, attributes: &Attributes) -> bool {
         attributes.size_bytes.is_none_or(|size| self.upload.has_size(size))

@@ -22,6 +22,9 @@ use crate::archive::Staged;
 use crate::clock::Timestamp;
 use crate::names::Digest;
 
+/// Bytes up to which an upload is small.
+const SMALL_BYTES_MAX: u64 = 1 << 20;
+
 /// One upload in progress.
 #[derive(Debug)]
 pub struct Upload {
@@ -114,6 +117,13 @@ impl Upload {
         state.buffer.push(at, bytes);
         state.is_changed = true;
         Ok(state.buffer.is_queued() && !state.is_draining)
+    }
+
+    /// Whether it is so small that writing, hashing and syncing it takes a moment, and nobody is at
+    /// work on it.
+    pub fn is_small(&self) -> bool {
+        let state = self.lock();
+        state.size_bytes <= SMALL_BYTES_MAX && !state.is_draining && !state.continues_landed
     }
 
     /// Whether setting this size would change nothing.

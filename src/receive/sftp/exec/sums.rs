@@ -118,10 +118,7 @@ impl Dialog for Sums {
         if out.len() >= out_bytes_max {
             return Ok(Pause::Output);
         }
-        match place {
-            Place::Pool if !self.step(out) => Ok(Pause::Over),
-            Place::Pool | Place::Loop => Ok(Pause::Slow),
-        }
+        if place.may_wait() && !self.step(out) { Ok(Pause::Over) } else { Ok(Pause::Slow) }
     }
 
     fn finish(self: Box<Self>) -> Ran {

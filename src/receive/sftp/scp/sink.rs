@@ -209,10 +209,10 @@ impl Sink {
         place: Place,
         out: &mut Vec<u8>,
     ) -> (State, Option<Pause>) {
-        match (input.split_first(), place) {
+        match (input.split_first(), place.may_wait()) {
             (None, _) => (State::Verdict(body), Some(Pause::Input)),
-            (Some(_), Place::Loop) => (State::Verdict(body), Some(Pause::Slow)),
-            (Some((verdict, rest)), Place::Pool) => {
+            (Some(_), false) => (State::Verdict(body), Some(Pause::Slow)),
+            (Some((verdict, rest)), true) => {
                 *input = rest;
                 if *verdict == 0 {
                     self.commit(body, out);
@@ -232,7 +232,7 @@ impl Sink {
         place: Place,
         out: &mut Vec<u8>,
     ) -> (State, Option<Pause>) {
-        if place == Place::Loop {
+        if !place.may_wait() {
             return (State::Failure(body), Some(Pause::Slow));
         }
         if !self.collect(input) {
@@ -293,13 +293,10 @@ impl Body {
         if self.outcome.is_err() || self.upload.has_room() {
             return true;
         }
-        match place {
-            Place::Loop => false,
-            Place::Pool => {
-                self.upload.wait_for_room();
-                true
-            }
+        if place.may_wait() {
+            self.upload.wait_for_room();
         }
+        place.may_wait()
     }
 }
 
@@ -323,7 +320,7 @@ impl Dialog for Sink {
                 }
                 State::Line if self.collect(input) => (State::LineDone, None),
                 State::Line => (State::Line, Some(Pause::Input)),
-                State::LineDone if place == Place::Loop => (State::LineDone, Some(Pause::Slow)),
+                State::LineDone if !place.may_wait() => (State::LineDone, Some(Pause::Slow)),
                 State::LineDone => (self.obey(out), None),
                 State::Body(body) => body.go_on(input, place),
                 State::Verdict(body) => self.verdict(body, input, place, out),

@@ -236,10 +236,10 @@ impl Body {
         let (start, most) = (out.len(), left.min(BODY_STEP_BYTES));
         out.resize(start + most, 0);
         let into = out.get_mut(start..).unwrap_or_default();
-        let read = match (self.is_cut_short, place) {
+        let read = match (self.is_cut_short, place.may_wait()) {
             (true, _) => Ok(0),
-            (false, Place::Pool) => self.file.read(self.at, into),
-            (false, Place::Loop) => match self.file.read_quickly(self.at, into) {
+            (false, true) => self.file.read(self.at, into),
+            (false, false) => match self.file.read_quickly(self.at, into) {
                 QuickRead::Read(count) => Ok(count),
                 QuickRead::WouldWait => {
                     out.truncate(start);
@@ -300,7 +300,7 @@ impl Dialog for Source {
                     self.pass_over(&next)
                 }
                 State::Step => {
-                    if place == Place::Loop {
+                    if !place.may_wait() {
                         self.state = State::Step;
                         return Ok(Pause::Slow);
                     }
