@@ -234,8 +234,7 @@ fn client(link: &Link) -> String {
     link.client().chars().take(CLIENT_CHARS_MAX).collect()
 }
 
-/// Keeps an event without waiting for the ledger.
-fn note(desk: &Arc<Desk>, event: Event) {
-    let desk = Arc::clone(desk);
-    tokio::task::spawn_blocking(move || desk.intake.note(event));
+/// Keeps an event: one commit, on the connection's own thread.
+fn note(desk: &Desk, event: Event) {
+    desk.intake.note(event);
 }

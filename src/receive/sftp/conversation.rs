@@ -265,9 +265,7 @@ impl Conversation {
                     QuickRead::Read(count) => Ok(count),
                     QuickRead::WouldWait => Err(ReadStop::WouldWait),
                 },
-                (Open::Download(file), true) => {
-                    file.read(offset, into).map_err(ReadStop::Refused)
-                }
+                (Open::Download(file), true) => file.read(offset, into).map_err(ReadStop::Refused),
                 (Open::Upload(_), false) => Err(ReadStop::WouldWait),
                 (Open::Upload(upload), true) => {
                     upload.read(offset, into).map_err(ReadStop::Refused)

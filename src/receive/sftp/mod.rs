@@ -28,6 +28,7 @@ mod account;
 mod algorithms;
 mod auth;
 mod check;
+mod cleartext;
 pub mod client;
 mod connection;
 mod conversation;

@@ -2,7 +2,7 @@
 //!
 //! Reads are buffered: little before login, much after. Every read and write fails once the
 //! connection has to end: at the login deadline, whatever was sent until then, and when the server
-//! stops. russh has neither.
+//! stops. russh has neither. Before encryption packets are short.
 
 use std::future::Future;
 use std::io;
@@ -17,10 +17,11 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
+use super::cleartext::Cleartext;
 use super::throttle::Throttle;
 
 /// Read buffer of a peer that is not logged in.
-const BUFFER_BYTES_BEFORE_LOGIN: usize = 8 * 1024;
+const BUFFER_BYTES_BEFORE_LOGIN: usize = 2 * 1024;
 /// Read buffer of a peer that is logged in.
 const BUFFER_BYTES: usize = 256 * 1024;
 /// Bytes of the line a peer introduces itself with (RFC 4253 section 4.2).
@@ -126,6 +127,7 @@ impl Link {
 pub struct Socket {
     tcp: TcpStream,
     link: Arc<Link>,
+    cleartext: Cleartext,
     buffer: Vec<u8>,
     filled: usize,
     taken: usize,
@@ -155,6 +157,7 @@ impl Socket {
         Self {
             tcp,
             link,
+            cleartext: Cleartext::Version,
             buffer: vec![0; BUFFER_BYTES_BEFORE_LOGIN],
             filled: 0,
             taken: 0,
@@ -190,7 +193,9 @@ impl Socket {
             self.read_pause = pause(throttle.after_reading(self.filled));
         }
         if !self.link.is_logged_in.load(Ordering::Relaxed) {
-            self.link.learn_client(self.buffer.get(..self.filled).unwrap_or_default());
+            let heard = self.buffer.get(..self.filled).unwrap_or_default();
+            self.link.learn_client(heard);
+            self.cleartext.follow(heard)?;
         }
         Poll::Ready(Ok(()))
     }

@@ -67,7 +67,10 @@ impl OpenUpload {
     ) -> Result<Result<Self, Fault>, Refused> {
         let _turn = upload.turn();
         let Some(known) = upload.snapshot() else { return Ok(Err(Fault::Fenced)) };
-        let allowed = names::landed(account, key).and_then(|landed| {
+        // Whatever has the name is replaced, read by nobody through this handle: no need to look.
+        let starts_anew = flags.create() && flags.truncate() && !flags.exclusive();
+        let landed = if starts_anew { Ok(None) } else { names::landed(account, key) };
+        let allowed = landed.and_then(|landed| {
             let exists = !known.is_new || landed.is_some();
             if exists && flags.create() && flags.exclusive() {
                 return Err(Refused::exists(&key.name));
@@ -128,8 +131,12 @@ impl OpenUpload {
     /// A sentence; the upload takes no more until it is opened again.
     pub fn write(&self, at: u64, bytes: &[u8]) -> Result<(), Refused> {
         if self.upload.write(self.claim, at, bytes)? {
-            let upload = Arc::clone(&self.upload);
-            tokio::task::spawn_blocking(move || upload.drain());
+            if self.upload.finds_all_hands_busy() {
+                self.upload.drain();
+            } else {
+                let upload = Arc::clone(&self.upload);
+                tokio::task::spawn_blocking(move || upload.drain());
+            }
         }
         Ok(())
     }

@@ -113,6 +113,10 @@ struct Place {
     boot: String,
     /// Bytes of all uploads that are in memory.
     buffered_bytes: Arc<AtomicUsize>,
+    /// Threads that write and hash blocks now.
+    at_work: AtomicUsize,
+    /// Processors: more threads at work would only take turns.
+    hands: usize,
     space: Arc<Space>,
 }
 
@@ -156,6 +160,8 @@ impl Staging {
             clock,
             boot: identity::this_boot(),
             buffered_bytes: Arc::default(),
+            at_work: AtomicUsize::new(0),
+            hands: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             space: Arc::new(Space::new(folder.clone())),
         });
         let staging = Self(Arc::new(Registry {

@@ -208,8 +208,16 @@ impl Upload {
     pub fn drain(&self) {
         let state = self.lock();
         if !state.is_draining {
+            self.place.at_work.fetch_add(1, Ordering::Relaxed);
             drop(self.drain_locked(state));
+            self.place.at_work.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether so many threads write and hash that whoever has filled a block had better drain it
+    /// itself, while it is in the processor's cache.
+    pub fn finds_all_hands_busy(&self) -> bool {
+        self.place.at_work.load(Ordering::Relaxed) >= self.place.hands
     }
 
     /// Waits until [`Self::has_room`].
