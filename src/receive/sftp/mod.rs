@@ -1,7 +1,7 @@
 //! The SFTP door.
 //!
 //! ```text
-//! server ── connection: limits, deadlines ── session (russh's callbacks) ── lane (one channel)
+//! server ── threads ── connection: limits ── session (russh's callbacks) ── lane (one channel)
 //!                                                                             │
 //!                    exec: scp, sums of files ── dialog ─────────────────────┤
 //!                    wire (the codec) ── conversation: requests in order ─────┘

@@ -1,6 +1,7 @@
 //! How an upload is taken up, how far it may grow, and why it may refuse.
 
 use super::Key;
+use super::Space;
 use super::identity::Facts;
 use super::staged_file::Base;
 use crate::clock::Timestamp;
@@ -43,6 +44,17 @@ pub struct Limits {
     pub staging_bytes: u64,
     /// Bytes of this file, and which limit that is.
     pub file: Option<(u64, LimitKind)>,
+}
+
+impl Limits {
+    /// What an upload of `end` bytes would exceed, with `staged_bytes` of its partner in progress.
+    pub(super) fn met_by(&self, staged_bytes: u64, end: u64, space: &Space) -> Option<LimitKind> {
+        if staged_bytes > self.staging_bytes {
+            return Some(LimitKind::Staging);
+        }
+        let over = self.file.filter(|(most, _)| end > *most).map(|(_, kind)| kind);
+        over.or_else(|| space.is_in_reserve().then_some(LimitKind::Reserve))
+    }
 }
 
 /// How an upload is taken up.

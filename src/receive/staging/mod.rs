@@ -24,6 +24,7 @@ use crate::zone::Zone;
 mod buffer;
 mod claim;
 mod folders;
+mod hands;
 mod identity;
 mod space;
 mod staged_file;
@@ -36,6 +37,7 @@ pub use space::Space;
 pub use staged_file::{Base, read_full};
 pub use upload::Upload;
 
+use hands::Hands;
 use identity::Identity;
 use staged_file::StagedFile;
 
@@ -113,10 +115,7 @@ struct Place {
     boot: String,
     /// Bytes of all uploads that are in memory.
     buffered_bytes: Arc<AtomicUsize>,
-    /// Threads that write and hash blocks now.
-    at_work: AtomicUsize,
-    /// Processors: more threads at work would only take turns.
-    hands: usize,
+    hands: Hands,
     space: Arc<Space>,
 }
 
@@ -160,8 +159,7 @@ impl Staging {
             clock,
             boot: identity::this_boot(),
             buffered_bytes: Arc::default(),
-            at_work: AtomicUsize::new(0),
-            hands: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            hands: Hands::new(),
             space: Arc::new(Space::new(folder.clone())),
         });
         let staging = Self(Arc::new(Registry {

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::buffer::Buffer;
-use super::claim::{Claim, Fault, LimitKind, Limits, Snapshot, Start};
+use super::claim::{Claim, Fault, Limits, Snapshot, Start};
 use super::identity::{Facts, Identity};
 use super::staged_file::StagedFile;
 use super::{Error, Key, Place};
@@ -208,16 +208,15 @@ impl Upload {
     pub fn drain(&self) {
         let state = self.lock();
         if !state.is_draining {
-            self.place.at_work.fetch_add(1, Ordering::Relaxed);
+            let _hand = self.place.hands.lend();
             drop(self.drain_locked(state));
-            self.place.at_work.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// Whether so many threads write and hash that whoever has filled a block had better drain it
     /// itself, while it is in the processor's cache.
     pub fn finds_all_hands_busy(&self) -> bool {
-        self.place.at_work.load(Ordering::Relaxed) >= self.place.hands
+        self.place.hands.are_all_busy()
     }
 
     /// Waits until [`Self::has_room`].
@@ -382,17 +381,8 @@ impl Upload {
         let Some(more) = end.checked_sub(state.size_bytes).filter(|more| *more > 0) else {
             return Ok(());
         };
-        let used = self.used.load(Ordering::Relaxed);
-        let over = if used.saturating_add(more) > state.limits.staging_bytes {
-            Some(LimitKind::Staging)
-        } else if let Some((_, kind)) = state.limits.file.filter(|(most, _)| end > *most) {
-            Some(kind)
-        } else if self.place.space.is_in_reserve() {
-            Some(LimitKind::Reserve)
-        } else {
-            None
-        };
-        if let Some(kind) = over {
+        let staged = self.used.load(Ordering::Relaxed).saturating_add(more);
+        if let Some(kind) = state.limits.met_by(staged, end, &self.place.space) {
             state.fault = Some(Fault::OverLimit(kind));
             return Err(Fault::OverLimit(kind));
         }
