@@ -89,10 +89,12 @@ impl Conversation {
             | Request::Limits
             | Request::HomeDirectory
             | Request::UsersGroupsById { .. }
-            | Request::Link
-            | Request::CopyData
+            | Request::Readlink { .. }
+            | Request::Symlink { .. }
+            | Request::Hardlink { .. }
+            | Request::CopyData { .. }
             | Request::Unknown => true,
-            Request::Stat { path } => !matches!(
+            Request::Stat { path } | Request::Lstat { path } => !matches!(
                 view::resolve(&self.account.partner, path),
                 Ok(Node::Entry(_) | Node::Receipt(..))
             ),
@@ -107,6 +109,7 @@ impl Conversation {
             Request::Close { handle } => !matches!(self.handles.get(*handle), Ok(Open::Upload(_))),
             Request::Open { .. }
             | Request::Setstat { .. }
+            | Request::Lsetstat { .. }
             | Request::Opendir { .. }
             | Request::Remove { .. }
             | Request::Mkdir { .. }
@@ -171,11 +174,12 @@ impl Conversation {
             },
             Request::Read { .. } => Err(Refused::bad_handle()),
             Request::Readdir { handle } => self.readdir(handle),
-            Request::Stat { path } => {
+            // There are no links to follow, or not to follow.
+            Request::Stat { path } | Request::Lstat { path } => {
                 names::stat(account, &self.node(&path)?).map(Answer::Attributes)
             }
             Request::Fstat { handle } => self.look(handle).map(Answer::Attributes),
-            Request::Setstat { path, attributes } => {
+            Request::Setstat { path, attributes } | Request::Lsetstat { path, attributes } => {
                 names::set(account, &self.node(&path)?, &attributes).map(done)
             }
             Request::Fsetstat { handle, attributes } => {
@@ -204,8 +208,10 @@ impl Conversation {
                     Err(Refused::failure("sums are of files that are open for reading"))
                 }
             },
-            Request::Link => Err(Refused::unsupported("there are no links here; send the file")),
-            Request::CopyData => {
+            Request::Readlink { .. } | Request::Symlink { .. } | Request::Hardlink { .. } => {
+                Err(Refused::unsupported("there are no links here; send the file"))
+            }
+            Request::CopyData { .. } => {
                 Err(Refused::unsupported("files cannot be copied here; send the file again"))
             }
             Request::Unknown => Err(Refused::unsupported("this server does not know this request")),
@@ -339,7 +345,7 @@ impl Dialog for Conversation {
             }
             match self.decoder.next(input)? {
                 None => return Ok(Pause::Input),
-                Some(Item::Init { .. }) => reply::version(out),
+                Some(Item::Init { .. }) => reply::version(out, &reply::EXTENSIONS),
                 Some(Item::Request(id, Ok(request))) => self.waiting = Some((id, request)),
                 Some(Item::Request(id, Err(wire::Malformed))) => {
                     reply::status(out, id, Status::BadMessage, "this request makes no sense");

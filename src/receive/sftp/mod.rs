@@ -24,6 +24,8 @@ use crate::receive::Intake;
 use crate::receive::staging::Staging;
 use crate::zone::Zone;
 
+// What reads a peer's bytes is public, so that the fuzz targets of tests/fuzz reach it.
+
 mod account;
 mod algorithms;
 mod auth;
@@ -35,7 +37,7 @@ mod conversation;
 mod crowd;
 mod dialog;
 mod download;
-mod exec;
+pub mod exec;
 mod handles;
 pub mod keys;
 mod lane;
@@ -48,7 +50,7 @@ mod receipts;
 mod refusal;
 mod rename;
 mod roster;
-mod scp;
+pub mod scp;
 mod server;
 mod session;
 mod settle;
@@ -57,7 +59,7 @@ mod sweep;
 mod threads;
 mod throttle;
 mod upload;
-mod view;
+pub mod view;
 pub mod wire;
 
 pub use server::{Door, Error};

@@ -8,7 +8,7 @@ use super::{scp, wire};
 use crate::receive::checksum::Algorithm;
 
 mod sums;
-mod words;
+pub mod words;
 
 use sums::{InputSum, Sums};
 

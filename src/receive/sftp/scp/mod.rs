@@ -13,7 +13,7 @@
 //! Left out: wildcards but in the last part of a path that is fetched, where they mean what they mean
 //! in a feed's patterns.
 
-mod line;
+pub mod line;
 mod sink;
 mod source;
 

@@ -11,8 +11,11 @@ const NAME: u8 = 104;
 const ATTRS: u8 = 105;
 const EXTENDED_REPLY: u8 = 201;
 
-/// What this server adds to version 3, as told in answer to INIT.
-const EXTENSIONS: [(&[u8], &[u8]); 10] = [
+/// What an SFTP server adds to version 3, as told in answer to INIT: names and their values.
+pub type Extension = (&'static [u8], &'static [u8]);
+
+/// What the door adds.
+pub const EXTENSIONS: [Extension; 10] = [
     (b"posix-rename@openssh.com", b"1"),
     (b"statvfs@openssh.com", b"2"),
     (b"fstatvfs@openssh.com", b"2"),
@@ -138,9 +141,9 @@ fn packet(out: &mut Vec<u8>, kind: u8, first: u32, fill: impl FnOnce(&mut Vec<u8
 }
 
 /// The answer to INIT.
-pub fn version(out: &mut Vec<u8>) {
+pub fn version(out: &mut Vec<u8>, extensions: &[Extension]) {
     packet(out, VERSION, 3, |out| {
-        for (name, value) in EXTENSIONS {
+        for (name, value) in extensions {
             out.put_string(name);
             out.put_string(value);
         }

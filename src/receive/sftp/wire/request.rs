@@ -131,15 +131,21 @@ pub enum Request {
         offset: u64,
         length: u32,
     },
-    /// STAT and LSTAT: there are no links to follow.
     Stat {
+        path: Vec<u8>,
+    },
+    Lstat {
         path: Vec<u8>,
     },
     Fstat {
         handle: Handle,
     },
-    /// SETSTAT and lsetstat@openssh.com.
     Setstat {
+        path: Vec<u8>,
+        attributes: Attributes,
+    },
+    /// lsetstat@openssh.com.
+    Lsetstat {
         path: Vec<u8>,
         attributes: Attributes,
     },
@@ -199,10 +205,27 @@ pub enum Request {
         handle: Handle,
         check: CheckFile,
     },
-    /// READLINK, SYMLINK and hardlink@openssh.com: there are no links.
-    Link,
-    /// copy-data.
-    CopyData,
+    Readlink {
+        path: Vec<u8>,
+    },
+    /// SYMLINK, in the order in which OpenSSH sends it: the draft's is the other one.
+    Symlink {
+        target: Vec<u8>,
+        link: Vec<u8>,
+    },
+    /// hardlink@openssh.com.
+    Hardlink {
+        from: Vec<u8>,
+        to: Vec<u8>,
+    },
+    /// copy-data (draft-ietf-secsh-filexfer-extensions-00 section 7); a `length` of 0 is to the end.
+    CopyData {
+        from: Handle,
+        from_offset: u64,
+        length: u64,
+        to: Handle,
+        to_offset: u64,
+    },
     /// A packet type or extension nobody here knows.
     Unknown,
 }
@@ -224,7 +247,8 @@ impl Request {
             kind::READ => {
                 Self::Read { handle: handle(fields)?, offset: fields.u64()?, length: fields.u32()? }
             }
-            kind::STAT | kind::LSTAT => Self::Stat { path: path(fields)? },
+            kind::STAT => Self::Stat { path: path(fields)? },
+            kind::LSTAT => Self::Lstat { path: path(fields)? },
             kind::FSTAT => Self::Fstat { handle: handle(fields)? },
             kind::SETSTAT => {
                 Self::Setstat { path: path(fields)?, attributes: Attributes::read(fields)? }
@@ -239,7 +263,8 @@ impl Request {
             kind::RMDIR => Self::Rmdir { path: path(fields)? },
             kind::REALPATH => Self::Realpath { path: path(fields)? },
             kind::RENAME => Self::Rename { from: path(fields)?, to: path(fields)? },
-            kind::READLINK | kind::SYMLINK => Self::Link,
+            kind::READLINK => Self::Readlink { path: path(fields)? },
+            kind::SYMLINK => Self::Symlink { target: path(fields)?, link: path(fields)? },
             kind::EXTENDED => extended(fields)?,
             _ => Self::Unknown,
         })
@@ -261,7 +286,7 @@ fn extended(fields: &mut Fields<'_>) -> Result<Request, Malformed> {
             Request::PosixRename { from: path(fields)?, to: path(fields)? }
         }
         b"lsetstat@openssh.com" => {
-            Request::Setstat { path: path(fields)?, attributes: Attributes::read(fields)? }
+            Request::Lsetstat { path: path(fields)?, attributes: Attributes::read(fields)? }
         }
         b"fsync@openssh.com" => Request::Fsync { handle: handle(fields)? },
         b"statvfs@openssh.com" => Request::Statvfs { path: path(fields)? },
@@ -279,8 +304,14 @@ fn extended(fields: &mut Fields<'_>) -> Result<Request, Malformed> {
         b"check-file-handle" | b"check-file" => {
             Request::CheckFileHandle { handle: handle(fields)?, check: CheckFile::read(fields)? }
         }
-        b"hardlink@openssh.com" => Request::Link,
-        b"copy-data" => Request::CopyData,
+        b"hardlink@openssh.com" => Request::Hardlink { from: path(fields)?, to: path(fields)? },
+        b"copy-data" => Request::CopyData {
+            from: handle(fields)?,
+            from_offset: fields.u64()?,
+            length: fields.u64()?,
+            to: handle(fields)?,
+            to_offset: fields.u64()?,
+        },
         _ => Request::Unknown,
     })
 }
