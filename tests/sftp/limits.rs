@@ -56,3 +56,26 @@ fn reading_back_ends_and_receipts_stay() {
     assert!(!said.success && said.out.contains("a.csv"), "{}", said.all());
     site.sftp("acme", "get receipts/orders/a.csv.receipt.json receipt\n").ok();
 }
+
+#[test]
+fn a_connection_runs_any_number_of_commands_one_after_the_other() {
+    let site = Site::open();
+    site.local("a.csv", "x\n1\n");
+    site.sftp("acme", "put a.csv orders/\n").ok();
+    let socket = site.client().join("shared");
+    let shared = format!("ControlPath={}", socket.display());
+    let port = site.address.port().to_string();
+    let ssh = |options: &[&str], words: &[&str]| {
+        let mut ssh = site.openssh("ssh", "acme");
+        ssh.args(["-o", &shared, "-p", &port]).args(options).arg("acme@127.0.0.1").args(words);
+        ssh.stderr(std::process::Stdio::null()).output().expect("ssh runs")
+    };
+    // More than may be open at once.
+    for _ in 0..25 {
+        let sharing = ["-o", "ControlMaster=auto", "-o", "ControlPersist=60"];
+        let said = ssh(&sharing, &["sha256sum", "/orders/a.csv"]);
+        assert!(said.status.success() && said.stdout.ends_with(b"  /orders/a.csv\n"), "{said:?}");
+    }
+    assert!(ssh(&["-O", "exit"], &[]).status.success());
+    assert_eq!(site.count(|event| matches!(event, Event::LoggedIn { .. })), 2, "they shared one");
+}

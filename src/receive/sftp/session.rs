@@ -1,7 +1,7 @@
 //! russh's callbacks, translated. Nothing is decided here.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Weak};
 
 use russh::keys::{Certificate, PublicKey};
 use russh::server::{
@@ -18,7 +18,7 @@ use super::dialog::{Dialog, Ran};
 use super::exec;
 use super::lane::{Lane, Stop};
 
-/// Channels one connection may have open; OpenSSH allows 10.
+/// Channels one connection may have open at once; OpenSSH allows 10.
 const CHANNELS_MAX: usize = 10;
 
 /// Why a connection ended.
@@ -36,14 +36,17 @@ pub enum Error {
 pub struct Session {
     visit: Visit,
     account: Option<Account>,
-    channels: usize,
-    lanes: HashMap<ChannelId, Arc<Lane>>,
+    /// Open channels on which nothing has begun yet.
+    idle: HashSet<ChannelId>,
+    /// Each lane belongs to its own task: russh does not call back for a channel that this side
+    /// closed, so a lane that has come to its end is seen by its task being gone.
+    lanes: HashMap<ChannelId, Weak<Lane>>,
 }
 
 impl Session {
     /// A connection that has just been made.
     pub fn new(visit: Visit) -> Self {
-        Self { visit, account: None, channels: 0, lanes: HashMap::new() }
+        Self { visit, account: None, idle: HashSet::new(), lanes: HashMap::new() }
     }
 
     fn stop(&mut self, stop: Stop, ssh: &mut Ssh) -> Result<(), Error> {
@@ -58,12 +61,12 @@ impl Session {
         dialog: Box<dyn Dialog>,
         ssh: &mut Ssh,
     ) -> Result<(), Error> {
-        if self.lanes.contains_key(&channel) {
+        if !self.idle.remove(&channel) {
             return Ok(ssh.channel_failure(channel)?);
         }
         let lane = Arc::new(Lane::new(dialog));
         self.visit.spawn(Arc::clone(&lane).run(ssh.handle(), channel));
-        self.lanes.insert(channel, Arc::clone(&lane));
+        self.lanes.insert(channel, Arc::downgrade(&lane));
         ssh.channel_success(channel)?;
         match lane.offer(&[]) {
             Ok(Some(greeting)) => Ok(ssh.data(channel, greeting)?),
@@ -72,8 +75,15 @@ impl Session {
         }
     }
 
+    fn lane(&self, channel: ChannelId) -> Option<Arc<Lane>> {
+        self.lanes.get(&channel).and_then(Weak::upgrade)
+    }
+
     /// Answers a command in one go and closes the channel.
-    fn close_with(channel: ChannelId, ran: Ran, ssh: &mut Ssh) -> Result<(), Error> {
+    fn close_with(&mut self, channel: ChannelId, ran: Ran, ssh: &mut Ssh) -> Result<(), Error> {
+        if !self.idle.remove(&channel) {
+            return Ok(ssh.channel_failure(channel)?);
+        }
         ssh.channel_success(channel)?;
         if !ran.err.is_empty() {
             ssh.extended_data(channel, 1, ran.err.into_bytes())?;
@@ -86,7 +96,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        for lane in self.lanes.values() {
+        for lane in self.lanes.values().filter_map(Weak::upgrade) {
             lane.abandon();
         }
     }
@@ -143,13 +153,14 @@ impl Handler for Session {
 
     async fn channel_open_session(
         &mut self,
-        _channel: Channel<Msg>,
+        channel: Channel<Msg>,
         reply: ChannelOpenHandle,
         _ssh: &mut Ssh,
     ) -> Result<(), Error> {
         // The channel object is dropped: reading through it can deadlock the event loop.
-        if self.channels < CHANNELS_MAX {
-            self.channels += 1;
+        self.lanes.retain(|_, lane| lane.strong_count() > 0);
+        if self.idle.len() + self.lanes.len() < CHANNELS_MAX {
+            self.idle.insert(channel.id());
             reply.accept().await;
         } else {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
@@ -171,7 +182,7 @@ impl Handler for Session {
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], ssh: &mut Ssh) -> Result<(), Error> {
-        let Some(lane) = self.lanes.get(&channel).cloned() else { return Ok(()) };
+        let Some(lane) = self.lane(channel) else { return Ok(()) };
         match lane.offer(data) {
             Ok(Some(answer)) => ssh.data(channel, answer)?,
             Ok(None) => lane.calm().await,
@@ -186,7 +197,7 @@ impl Handler for Session {
         _window: u32,
         ssh: &mut Ssh,
     ) -> Result<(), Error> {
-        let Some(lane) = self.lanes.get(&channel) else { return Ok(()) };
+        let Some(lane) = self.lane(channel) else { return Ok(()) };
         match lane.resume() {
             Ok(Some(answer)) => ssh.data(channel, answer)?,
             Ok(None) => {}
@@ -196,15 +207,15 @@ impl Handler for Session {
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, _ssh: &mut Ssh) -> Result<(), Error> {
-        if let Some(lane) = self.lanes.get(&channel) {
+        if let Some(lane) = self.lane(channel) {
             lane.end();
         }
         Ok(())
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _ssh: &mut Ssh) -> Result<(), Error> {
-        self.channels = self.channels.saturating_sub(1);
-        if let Some(lane) = self.lanes.remove(&channel) {
+        self.idle.remove(&channel);
+        if let Some(lane) = self.lanes.remove(&channel).and_then(|lane| lane.upgrade()) {
             lane.abandon();
         }
         Ok(())
@@ -224,7 +235,7 @@ impl Handler for Session {
 
     async fn shell_request(&mut self, channel: ChannelId, ssh: &mut Ssh) -> Result<(), Error> {
         let told = Ran::refused(1, exec::NO_SHELL);
-        Self::close_with(channel, told, ssh)
+        self.close_with(channel, told, ssh)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the trait has them")]
