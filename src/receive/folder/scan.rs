@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
-use super::beneath::Stamp;
+use super::beneath::{Inside, Stamp};
 use crate::names::{FileName, NAME_PARTS_MAX};
 
 /// Where taken files go.
@@ -52,8 +52,7 @@ pub fn walk(root: &Path, tell: &mut dyn FnMut(Seen<'_>)) -> io::Result<bool> {
     let mut complete = true;
     let mut folders: Vec<Vec<u8>> = vec![Vec::new()];
     while let Some(folder) = folders.pop() {
-        let path = root.join(std::ffi::OsStr::from_bytes(&folder));
-        let read = look_and_read(&path, tell);
+        let read = look_and_read(root, &folder, tell);
         let entries = match read {
             Ok(entries) => entries,
             Err(error) if folder.is_empty() => return Err(error),
@@ -74,10 +73,16 @@ pub fn walk(root: &Path, tell: &mut dyn FnMut(Seen<'_>)) -> io::Result<bool> {
     Ok(complete)
 }
 
-fn look_and_read(path: &Path, tell: &mut dyn FnMut(Seen<'_>)) -> io::Result<fs::ReadDir> {
-    let seen = fs::metadata(path)?;
-    tell(Seen::Folder(path, &seen));
-    fs::read_dir(path)
+/// Reads the very folder that was looked at: what was a folder a moment ago may be a link by now.
+fn look_and_read(
+    root: &Path,
+    folder: &[u8],
+    tell: &mut dyn FnMut(Seen<'_>),
+) -> io::Result<fs::ReadDir> {
+    let inside = Inside::open(root, folder)?;
+    let seen = fs::metadata(inside.path(b"."))?;
+    tell(Seen::Folder(&root.join(std::ffi::OsStr::from_bytes(folder)), &seen));
+    fs::read_dir(inside.path(b"."))
 }
 
 fn one(
@@ -212,6 +217,32 @@ mod tests {
         fs::write(deepest.join("over/b.csv"), "").expect("written");
         let prefix = "d/".repeat(16);
         assert_eq!(seen(root.path()), [format!("{prefix}a.csv"), format!("{prefix}over: TooDeep")]);
+    }
+
+    #[test]
+    fn a_folder_that_becomes_a_link_is_not_followed() {
+        let root = tempfile::tempdir().expect("a folder");
+        let outside = tempfile::tempdir().expect("another");
+        fs::write(outside.path().join("secret.csv"), "").expect("written");
+        let sub = root.path().join("sub");
+        fs::create_dir(&sub).expect("made");
+        fs::write(sub.join("own.csv"), "").expect("written");
+        let (mut all, mut folders) = (Vec::new(), 0);
+        let walked = walk(root.path(), &mut |seen| match seen {
+            // Swapped between the look at it and its reading.
+            Seen::Folder(path, _) if path == sub => {
+                fs::remove_file(sub.join("own.csv")).expect("removed");
+                fs::remove_dir(&sub).expect("removed");
+                std::os::unix::fs::symlink(outside.path(), &sub).expect("linked");
+                folders += 1;
+            }
+            Seen::Folder(..) => folders += 1,
+            Seen::File(name, _) | Seen::Odd(name, ..) => all.push(name.to_string()),
+        });
+        walked.expect("walked");
+        assert_eq!((folders, all), (2, Vec::new()));
+        // The same when it is a link before it is looked at.
+        assert_eq!(seen(root.path()), ["sub: NotAFile(\"a link\")"]);
     }
 
     #[test]
