@@ -1,8 +1,10 @@
 //! A client that speaks the protocol byte by byte over OpenSSH's transport, so that windows and
 //! key exchanges are those of a real client and nothing is read before the test wants it.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::io::{Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::support::Site;
 
@@ -84,6 +86,11 @@ impl Raw {
         let mut command = site.openssh("ssh", user);
         command.arg("-p").arg(site.address.port().to_string());
         command.arg("-s").arg(format!("{user}@127.0.0.1")).arg("sftp");
+        Self::over(command)
+    }
+
+    /// Says hello through a program that leads to an SFTP server.
+    pub fn over(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("ssh runs");
         let to = child.stdin.take();
