@@ -1,8 +1,28 @@
-//! The clients that partners have, each against the SFTP door: put, put with times, recursive put,
-//! resume, rename, list, stat, and the receipt.
+//! The clients that partners have, each against the SFTP door. A cell passes, or says why it is not
+//! there:
 //!
-//! Every cell passes, or its reason stands beside it. A client that cannot be run here (no
-//! /dev/fuse for sshfs) is skipped loudly.
+//! | client | put | times | folder | resume | rename | list | stat | receipt |
+//! |---|---|---|---|---|---|---|---|---|
+//! | OpenSSH sftp | yes | yes | yes | yes | yes | yes | `ls -l FILE` | yes |
+//! | OpenSSH scp, scp -O | yes | yes | yes | 1 | 1 | 1 | 1 | yes |
+//! | lftp | yes | yes | yes | yes | yes | yes | `cls -l FILE` | yes |
+//! | curl | yes | quote `mtime` | 2 | yes | quote `rename` | yes | `--remote-time` | yes |
+//! | rclone | yes | yes | yes | 3 | yes | yes | `lsl`, sums | yes |
+//! | psftp | yes | 4 | yes | yes | yes | yes | `ls FILE` | yes |
+//! | pscp, pscp -scp | yes | yes | yes | 1 | 1 | `-ls` | 1 | yes |
+//! | sshfs | yes | yes | yes | appends | yes | yes | yes | yes |
+//! | paramiko | yes | yes | 5 | yes | yes | yes | yes | yes |
+//! | asyncssh | yes | yes | yes | yes | yes | yes | yes | yes |
+//! | ssh2-sftp-client | yes | 6 | yes | yes | yes | yes | yes | yes |
+//!
+//! 1. The program copies and does nothing else (`pscp -ls` lists over SFTP alone).
+//! 2. curl sends files one by one; it makes the folders they need.
+//! 3. rclone sends whole files only: it has nothing to resume.
+//! 4. psftp has no command for times; pscp, beside it, has `-p`.
+//! 5. paramiko has no call for folders; the program makes them and sends file by file.
+//! 6. By `utimes` of the ssh2 connection inside, since the client has no call of its own.
+//!
+//! A client that cannot be run here (no /dev/fuse for sshfs) is skipped loudly.
 
 #![allow(
     clippy::expect_used,
@@ -121,6 +141,15 @@ impl Bench {
         assert_eq!(arrival.expect("landed").modified_s, Some(MODIFIED_S), "{name}");
     }
 
+    /// What was fetched has the bytes and the time of what was sent.
+    #[track_caller]
+    fn is_back(&self, fetched: &str, source: &str) {
+        assert_eq!(read(self.path(fetched)), read(self.path(source)));
+        let modified = fs::metadata(self.path(fetched)).expect("there").modified().expect("a time");
+        let seconds = modified.duration_since(UNIX_EPOCH).expect("later").as_secs();
+        assert_eq!(seconds, u64::from(MODIFIED_S), "{fetched}");
+    }
+
     #[track_caller]
     fn receipt(&self, text: &str) {
         assert!(text.contains("landfall.receipt/v1"), "{text}");
@@ -149,7 +178,6 @@ fn openssh_sftp() {
     bench.receipt(&String::from_utf8_lossy(&read(bench.path("receipt"))));
 }
 
-/// Renaming, listing and resuming are not in `scp`.
 #[test]
 fn openssh_scp_in_both_modes() {
     for mode in [None, Some("-O")] {
@@ -187,14 +215,15 @@ fn lftp() {
     lftp("put -c resumed.csv -o orders/resumed.csv");
     lftp("mv orders/a.csv orders/renamed.csv");
     assert!(lftp("cls -l orders").contains("renamed.csv"));
+    assert!(lftp("cls -l orders/renamed.csv").contains("70000"));
     bench.receipt(&lftp("cat receipts/orders/renamed.csv.receipt.json"));
     bench.has("renamed.csv", "a.csv");
     bench.has_time("renamed.csv");
+    bench.has_time("tree/b.csv");
     bench.has("tree/sub/c.csv", "tree/sub/c.csv");
     bench.has("resumed.csv", "resumed.csv");
 }
 
-/// curl cannot set times over SFTP, renames by a quote command, and leaves folders to its caller.
 /// With libssh2 before 1.11 it knows no MAC of the hardened list, and so takes the legacy listener.
 #[test]
 fn curl() {
@@ -213,19 +242,22 @@ fn curl() {
         command.arg("--pubkey").arg(bench.site.key("acme").with_extension("pub"));
         bench.run(command.args(arguments))
     };
-    curl(&["-T", "a.csv", &url("/orders/a.csv")]);
+    let set_time = "-mtime \"Tue, 14 Nov 2023 22:13:20 GMT\" /orders/a.csv";
+    curl(&["-T", "a.csv", &url("/orders/a.csv"), "-Q", set_time]);
     curl(&["--ftp-create-dirs", "-T", "tree/sub/c.csv", &url("/orders/tree/sub/c.csv")]);
     curl(&["-C", "-", "-T", "resumed.csv", &url("/orders/resumed.csv")]);
     let listed = curl(&["-Q", "rename /orders/a.csv /orders/renamed.csv", &url("/orders/")]);
     assert!(listed.contains("renamed.csv"), "{listed}");
+    curl(&["--remote-time", "-o", "back.csv", &url("/orders/renamed.csv")]);
+    bench.is_back("back.csv", "a.csv");
     bench.receipt(&curl(&[&url("/receipts/orders/renamed.csv.receipt.json")]));
     bench.has("renamed.csv", "a.csv");
+    bench.has_time("renamed.csv");
     bench.has("tree/sub/c.csv", "tree/sub/c.csv");
     bench.has("resumed.csv", "resumed.csv");
 }
 
-/// rclone sends whole files only, so that it has nothing to resume. The commands for sums are told
-/// to it: version 1.60 finds them by itself, but asks for other files' sums while it still looks.
+/// The commands for sums are told to it: version 1.60 finds them by itself, but asks for other files' sums while it still looks.
 #[test]
 fn rclone() {
     let bench = Bench::open();
@@ -259,27 +291,54 @@ fn rclone() {
     assert!(info.contains("canWriteUnnormalized = true"), "{info}");
 }
 
-/// psftp cannot set times.
+/// One of PuTTY's programs, told the key in its own format and the server's fingerprint.
+fn putty(bench: &Bench, program: &str) -> Command {
+    let ppk = bench.path("acme.ppk");
+    bench.run(Command::new("puttygen").arg(bench.site.key("acme")).arg("-o").arg(&ppk));
+    let public = bench.site.zone.keys().join("ssh_host_ed25519_key.pub");
+    let public = fs::read_to_string(public).expect("read");
+    let fingerprint = landfall::receive::sftp::keys::fingerprint(public.trim()).expect("a key");
+    let mut command = Command::new(program);
+    command.args(["-batch", "-P", &bench.port(), "-hostkey", &fingerprint, "-i"]).arg(&ppk);
+    command
+}
+
+#[test]
+fn pscp_in_both_modes() {
+    for mode in ["-sftp", "-scp"] {
+        let bench = Bench::open();
+        let pscp = |arguments: &[&str]| {
+            let mut command = putty(&bench, "pscp");
+            bench.run(command.arg(mode).args(arguments))
+        };
+        pscp(&["-p", "a.csv", "acme@127.0.0.1:orders/a.csv"]);
+        pscp(&["-p", "-r", "tree", "acme@127.0.0.1:orders/"]);
+        if mode == "-sftp" {
+            assert!(pscp(&["-ls", "acme@127.0.0.1:orders"]).contains("a.csv"));
+        }
+        pscp(&["-p", "acme@127.0.0.1:orders/a.csv", "back.csv"]);
+        pscp(&["acme@127.0.0.1:receipts/orders/a.csv.receipt.json", "receipt"]);
+        bench.is_back("back.csv", "a.csv");
+        bench.has("a.csv", "a.csv");
+        bench.has_time("a.csv");
+        bench.has("tree/sub/c.csv", "tree/sub/c.csv");
+        bench.has_time("tree/b.csv");
+        bench.receipt(&String::from_utf8_lossy(&read(bench.path("receipt"))));
+    }
+}
+
 #[test]
 fn psftp() {
     let bench = Bench::open();
     bench.break_off();
-    let site = &bench.site;
-    // PuTTY has its own key format.
-    let ppk = bench.path("acme.ppk");
-    bench.run(Command::new("puttygen").arg(site.key("acme")).arg("-o").arg(&ppk));
-    let public =
-        fs::read_to_string(site.zone.keys().join("ssh_host_ed25519_key.pub")).expect("read");
-    let fingerprint = landfall::receive::sftp::keys::fingerprint(public.trim()).expect("a key");
-    let script = site.local(
+    let script = bench.site.local(
         ".script",
         "put a.csv orders/a.csv\nput -r tree orders/tree\nreput resumed.csv orders/resumed.csv\n\
-         mv orders/a.csv orders/renamed.csv\nls orders\n\
+         mv orders/a.csv orders/renamed.csv\nls orders\nls orders/renamed.csv\n\
          get receipts/orders/renamed.csv.receipt.json receipt\n",
     );
-    let mut psftp = Command::new("psftp");
-    psftp.args(["-batch", "-be", "-P", &bench.port(), "-i"]).arg(&ppk);
-    psftp.args(["-hostkey", &fingerprint, "-b"]).arg(script).arg("acme@127.0.0.1");
+    let mut psftp = putty(&bench, "psftp");
+    psftp.args(["-be", "-b"]).arg(script).arg("acme@127.0.0.1");
     let said = bench.run(&mut psftp);
     assert!(said.contains("renamed.csv"), "{said}");
     bench.has("renamed.csv", "a.csv");
@@ -323,7 +382,9 @@ fn sshfs() {
         std::panic::resume_unwind(panic);
     }
     bench.has("renamed.csv", "a.csv");
+    bench.has_time("renamed.csv");
     bench.has("tree/sub/c.csv", "tree/sub/c.csv");
+    bench.has_time("tree/sub/c.csv");
     let longer = [read(bench.path("tree/b.csv")), b"more\n".to_vec()].concat();
     bench.site.local("longer", longer);
     bench.has("tree/b.csv", "longer");
@@ -373,7 +434,7 @@ fn asyncssh() {
          \x20           client_keys=[sys.argv[1]], known_hosts=None) as c:\n\
          \x20       async with c.start_sftp_client() as s:\n\
          \x20           await s.put('a.csv', 'orders/a.csv', preserve=True)\n\
-         \x20           await s.put('tree', 'orders/tree', recurse=True)\n\
+         \x20           await s.put('tree', 'orders/tree', recurse=True, preserve=True)\n\
          \x20           async with s.open('orders/resumed.csv', 'r+b') as f:\n\
          \x20               at = (await f.stat()).size\n\
          \x20               assert at == 35000, at\n\
@@ -389,6 +450,7 @@ fn asyncssh() {
     bench.receipt(&said);
     bench.has("renamed.csv", "a.csv");
     bench.has_time("renamed.csv");
+    bench.has_time("tree/b.csv");
     bench.has("tree/sub/c.csv", "tree/sub/c.csv");
     bench.has("resumed.csv", "resumed.csv");
 }
@@ -405,6 +467,8 @@ fn ssh2_sftp_client() {
           await s.connect({host: '127.0.0.1', port: +process.argv[2], username: 'acme',\n\
             privateKey: fs.readFileSync(process.argv[1])});\n\
           await s.put('a.csv', 'orders/a.csv', {writeStreamOptions: {mode: 0o644}});\n\
+          await new Promise((done, failed) => s.sftp.utimes('orders/a.csv', 1700000000,\n\
+            1700000000, e => e ? failed(e) : done()));\n\
           await s.uploadDir('tree', 'orders/tree');\n\
           const at = (await s.stat('orders/resumed.csv')).size;\n\
           if (at !== 35000) throw new Error('resume at ' + at);\n\
@@ -412,6 +476,8 @@ fn ssh2_sftp_client() {
           await s.rename('orders/a.csv', 'orders/renamed.csv');\n\
           const names = (await s.list('orders')).map(e => e.name);\n\
           if (!names.includes('renamed.csv')) throw new Error(names.join());\n\
+          const seen = await s.stat('orders/renamed.csv');\n\
+          if (seen.modifyTime !== 1700000000000) throw new Error(seen.modifyTime);\n\
           console.log((await s.get('receipts/orders/renamed.csv.receipt.json')).toString());\n\
           await s.end();\n\
         })().catch(e => { console.error(e); process.exit(1); });\n";
@@ -419,6 +485,7 @@ fn ssh2_sftp_client() {
     node.env("NODE_PATH", modules).arg("-e").arg(program).arg(bench.site.key("acme"));
     bench.receipt(&bench.run(node.arg(bench.port())));
     bench.has("renamed.csv", "a.csv");
+    bench.has_time("renamed.csv");
     bench.has("tree/sub/c.csv", "tree/sub/c.csv");
     bench.has("resumed.csv", "resumed.csv");
 }
