@@ -12,10 +12,12 @@
 
 mod audit;
 mod certificates;
+mod ends;
 mod flow;
 mod legacy;
 mod limits;
 mod login;
+mod messages;
 mod names;
 mod openssh;
 mod raw;

@@ -49,6 +49,43 @@ fn every_byte_can_be_a_name_or_is_refused_with_a_reason() {
 }
 
 #[test]
+fn every_byte_can_be_inside_a_name_or_is_refused_with_a_reason() {
+    let site = Site::open();
+    let mut raw = Raw::connect(&site, "acme");
+    let mut sent = Vec::new();
+    for byte in 0..=255_u8 {
+        let name = [b"a".as_slice(), &[byte], b"b.csv"].concat();
+        let path = [b"/orders/".as_slice(), &name].concat();
+        if byte == 0 {
+            assert!(raw.open(&path, NEW).text().contains("NUL byte"));
+            continue;
+        }
+        put(&mut raw, &path, &[byte]);
+        sent.push(name);
+    }
+    let arrivals = site.arrivals();
+    let recorded: Vec<&[u8]> = arrivals.iter().map(|arrival| arrival.name.as_bytes()).collect();
+    assert_eq!(recorded, sent, "bit for bit");
+    for (arrival, name) in arrivals.iter().zip(&sent) {
+        assert_eq!(site.raw(arrival), name[1..2]);
+    }
+    let mut listed = raw.list("/orders");
+    listed.retain(|name| name != b"." && name != b"..");
+    // A slash makes a folder of what is before it.
+    let mut expected = sent.clone();
+    expected.retain(|name| name[1] != b'/');
+    expected.push(b"a".to_vec());
+    listed.sort();
+    expected.sort();
+    assert_eq!(listed, expected);
+    assert_eq!(raw.list("/orders/a")[2], b"b.csv");
+    // A second sending under each name is a new version of that one and no other.
+    put(&mut raw, b"/orders/a\xffb.csv", b"again");
+    assert_eq!(raw.stat(b"/orders/a\xffb.csv").size(), 5);
+    assert_eq!(raw.stat(b"/orders/a\xfeb.csv").size(), 1);
+}
+
+#[test]
 fn names_that_look_alike_are_different_files() {
     let site = Site::open();
     let mut raw = Raw::connect(&site, "acme");
@@ -68,6 +105,11 @@ fn names_that_look_alike_are_different_files() {
     for (place, name) in names.iter().enumerate() {
         assert_eq!(raw.stat([b"/orders/", *name].concat()).size(), place as u64 + 1);
     }
+    let mut listed = raw.list("/orders").split_off(2);
+    let mut expected: Vec<Vec<u8>> = names.iter().map(|name| name.to_vec()).collect();
+    listed.sort();
+    expected.sort();
+    assert_eq!(listed, expected, "bit for bit");
     let long = [b"/orders/".to_vec(), vec![b'x'; 255]].concat();
     put(&mut raw, &long, b"x");
     assert!(raw.open([long, vec![b'x']].concat(), NEW).text().contains("255 bytes"));
@@ -193,7 +235,8 @@ fn what_there_is_not_is_refused_with_a_sentence() {
     assert_eq!((symlink.status(), symlink.text().contains("no links")), (8, true));
     assert_eq!(raw.ask(19, &string("/orders")).status(), 8);
     assert_eq!(raw.ask(99, b"").status(), 8);
-    assert_eq!(raw.ask(EXTENDED, &string("copy-data")).status(), 8);
+    let copy = [string("copy-data"), string("1"), vec![0; 16], string("2"), vec![0; 8]].concat();
+    assert_eq!(raw.ask(EXTENDED, &copy).status(), 8);
     assert_eq!(raw.ask(SETSTAT, b"\0\0\0\x09x").status(), 5, "a malformed request");
     assert!(raw.open("/x.csv", NEW).text().contains("/orders, /stock"));
     assert_eq!(raw.open("/receipts/orders/x", NEW).status(), 3);
