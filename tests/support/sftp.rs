@@ -18,6 +18,7 @@ use landfall::ledger::{
     Arrival, ArrivalQuery, Event, Ledger, Listed, Recorded, Sender, Usage, sqlite,
 };
 use landfall::names::{ArrivalId, FeedName, FileName, PartnerName};
+use landfall::receive::sftp::dialog::Speaker;
 use landfall::receive::sftp::{Desk, Door, keys};
 use landfall::receive::staging::{Recovered, Staging};
 use landfall::receive::{Existing, Intake, LocalIntake, Refusal, Settled};
@@ -41,6 +42,7 @@ pub struct Site {
     pub gate: Arc<Gate>,
     stop: watch::Sender<bool>,
     change: fn(&mut Config),
+    speaker: Option<Speaker>,
 }
 
 impl Site {
@@ -54,13 +56,29 @@ impl Site {
         let folder = tempfile::tempdir().expect("a folder");
         let zone = Zone::new(folder.path().join("zone"));
         fs::create_dir_all(zone.partners()).expect("made");
-        let site = Self::start(folder, zone, change);
+        Self::peopled(Self::start(folder, zone, change, None))
+    }
+
+    /// The same, where SFTP is answered by something else than the partner's view.
+    pub fn speaking(speaker: Speaker) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let zone = Zone::new(folder.path().join("zone"));
+        fs::create_dir_all(zone.partners()).expect("made");
+        Self::peopled(Self::start(folder, zone, |_| {}, Some(speaker)))
+    }
+
+    fn peopled(site: Self) -> Self {
         site.add_partner("acme", |acme| acme.feeds = vec![feed("orders"), feed("stock")]);
         site.add_partner("bolt", |bolt| bolt.feeds = vec![feed("orders")]);
         site
     }
 
-    fn start(folder: tempfile::TempDir, zone: Zone, change: fn(&mut Config)) -> Self {
+    fn start(
+        folder: tempfile::TempDir,
+        zone: Zone,
+        change: fn(&mut Config),
+        speaker: Option<Speaker>,
+    ) -> Self {
         let text = "[zone]\nname = 'test'\n[feed.orders]\n[feed.stock]\n";
         let mut config = config::parse("landfall.toml", text).expect("valid");
         config.durability = Durability::Relaxed;
@@ -89,11 +107,27 @@ impl Site {
             .expect("a runtime");
         let desk = Desk { zone: zone.clone(), config: Arc::clone(&config), intake, staging, clock };
         let door = runtime.block_on(Door::bind(desk, ([127, 0, 0, 1], 0).into())).expect("bound");
+        let door = match speaker.clone() {
+            Some(speaker) => door.speaking(speaker),
+            None => door,
+        };
         let (address, legacy) = (door.local_addr(), door.legacy_addr());
         let (stop, stopping) = watch::channel(false);
         runtime.spawn(door.run(stopping));
         let runtime = Some(runtime);
-        Self { folder, zone, ledger, recovered, address, legacy, runtime, gate, stop, change }
+        Self {
+            folder,
+            zone,
+            ledger,
+            recovered,
+            address,
+            legacy,
+            runtime,
+            gate,
+            stop,
+            change,
+            speaker,
+        }
     }
 
     /// Ends everything without asking it to, and starts again over the same zone. What a thread was
@@ -102,10 +136,10 @@ impl Site {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(Duration::from_secs(60));
         }
-        let (zone, change) = (self.zone.clone(), self.change);
+        let (zone, change, speaker) = (self.zone.clone(), self.change, self.speaker.clone());
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a folder"));
         drop(self);
-        Self::start(folder, zone, change)
+        Self::start(folder, zone, change, speaker)
     }
 
     /// Writes a partner with a fresh key in `key(name)`.

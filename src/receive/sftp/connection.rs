@@ -13,7 +13,9 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore, mpsc, watch};
 use super::Desk;
 use super::account::Account;
 use super::auth::{Accepted, Login};
+use super::conversation::Conversation;
 use super::crowd::Places;
+use super::dialog::{Dialog, Speaker};
 use super::roster::{Roster, Seat};
 use super::session::{Error, Session};
 use super::socket::{Link, Socket, until_true};
@@ -28,6 +30,8 @@ const CLIENT_CHARS_MAX: usize = 100;
 pub struct Hall {
     /// What the door works with.
     pub desk: Arc<Desk>,
+    /// Who answers SFTP in place of the partners' views, if anybody.
+    pub speaker: Option<Speaker>,
     /// Passwords checked at once.
     pub passwords: Arc<Semaphore>,
     /// Who is logged in.
@@ -102,6 +106,14 @@ impl Visit {
             },
         );
         Some(Account::new(partner, self.origin.to_string(), desk))
+    }
+
+    /// What is said to an account that asks for SFTP.
+    pub fn conversation(&self, account: &Account) -> Box<dyn Dialog> {
+        match &self.hall.speaker {
+            Some(speaker) => speaker(),
+            None => Box::new(Conversation::new(account.clone())),
+        }
     }
 
     /// Runs work of this connection that may outlive it; a stopping server waits for it.

@@ -4,8 +4,17 @@
 //! one sync or one commit), some longer. Fed in [`Place::Loop`] it stops before one that waits and
 //! says so, in [`Place::Thread`] before one that waits long; fed in [`Place::Pool`] it does them all.
 //! Either way it stops when it has said enough for now.
+//!
+//! Public for one purpose: other people's test suites want a plain file system behind SFTP, and
+//! [`super::Door::speaking`] lets one be put behind this door's transport, with its lanes and limits,
+//! in place of a partner's view.
+
+use std::sync::Arc;
 
 use super::wire;
+
+/// Begins what is said when a client asks for SFTP, in place of a partner's view.
+pub type Speaker = Arc<dyn Fn() -> Box<dyn Dialog> + Send + Sync>;
 
 /// Where a dialog runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,7 +35,7 @@ pub mod client;
 mod connection;
 mod conversation;
 mod crowd;
-mod dialog;
+pub mod dialog;
 mod download;
 pub mod exec;
 mod handles;

@@ -14,6 +14,7 @@ use super::algorithms;
 use super::auth::PASSWORDS_AT_ONCE;
 use super::connection::{Hall, Notes, serve};
 use super::crowd::{Crowd, Places};
+use super::dialog::Speaker;
 use super::keys::{self, KeyError};
 use super::roster::{Roster, review_until};
 use super::socket::{Link, until_true};
@@ -50,6 +51,7 @@ pub struct Door {
     hardened: Listener,
     legacy: Option<(Listener, Vec<IpNet>)>,
     desk: Arc<Desk>,
+    speaker: Option<Speaker>,
 }
 
 /// One address that is listened on.
@@ -86,7 +88,13 @@ impl Door {
                 Some((Listener::bind(legacy.listen, ssh).await?, legacy.from.clone()))
             }
         };
-        Ok(Self { hardened, legacy, desk: Arc::new(desk) })
+        Ok(Self { hardened, legacy, desk: Arc::new(desk), speaker: None })
+    }
+
+    /// Has SFTP answered by something else than the partner's view; see [`super::dialog`].
+    #[must_use]
+    pub fn speaking(self, speaker: Speaker) -> Self {
+        Self { speaker: Some(speaker), ..self }
     }
 
     /// Where it listens.
@@ -106,6 +114,7 @@ impl Door {
         let roster = Arc::new(Roster::default());
         let hall = Arc::new(Hall {
             desk: Arc::clone(&self.desk),
+            speaker: self.speaker,
             passwords: Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)),
             roster: Arc::clone(&roster),
             stopping: shutdown.clone(),

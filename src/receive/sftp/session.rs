@@ -13,7 +13,6 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty};
 use super::account::Account;
 use super::auth::TooMany;
 use super::connection::Visit;
-use super::conversation::Conversation;
 use super::dialog::{Dialog, Ran};
 use super::exec;
 use super::lane::{Lane, Stop};
@@ -177,7 +176,7 @@ impl Handler for Session {
         let Some(account) = self.account.as_ref().filter(|_| name == "sftp") else {
             return Ok(ssh.channel_failure(channel)?);
         };
-        let dialog = Box::new(Conversation::new(account.clone()));
+        let dialog = self.visit.conversation(account);
         self.begin(channel, dialog, ssh)
     }
 

@@ -1,4 +1,5 @@
-//! An SFTP server for a plain file system over standard input and output, on the door's codec.
+//! An SFTP server for a plain file system on the door's codec, over standard input and output or,
+//! with `--over-ssh`, behind the door's own transport and lanes.
 //!
 //! Other people's test suites want an `sftp-server` program with a whole file system behind it.
 //! This one reads and writes the protocol with `landfall::receive::sftp::wire` and nothing else, so
@@ -11,22 +12,36 @@
 
 #![allow(
     clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
     reason = "a test server that works on a plain file system"
 )]
 
 mod files;
 mod permit;
+#[path = "../../support/sftp.rs"]
+mod support;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use landfall::receive::sftp::dialog::{Dialog, Pause, Place, Ran};
 use landfall::receive::sftp::wire::reply::{self, Answer, Extension};
-use landfall::receive::sftp::wire::{Decoder, Item, READ_BYTES_MAX, Request, Status, WriteHead};
+use landfall::receive::sftp::wire::{
+    self, Decoder, Item, READ_BYTES_MAX, Request, Status, WriteHead,
+};
 
 use files::{Files, Said};
 use permit::Permit;
+
+/// Bytes of answers made before they are written.
+const OUT_BYTES_MAX: usize = 256 * 1024;
 
 /// What this server adds to version 3.
 const EXTENSIONS: [Extension; 11] = [
@@ -52,49 +67,84 @@ struct Server {
 }
 
 fn main() -> ExitCode {
-    let permit = match Permit::read(std::env::args().skip(1)) {
-        Ok(permit) => permit,
-        Err(wrong) => {
-            eprintln!("{wrong}");
-            return ExitCode::FAILURE;
-        }
+    if std::env::args().nth(1).as_deref() == Some("--over-ssh") {
+        serve_over_ssh();
+        return ExitCode::SUCCESS;
+    }
+    let served = match Permit::read(std::env::args().skip(1)) {
+        Ok(permit) => serve(Server::new(permit)).map_err(|error| error.to_string()),
+        Err(wrong) => Err(wrong),
     };
-    let files = Files::default();
-    let server = Server { decoder: Decoder::default(), files, permit, writing: None };
-    match server.run() {
+    match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("plain-sftp-server: {error}");
+        Err(told) => {
+            eprintln!("plain-sftp-server: {told}");
             ExitCode::FAILURE
         }
     }
 }
 
-impl Server {
-    fn run(mut self) -> Result<(), Box<dyn std::error::Error>> {
-        let (mut from, mut to) = (std::io::stdin().lock(), std::io::stdout().lock());
-        let mut buffer = vec![0; 64 * 1024];
-        let mut out = Vec::new();
-        loop {
-            let count = from.read(&mut buffer)?;
-            if count == 0 {
-                return Ok(());
-            }
-            let mut input = buffer.get(..count).unwrap_or_default();
-            while self.step(&mut input, &mut out)? {
-                to.write_all(&out)?;
-                out.clear();
-            }
-            to.flush()?;
+/// Serves standard input and output.
+fn serve(mut server: Server) -> Result<(), Box<dyn std::error::Error>> {
+    let (mut from, mut to) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut buffer = vec![0; 64 * 1024];
+    let mut out = Vec::new();
+    loop {
+        let count = from.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
         }
+        let mut input = buffer.get(..count).unwrap_or_default();
+        while server.feed(&mut input, Place::Pool, &mut out, OUT_BYTES_MAX)? == Pause::Output {
+            to.write_all(&out)?;
+            out.clear();
+        }
+        to.write_all(&out)?;
+        out.clear();
+        to.flush()?;
+    }
+}
+
+/// Serves behind the door's transport until standard input ends. Prints the port and the path of
+/// the key with which `acme` may log in.
+fn serve_over_ssh() {
+    let site = support::Site::speaking(Arc::new(|| Box::new(Server::new(Permit::default()))));
+    println!("{} {}", site.address.port(), site.key("acme").display());
+    std::io::stdin().lock().read_to_end(&mut Vec::new()).ok();
+}
+
+impl Dialog for Server {
+    fn feed(
+        &mut self,
+        input: &mut &[u8],
+        place: Place,
+        out: &mut Vec<u8>,
+        out_bytes_max: usize,
+    ) -> Result<Pause, wire::Error> {
+        // Everything but silence may wait for the disk.
+        if place == Place::Loop && !input.is_empty() {
+            return Ok(Pause::Slow);
+        }
+        while out.len() < out_bytes_max {
+            if !self.step(input, out)? {
+                return Ok(Pause::Input);
+            }
+        }
+        Ok(Pause::Output)
+    }
+
+    fn finish(self: Box<Self>) -> Ran {
+        Ran::silent(0)
+    }
+}
+
+impl Server {
+    fn new(permit: Permit) -> Self {
+        Self { decoder: Decoder::default(), files: Files::default(), permit, writing: None }
     }
 
     /// Does one thing; whether there was one to do.
-    fn step(
-        &mut self,
-        input: &mut &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<bool, landfall::receive::sftp::wire::Error> {
+    fn step(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<bool, wire::Error> {
         if let Some((head, at, said)) = &mut self.writing {
             if self.decoder.payload_left() > 0 {
                 let payload = self.decoder.payload(input, usize::MAX);

@@ -33,9 +33,11 @@ pub struct WriteHead {
 
 /// Bytes of a length field.
 const LENGTH: usize = 4;
-/// The longest head of a WRITE: length, type, id, handle (ours are 4 bytes; others are read and
-/// found unknown up to 256), offset, payload length.
-const WRITE_HEAD_MAX: usize = LENGTH + 1 + 4 + 4 + 256 + 8 + 4;
+/// The longest handle there can be (draft-ietf-secsh-filexfer-02 section 6.2). Ours have 4 bytes;
+/// others are read and found unknown.
+const HANDLE_BYTES_MAX: usize = 256;
+/// The longest head of a WRITE: length, type, id, handle, offset, payload length.
+const WRITE_HEAD_MAX: usize = LENGTH + 1 + 4 + 4 + HANDLE_BYTES_MAX + 8 + 4;
 
 /// Follows one stream.
 #[derive(Debug, Default)]
@@ -161,9 +163,14 @@ fn packet_length(bytes: &[u8]) -> Option<usize> {
 /// Reads a WRITE up to its payload; also says how many bytes that took.
 fn read_write_head(bytes: &[u8]) -> Result<(WriteHead, usize), Malformed> {
     let mut fields = Fields::new(bytes.get(LENGTH + 1..).ok_or(Malformed)?);
+    let (id, handle) = (fields.u32()?, fields.string()?);
+    // Refused even when all of it is here, so that it does not matter how the stream is cut.
+    if handle.len() > HANDLE_BYTES_MAX {
+        return Err(Malformed);
+    }
     let head = WriteHead {
-        id: fields.u32()?,
-        handle: Handle::read(fields.string()?),
+        id,
+        handle: Handle::read(handle),
         offset: fields.u64()?,
         length: usize::try_from(fields.u32()?).map_err(|_too_long| Malformed)?,
     };
@@ -278,6 +285,12 @@ mod tests {
         assert_eq!(decode_one(&endless_handle), Err(Error::WriteLength));
         endless_handle.truncate(100);
         assert_eq!(decode_one(&endless_handle), Ok(Vec::new()));
+        let mut long_handle = string(&[7; 262]);
+        long_handle.put_u64(0);
+        long_handle.put_string(b"x");
+        let long_handle = packet(kind::WRITE, 1, &long_handle);
+        assert_eq!(decode_one(&long_handle), Err(Error::WriteLength));
+        assert_eq!(decode(long_handle.chunks(255)), Err(Error::WriteLength));
     }
 
     fn any_packet() -> impl Strategy<Value = Vec<u8>> {
