@@ -87,7 +87,10 @@ def over_ssh(plain, folder):
     options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR",
                "IdentitiesOnly=yes", "IdentityAgent=none"]
     options = " ".join(f"-o {option}" for option in options)
-    leads = Path(tempfile.mkstemp(prefix="door-")[1])
+    # Closed, or it could not be run; outside the suite's folder, which it may list.
+    written, leads = tempfile.mkstemp(prefix="door-")
+    os.close(written)
+    leads = Path(leads)
     leads.write_text(f"#!/bin/sh\nexec ssh -F /dev/null {options} -i {key} -p {port} "
                      "-s acme@127.0.0.1 sftp\n")
     leads.chmod(0o755)
