@@ -39,6 +39,8 @@ fn arrival(state: State) -> Arrival {
         state,
         current: true,
         hidden: false,
+        waits: None,
+        same_bytes_as: None,
         duplicate_of: None,
         supersedes: None,
         replaces: false,

@@ -17,8 +17,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::durable::Durability;
-use crate::ledger::BatchBounds;
-use crate::names::{Digest, FeedName, FolderName, PartnerName, SinkName};
+use crate::ledger::{BatchBounds, SidecarKind, SidecarName};
+use crate::names::{Digest, FeedName, FileName, FolderName, PartnerName, SinkName};
 
 mod glob;
 pub mod partner;
@@ -63,7 +63,8 @@ pub struct Sftp {
     /// the door: then `None`.
     pub listen: Option<SocketAddr>,
     /// `rename_wait`, default 24 h: how long a closed upload under a temporary name waits for its
-    /// rename before it is archived and held.
+    /// rename before it is archived and held, a file for the marker or checksum that its feed wants
+    /// before it is held, and a sidecar for its file before that is told.
     pub rename_wait: Duration,
     /// `upload_expiry`, default 7 days: how long an unclosed upload waits to be resumed.
     pub upload_expiry: Duration,
@@ -163,12 +164,21 @@ pub struct Feed {
     /// `purpose`: why it exists.
     pub purpose: Option<String>,
     /// `match = ["orders_*.csv"]`: glob patterns (`*`, `?`, `[…]`, without regard to case) on the
-    /// name's last part; none means every name.
+    /// name's last part; none means every name. A name that ends like a sidecar (`.ok`, `.done`,
+    /// `.md5`, `.sha1`, `.sha256`) is one, unless a pattern ends in just that, as `*.ok` does.
     pub patterns: Vec<String>,
     /// `same_name = "append" | "replace"`, default append.
     pub same_name: SameName,
     /// `duplicates = "skip" | "process"`, default skip.
     pub duplicates: Duplicates,
+    /// `complete = "close" | "rename" | "marker" | "checksum"`, default close: what says that a file
+    /// is whole. `rename` is for SFTP and SCP, whose clients may close a file that is cut off: what
+    /// was never renamed is held. With `marker` a file goes on when `NAME.ok` or `NAME.done` is
+    /// there, with `checksum` when `NAME.md5`, `NAME.sha1` or `NAME.sha256` is there and agrees.
+    pub complete: Complete,
+    /// `hold`, default 0 s: how long a received file waits before it goes on; the same name sent
+    /// again meanwhile takes its place.
+    pub hold: Duration,
     /// `listed`, default 90 days: how long a landed file is in its sender's listing.
     pub listed: Duration,
     /// `[feed.<name>.batch]` `files_max`, default 1000; `bytes_max`, default 256 MiB.
@@ -189,6 +199,8 @@ impl Default for Feed {
             patterns: Vec::new(),
             same_name: SameName::Append,
             duplicates: Duplicates::Skip,
+            complete: Complete::Close,
+            hold: Duration::ZERO,
             listed: Duration::from_secs(90 * 24 * 3600),
             batch: BatchBounds { files_max: 1000, bytes_max: 256 << 20 },
             retract_grace: Duration::from_secs(300),
@@ -196,6 +208,19 @@ impl Default for Feed {
             format: Format::default(),
         }
     }
+}
+
+/// What says that a file is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Complete {
+    /// Its sender closed it.
+    Close,
+    /// Its sender renamed it after that.
+    Rename,
+    /// A marker is there.
+    Marker,
+    /// A checksum is there and agrees.
+    Checksum,
 }
 
 /// What happens when the same name comes with other bytes.
@@ -290,8 +315,24 @@ impl Config {
     }
 
     /// Whether a name's last part matches the feed's patterns.
-    pub fn feed_takes(&self, feed: &FeedName, name: &crate::names::FileName) -> bool {
+    pub fn feed_takes(&self, feed: &FeedName, name: &FileName) -> bool {
         glob::matches_any(&self.feed(feed).patterns, name.base())
+    }
+
+    /// Whether what is uploaded under this name is complete only once it was renamed.
+    pub fn wants_rename(&self, feed: &FeedName, name: &FileName) -> bool {
+        let of_feed = self.feeds.get(feed).is_some_and(|feed| feed.complete == Complete::Rename);
+        name.is_temporary() || (of_feed && self.sidecar(feed, name).is_none())
+    }
+
+    /// What a name says of another file, if it is a sidecar's. It is not in a feed that has a
+    /// pattern with the same ending.
+    pub fn sidecar(&self, feed: &FeedName, name: &FileName) -> Option<SidecarName> {
+        let means = SidecarName::of(name)?;
+        let patterns = self.feeds.get(feed).map_or(&[][..], |feed| &feed.patterns);
+        let spelled =
+            |pattern: &String| SidecarKind::ending(pattern.as_bytes()) == Some(means.kind);
+        (!patterns.iter().any(spelled)).then_some(means)
     }
 }
 

@@ -13,8 +13,8 @@ use super::value::{
     text, truth, web_address, whole,
 };
 use super::{
-    After, Config, Duplicates, Feed, Folder, Format, Legacy, SameName, Sftp, Sink, SinkKind,
-    Workers, partner,
+    After, Complete, Config, Duplicates, Feed, Folder, Format, Legacy, SameName, Sftp, Sink,
+    SinkKind, Workers, partner,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName, SinkName};
@@ -205,6 +205,8 @@ fn read_feed(table: Reader<'_, '_>, declared: &Declared) -> Feed {
     };
     table.set(&mut feed.same_name, "same_name", choice(SAME_NAME));
     table.set(&mut feed.duplicates, "duplicates", choice(DUPLICATES));
+    table.set(&mut feed.complete, "complete", choice(COMPLETE));
+    table.set(&mut feed.hold, "hold", duration);
     table.set(&mut feed.listed, "listed", duration);
     table.set(&mut feed.retract_grace, "retract_grace", duration);
     if let Some(batch) = table.table("batch") {
@@ -221,6 +223,12 @@ fn read_feed(table: Reader<'_, '_>, declared: &Declared) -> Feed {
 
 const SAME_NAME: &[(&str, SameName)] =
     &[("append", SameName::Append), ("replace", SameName::Replace)];
+const COMPLETE: &[(&str, Complete)] = &[
+    ("close", Complete::Close),
+    ("rename", Complete::Rename),
+    ("marker", Complete::Marker),
+    ("checksum", Complete::Checksum),
+];
 const DUPLICATES: &[(&str, Duplicates)] =
     &[("skip", Duplicates::Skip), ("process", Duplicates::Process)];
 

@@ -68,7 +68,7 @@ codes! {
         "The file's name matches no feed that the sender may send to. It is in the archive and waits for a person.",
         "Rename the file so that it matches, or add a pattern to the feed's `match`.";
     R102: "upload never renamed",
-        "The upload was closed under a temporary name and was not renamed to a final one in time. It is in the archive and waits for a person.",
+        "The upload was closed under a temporary name, or in a feed with `complete = \"rename\"` under any name, and was not renamed in time. It is in the archive and waits for a person.",
         "Rename the file after the upload, or upload it under its final name.";
     R103: "quota reached",
         "The partner has used up the bytes or files it may send per day or keep in progress.",
@@ -82,6 +82,21 @@ codes! {
     R106: "the file could not be stored",
         "The server could not write the file. Nothing was taken.",
         "Send the file again later; if it fails again, tell the people who run this server.";
+    R107: "file was never confirmed",
+        "The file's feed wants a marker or a checksum with each file (`complete` in landfall.toml), and none came in time. The file is in the archive and waits.",
+        "Send the marker or the checksum, as NAME.ok or NAME.sha256: the file then goes on by itself.";
+    R108: "checksum differs",
+        "The checksum in a file's sidecar is not that of the bytes that came. The file is in the archive and is not handed on.",
+        "Compute the checksum at the source. Send the file again under the same name if it was damaged, or the corrected checksum if the file is right: it then goes on by itself.";
+    R109: "checksum cannot be read",
+        "A file's sidecar states no checksum in a form that is known: the bare hexadecimal digits, `DIGITS  NAME`, `DIGITS *NAME`, or `SHA256 (NAME) = DIGITS`.",
+        "Send the checksum again as `sha256sum NAME > NAME.sha256` writes it.";
+    R110: "sidecar is too large",
+        "A file that is named like a sidecar (NAME.ok, NAME.done, NAME.md5, NAME.sha1, NAME.sha256) has more than 64 KiB. Nothing was taken.",
+        "Send only the marker or the checksum, or give the file another name.";
+    R111: "sidecar without its file",
+        "A marker or checksum came, and the file that it speaks of did not.",
+        "Send the file under the name that the sidecar has before its last dot, or remove the sidecar.";
     F101: "entry is not a regular file",
         "A drop folder holds something that is not a regular file, such as a link, a pipe or a device. It is left alone.",
         "Put the file itself into the folder.";
@@ -94,6 +109,9 @@ codes! {
     F104: "entry cannot be taken",
         "A drop folder holds a file that cannot be taken: it may not be read, lies too deep, or could not be stored. It is left where it is and tried again.",
         "See the causes; let the server's user read the file, or move it to a folder above.";
+    F105: "sidecar is too large",
+        "A drop folder holds a file that is named like a sidecar (NAME.ok, NAME.done, NAME.md5, NAME.sha1, NAME.sha256) and has more than 64 KiB. It is left where it is.",
+        "Give the file another name, or put only the marker or the checksum into it.";
     A101: "raw object is damaged",
         "The bytes in the archive no longer have the digest that was recorded.",
         "Restore the object from a copy.";

@@ -7,7 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
 use crate::zone::ZonePath;
 
-use super::{Conversion, Door, Sender, State};
+use super::{Conversion, Door, Sender, State, Waits};
 
 /// What a door and the archive know of a file when it is recorded. The raw object is durable.
 #[derive(Debug, Clone)]
@@ -40,6 +40,8 @@ pub struct NewArrival {
     pub fingerprint: Option<String>,
     /// Set when it must wait for a person from the start (unsorted, never renamed).
     pub held: Option<Diagnostic>,
+    /// What it waits for before it goes on, and until when at the latest.
+    pub waits: Option<Waits>,
     /// Whether the same bytes under the same name are recorded only (`duplicates = "skip"`).
     pub skip_duplicate: bool,
     /// Whether an older version of the same name is to be retracted (`same_name = "replace"`).
@@ -85,6 +87,12 @@ pub struct Arrival {
     pub current: bool,
     /// Whether its sender removed it from the listing.
     pub hidden: bool,
+    /// What it waits for before it goes on, or is held for want of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
+    /// An earlier arrival of its sender in the feed with the same bytes under another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_bytes_as: Option<ArrivalId>,
     /// The arrival it is a duplicate of.
     pub duplicate_of: Option<ArrivalId>,
     /// The older version of the same name.

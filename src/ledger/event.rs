@@ -11,7 +11,7 @@ use crate::names::{
     ArrivalId, BatchId, Digest, FeedName, FileName, FolderName, PartnerName, SinkName,
 };
 
-use super::{Door, Sender};
+use super::{Door, Sender, SidecarKind, Verdict, WaitsFor};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,17 @@ pub enum Event {
         /// Start-up found the raw object without a ledger row.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         adopted: bool,
+        /// What it waits for before it goes on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waits: Option<WaitsFor>,
+        /// An earlier arrival of the sender with the same bytes under another name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        same_bytes_as: Option<ArrivalId>,
     },
+    /// What it waited for has come: it goes on.
+    Completed { reason: String },
+    /// A test ended: nothing of it is handed on.
+    Tested,
     /// The same bytes under the same name were there already.
     Duplicate { of: ArrivalId },
     /// It has Parquet.
@@ -61,6 +71,27 @@ pub enum Event {
     Touched { modified_s: Option<u32>, mode: Option<u32> },
     /// Its sender removed it from the listing.
     Hidden,
+    /// A sidecar came; about an arrival if its file was there.
+    SidecarReceived {
+        sender: Sender,
+        feed: FeedName,
+        name: FileName,
+        sidecar: SidecarKind,
+        size_bytes: u64,
+        digest: Digest,
+        /// What it says, if that is short text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
+    /// A sidecar that had come before is recorded with it.
+    SidecarJoined { name: FileName, sidecar: SidecarKind, digest: Digest },
+    /// The checksum in a sidecar was compared with its bytes.
+    SidecarChecked {
+        name: FileName,
+        verdict: Verdict,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        diagnostic: Option<Diagnostic>,
+    },
 
     // ---- about the zone ----
     /// The server began to serve.
@@ -85,6 +116,10 @@ pub enum Event {
     UploadExpired { sender: Sender, feed: FeedName, name: FileName, size_bytes: u64 },
     /// A file was refused before it was taken.
     FileRefused { sender: Sender, name: String, diagnostic: Diagnostic },
+    /// The file that a sidecar speaks of has not come in time.
+    SidecarAlone { sender: Sender, feed: FeedName, name: FileName, file: FileName },
+    /// A sender removed a sidecar from the listing.
+    SidecarHidden { sender: Sender, feed: FeedName, name: FileName },
     /// A drop folder holds something that is left alone.
     EntryIgnored { folder: String, name: FileName, diagnostic: Diagnostic },
     /// A watched folder cannot be read; what was in it is not treated as deleted.

@@ -22,6 +22,7 @@ mod delivery;
 mod event;
 mod query;
 mod sender;
+mod sidecar;
 pub mod sqlite;
 mod state;
 
@@ -32,6 +33,9 @@ pub use delivery::{Delivery, DeliveryOutcome, DeliveryState};
 pub use event::{Event, Recorded};
 pub use query::{ArrivalQuery, Listed, Usage};
 pub use sender::{Door, Sender};
+pub use sidecar::{
+    NewSidecar, Sidecar, SidecarKind, SidecarName, Sidecars, Told, Verdict, Waits, WaitsFor,
+};
 pub use state::{Refused, State};
 
 /// A ledger call that failed.
@@ -49,7 +53,7 @@ pub enum Error {
     /// There is nothing of that kind with that id.
     #[error("no {what} {id}")]
     Missing {
-        /// `arrival`, `batch`, `delivery`.
+        /// `arrival`, `sidecar`, `batch`, `delivery`.
         what: &'static str,
         /// The id as text.
         id: String,
@@ -91,7 +95,7 @@ impl Error {
 }
 
 /// The interface in domain verbs. All calls block; write calls return when the commit is durable.
-pub trait Ledger: Send + Sync {
+pub trait Ledger: Sidecars + Send + Sync {
     // ---- receiving ----
 
     /// Records a file that the archive holds. In one transaction it finds the current version of
@@ -187,7 +191,8 @@ pub trait Ledger: Send + Sync {
     /// [`Error::Store`].
     fn arrivals(&self, query: &ArrivalQuery) -> Result<Vec<Arrival>, Error>;
 
-    /// The oldest arrivals in `Received` with a sequence above `after`, oldest first.
+    /// The oldest arrivals in `Received` that wait for nothing, with a sequence above `after`, oldest
+    /// first.
     ///
     /// # Errors
     /// [`Error::Store`].

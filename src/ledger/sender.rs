@@ -18,21 +18,35 @@ pub enum Door {
     Local,
 }
 
-/// Who sent a file. In the ledger and in text: `partner:acme`, `folder:inbox-orders`, `local:root`.
+/// Who sent a file. In the ledger and in text: `partner:acme`, `test:acme`,
+/// `folder:inbox-orders`, `local:root`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sender {
     /// An outside account.
     Partner(PartnerName),
+    /// The test area of an outside account: nothing of it is handed on.
+    Test(PartnerName),
     /// A watched folder.
     Folder(FolderName),
     /// A user of the server itself.
     Local(String),
 }
 
+impl Sender {
+    /// Whether what it sends is only tried.
+    pub fn is_test(&self) -> bool {
+        match self {
+            Self::Test(_) => true,
+            Self::Partner(_) | Self::Folder(_) | Self::Local(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Partner(name) => write!(f, "partner:{name}"),
+            Self::Test(name) => write!(f, "test:{name}"),
             Self::Folder(name) => write!(f, "folder:{name}"),
             Self::Local(user) => write!(f, "local:{user}"),
         }
@@ -45,6 +59,7 @@ impl std::str::FromStr for Sender {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             Some(("partner", name)) => Ok(Self::Partner(name.parse()?)),
+            Some(("test", name)) => Ok(Self::Test(name.parse()?)),
             Some(("folder", name)) => Ok(Self::Folder(name.parse()?)),
             Some(("local", user)) => Ok(Self::Local(user.to_owned())),
             Some(_) | None => {

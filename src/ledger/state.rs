@@ -5,6 +5,7 @@
 //!           ├─ Raw ───────┘
 //!           ├─ Held ── (released) ── Received
 //!           ├─ Duplicate
+//!           ├─ (a test: Converted or Raw, then) Tested
 //!           └─ Superseded (also from Converted, Raw, Held)
 //! ```
 
@@ -36,6 +37,8 @@ pub enum State {
     Superseded,
     /// Taken back by a later batch.
     Retracted,
+    /// A test that was looked at to its end; nothing of it is handed on.
+    Tested,
 }
 
 /// An event that is not allowed in a state.
@@ -50,7 +53,7 @@ pub struct Refused {
 
 impl State {
     /// Every state, in the order of the drawing.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Received,
         Self::Converted,
         Self::Raw,
@@ -61,15 +64,19 @@ impl State {
         Self::Duplicate,
         Self::Superseded,
         Self::Retracted,
+        Self::Tested,
     ];
 
     /// Whether nothing more happens to an arrival by itself: only a person, its sender or a newer
     /// file can move it on.
     pub fn is_end(self) -> bool {
         match self {
-            Self::HandedOff | Self::Held | Self::Duplicate | Self::Superseded | Self::Retracted => {
-                true
-            }
+            Self::HandedOff
+            | Self::Held
+            | Self::Duplicate
+            | Self::Superseded
+            | Self::Retracted
+            | Self::Tested => true,
             Self::Received | Self::Converted | Self::Raw | Self::Batched | Self::Published => false,
         }
     }
@@ -105,9 +112,17 @@ impl State {
             Event::Retracted { .. } => {
                 self.only_from(&[Self::Published, Self::HandedOff], Self::Retracted)
             }
+            // What an arrival waits for is no state: it is received, and what is missing is told.
+            Event::Completed { .. } => [Self::Received, Self::Held].contains(&self).then_some(self),
+            Event::Tested => self.only_from(&[Self::Converted, Self::Raw], Self::Tested),
             Event::Renamed { .. }
             | Event::Touched { .. }
             | Event::Hidden
+            | Event::SidecarReceived { .. }
+            | Event::SidecarJoined { .. }
+            | Event::SidecarChecked { .. }
+            | Event::SidecarAlone { .. }
+            | Event::SidecarHidden { .. }
             | Event::Started { .. }
             | Event::Stopped
             | Event::Reconciled { .. }

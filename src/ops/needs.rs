@@ -1,18 +1,22 @@
 //! What needs a person now: its cause, who answers for it, since when, and what to do.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Problems};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{Arrival, ArrivalQuery, DeliveryState, Error, Ledger, State};
+use crate::ledger::{Arrival, ArrivalQuery, DeliveryState, Error, Ledger, Sidecar, State, Told};
 use crate::names::FeedName;
 use crate::zone::Zone;
 
 /// Held files that are looked at; more are as wrong as these.
 const HELD_MAX: u32 = 10_000;
+
+/// How long a sidecar is listed when the configuration cannot be read.
+const LISTED_DEFAULT: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// Something a person must do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,7 +80,9 @@ pub fn of_ledger(
     let mut needs = stalled(ledger, config, suffix)?;
     let query = ArrivalQuery { states: vec![State::Held], limit: HELD_MAX, ..Default::default() };
     let mut groups: BTreeMap<(FeedName, Option<Code>), Vec<Arrival>> = BTreeMap::new();
-    for arrival in ledger.arrivals(&query)? {
+    // What is only tried concerns nobody but its sender.
+    let held = ledger.arrivals(&query)?.into_iter().filter(|held| !held.sender.is_test());
+    for arrival in held {
         let code = arrival.diagnostic.as_ref().map(|told| told.code);
         groups.entry((arrival.feed.clone(), code)).or_default().push(arrival);
     }
@@ -89,6 +95,55 @@ pub fn of_ledger(
             [only] => format!("landfall show {}{suffix}", only.id),
             _ => format!("landfall list --state held --feed {feed}{suffix}"),
         },
+    }));
+    needs.extend(of_sidecars(ledger, config, suffix)?);
+    Ok(needs)
+}
+
+/// Checksums that came after their file was handed on and differ from it, and sidecars whose file
+/// has not come for as long as they are listed.
+fn of_sidecars(
+    ledger: &dyn Ledger,
+    config: Option<&Config>,
+    suffix: &str,
+) -> Result<Vec<Need>, Error> {
+    let mut needs = Vec::new();
+    for Sidecar { name, feed, file, received_at, arrival, .. } in
+        ledger.differs_too_late(HELD_MAX)?
+    {
+        needs.push(Need {
+            code: Some(Code::R108),
+            cause: format!(
+                "{file} of {feed} was handed on before {name} came, which states another checksum"
+            ),
+            owner: owner(config, &feed),
+            since: Some(received_at),
+            command: format!(
+                "landfall show {}{suffix}",
+                arrival.map(|id| id.to_string()).unwrap_or_default()
+            ),
+        });
+    }
+    let now = Clock::system().now();
+    let mut alone: BTreeMap<FeedName, Vec<Sidecar>> = BTreeMap::new();
+    for sidecar in ledger.alone(Told::Yes, now, HELD_MAX)? {
+        let listed = config.map_or(LISTED_DEFAULT, |config| config.feed(&sidecar.feed).listed);
+        let is_listed = sidecar.received_at >= now.checked_sub(listed).unwrap_or(Timestamp::MIN);
+        if is_listed && !sidecar.sender.is_test() {
+            alone.entry(sidecar.feed.clone()).or_default().push(sidecar);
+        }
+    }
+    needs.extend(alone.into_iter().map(|(feed, sidecars)| Need {
+        code: Some(Code::R111),
+        cause: match sidecars.as_slice() {
+            [Sidecar { name, sender, file, .. }] => {
+                format!("{name} of {feed} came from {sender}, but {file} did not")
+            }
+            all => format!("{} sidecars of {feed} came without their files", all.len()),
+        },
+        owner: owner(config, &feed),
+        since: sidecars.iter().map(|sidecar| sidecar.received_at).min(),
+        command: "landfall explain R111".to_owned(),
     }));
     Ok(needs)
 }

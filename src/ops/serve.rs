@@ -22,6 +22,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::handoff::outbox::Outbox;
 use crate::ledger::{Event, Ledger, sqlite};
 use crate::pipeline::{Parts, Pipeline};
+use crate::receive::completion::{Completions, Judges};
 use crate::receive::staging::Staging;
 use crate::receive::{Intake, LocalIntake, folder, reconcile, sftp};
 use crate::zone::Zone;
@@ -47,6 +48,8 @@ pub struct Core {
     pub ledger: Arc<dyn Ledger>,
     /// The narrow way in.
     pub intake: Arc<dyn Intake>,
+    /// What judges the files that wait for something.
+    pub completions: Arc<Completions>,
     /// Its archive.
     pub archive: Archive,
     /// The time.
@@ -86,7 +89,8 @@ impl Core {
             Arc::clone(&ledger),
             clock.clone(),
         ));
-        let core = Self { zone, config, ledger, intake, archive, clock, _lock: lock };
+        let completions = intake.completions();
+        let core = Self { zone, config, ledger, intake, completions, archive, clock, _lock: lock };
         core.keep_config()?;
         reconcile::reconcile(&core.zone, &core.config, &core.archive, core.ledger.as_ref())
             .map_err(|error| unusable(&error))?;
@@ -122,6 +126,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     folders: JoinHandle<()>,
+    judges: Judges,
     pipeline: Pipeline,
     pool: Arc<Pool>,
 }
@@ -150,6 +155,8 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let started = Event::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
     core.ledger.note(started).map_err(|error| unusable(&error))?;
     let pipeline = Pipeline::start(&parts).map_err(|error| not_started("pipeline", &error))?;
+    let judges = Judges::start(Arc::clone(&core.completions))
+        .map_err(|error| not_started("judge of what waits", &error))?;
     let mut tasks = JoinSet::new();
     let outbox = Outbox::new(
         core.zone.clone(),
@@ -161,7 +168,7 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let sftp_address = runtime.block_on(open_sftp(&core, &mut tasks, &stopped))?;
     let folders = open_folders(&core, stopped.clone())?;
     runtime.block_on(open_control(&core, sftp_address, &mut tasks, &stop))?;
-    Ok(Running { core, runtime, sftp_address, stop, tasks, folders, pipeline, pool })
+    Ok(Running { core, runtime, sftp_address, stop, tasks, folders, judges, pipeline, pool })
 }
 
 /// Serves a zone until it is asked to stop by a signal or through the control socket.
@@ -220,7 +227,7 @@ impl Running {
 
     /// Closes the doors, lets every step end, and notes the stop.
     pub fn shutdown(self) {
-        let Self { core, runtime, stop, mut tasks, folders, pipeline, pool, .. } = self;
+        let Self { core, runtime, stop, mut tasks, folders, judges, pipeline, pool, .. } = self;
         stop.send_replace(true);
         runtime.block_on(async {
             while let Some(ended) = tasks.join_next().await {
@@ -232,6 +239,7 @@ impl Running {
         if folders.join().is_err() {
             tracing::error!("the folder door panicked");
         }
+        judges.stop();
         pool.close();
         pipeline.stop();
         if let Err(error) = core.ledger.note(Event::Stopped) {

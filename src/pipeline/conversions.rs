@@ -125,7 +125,8 @@ fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
         let outcome = parts.pool.convert(&arrival.sender.to_string(), &job, &raw, &paths)?;
         match record(parts, arrival, outcome, given_revision) {
             Err(Error::Ledger(ledger::Error::SchemaMovedOn { .. })) => {}
-            // A newer version of the name took its place while it was converted.
+            // A newer version of the name took its place while it was converted, or something came
+            // that must be looked at first.
             Err(Error::Ledger(ledger::Error::Refused(refused))) => {
                 tracing::info!(arrival = %arrival.id, %refused, "conversion is not needed any more");
                 durable::remove_quietly(&paths.parquet);
@@ -139,7 +140,8 @@ fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
 }
 
 fn is_to_convert(parts: &Parts, id: ArrivalId) -> Result<bool, Error> {
-    Ok(parts.ledger.arrival(id)?.is_some_and(|now| now.state == State::Received))
+    let now = parts.ledger.arrival(id)?;
+    Ok(now.is_some_and(|now| now.state == State::Received && now.waits.is_none()))
 }
 
 fn record(
@@ -154,7 +156,10 @@ fn record(
             let conversion = sync_outputs(parts, arrival, &converted, given_revision)?;
             let Converted { learned, opens_version, drift, .. } = *converted;
             let new = NewConversion { conversion, given_revision, learned, opens_version, drift };
-            ledger.converted(arrival.id, new)?;
+            let recorded = ledger.converted(arrival.id, new)?;
+            if recorded.state == State::Tested {
+                remove_outputs(parts, &recorded);
+            }
         }
         Outcome::Raw { reason } => {
             ledger.advance(arrival.id, Event::TakenRaw { reason })?;
@@ -199,6 +204,16 @@ fn sync_outputs(
         rejects,
         report,
     })
+}
+
+/// A test leaves nothing but its record. What a kill leaves here start-up removes.
+fn remove_outputs(parts: &Parts, tested: &Arrival) {
+    let made = tested.conversion.iter();
+    for output in made.flat_map(|made| std::iter::once(&made.parquet).chain(&made.rejects)) {
+        if let Some(path) = parts.zone.resolve(&output.path) {
+            durable::remove_quietly(&path);
+        }
+    }
 }
 
 const PARQUET: &str = "parquet";

@@ -152,6 +152,8 @@ mod tests {
             state: State::Received,
             current: true,
             hidden: false,
+            waits: None,
+            same_bytes_as: None,
             duplicate_of: None,
             supersedes: None,
             replaces: false,

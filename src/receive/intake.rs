@@ -14,13 +14,20 @@ use crate::archive::{self, Archive, Identity, RawObject};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Duplicates, Partner, PartnerError, SameName, partner};
 use crate::diagnostic::{Code, Diagnostic, on_one_line};
+use crate::durable;
 use crate::ledger::{
-    self, Arrival, Event, Ledger, Listed, NewArrival, Recorded, Sender, State, Usage,
+    self, Arrival, Event, Ledger, Listed, NewArrival, NewSidecar, Recorded, Sender, Sidecar,
+    SidecarName, State, Usage, Waits,
 };
 use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
 use crate::zone::Zone;
 
-use super::{Completion, Existing, Intake, Refusal, Settled};
+use super::completion::Completions;
+use super::staging::read_full;
+use super::{Completion, Existing, Intake, Refusal, SIDECAR_BYTES_MAX, Settled};
+
+/// How long a test is in its sender's listing.
+pub const TESTS_LISTED: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Archive and ledger behind the [`Intake`].
 #[derive(Clone)]
@@ -30,6 +37,7 @@ pub struct LocalIntake {
     archive: Archive,
     ledger: Arc<dyn Ledger>,
     clock: Clock,
+    completions: Arc<Completions>,
 }
 
 impl LocalIntake {
@@ -41,7 +49,18 @@ impl LocalIntake {
         ledger: Arc<dyn Ledger>,
         clock: Clock,
     ) -> Self {
-        Self { zone, config, archive, ledger, clock }
+        let completions = Arc::new(Completions::new(
+            Arc::clone(&config),
+            archive.clone(),
+            Arc::clone(&ledger),
+            clock.clone(),
+        ));
+        Self { zone, config, archive, ledger, clock, completions }
+    }
+
+    /// What judges the files that wait for something.
+    pub fn completions(&self) -> Arc<Completions> {
+        Arc::clone(&self.completions)
     }
 
     /// Why a file must wait for a person from the start.
@@ -108,6 +127,13 @@ impl LocalIntake {
         self.ledger.advance(id, event).map_err(self.refuse())
     }
 
+    /// From when on what a sender sent is listed.
+    fn listed_since(&self, sender: &Sender, feed: &FeedName) -> Timestamp {
+        let listed = self.config.feed(feed).listed;
+        let listed = if sender.is_test() { listed.min(TESTS_LISTED) } else { listed };
+        self.clock.now().checked_sub(listed).unwrap_or(Timestamp::MIN)
+    }
+
     /// A file that waited for a better name goes on once it has one.
     fn judge_again(&self, renamed: &Arrival) -> Result<(), Refusal> {
         let code = renamed.diagnostic.as_ref().map(|diagnostic| diagnostic.code);
@@ -133,7 +159,8 @@ impl Intake for LocalIntake {
         let held = self.reason_to_hold(&settled);
         let identity = identify(id, now, &settled, held);
         let staged = settled.staged.path.clone();
-        let (digest, facts) = (settled.digest, Facts::of(&settled));
+        let waits = self.completions.from_receipt(&settled.feed, now);
+        let (digest, facts) = (settled.digest, Facts { waits, ..Facts::of(&settled) });
         let raw = self.archive.store(settled.staged, &identity, digest).map_err(|error| {
             if error.is_disk_full() {
                 return Refusal::Full(disk_full());
@@ -142,10 +169,14 @@ impl Intake for LocalIntake {
             Refusal::Failed(id)
         })?;
         let new = describe(&self.config, identity, raw, facts);
-        self.ledger.receive(new.clone()).map_err(|error| {
+        let received = self.ledger.receive(new.clone()).map_err(|error| {
             self.give_back(&new, &staged, &error);
             self.refused(id, &error)
-        })
+        })?;
+        if received.waits.is_some() {
+            self.completions.ring();
+        }
+        Ok(received)
     }
 
     fn current(
@@ -163,9 +194,66 @@ impl Intake for LocalIntake {
     }
 
     fn listing(&self, sender: &Sender, feed: &FeedName) -> Result<Vec<Listed>, Refusal> {
-        let listed = self.config.feed(feed).listed;
-        let since = self.clock.now().checked_sub(listed).unwrap_or(Timestamp::MIN);
+        let since = self.listed_since(sender, feed);
         self.ledger.listing(sender, feed, since).map_err(self.refuse())
+    }
+
+    fn sidecar_name(&self, feed: &FeedName, name: &FileName) -> Option<SidecarName> {
+        self.config.sidecar(feed, name)
+    }
+
+    fn settle_sidecar(&self, settled: Settled, means: SidecarName) -> Result<Sidecar, Refusal> {
+        let received_at = self.clock.now();
+        let bytes = small(&settled.staged.file).map_err(|error| {
+            let id = ArrivalId::new(received_at);
+            log(id, "read a sidecar", &error);
+            Refusal::Failed(id)
+        })?;
+        let bytes = bytes.ok_or_else(|| Refusal::Unfit(too_large(&settled.name)))?;
+        let path = settled.staged.path;
+        let digest = archive::digest::of_bytes(&bytes);
+        let Settled { sender, feed, name, modified_s, mode, fingerprint, .. } = settled;
+        let new = NewSidecar {
+            sender,
+            feed,
+            name,
+            means,
+            bytes,
+            digest,
+            received_at,
+            modified_s,
+            mode,
+            fingerprint,
+        };
+        let sidecar = self.ledger.receive_sidecar(new).map_err(self.refuse())?;
+        durable::remove_quietly(&path);
+        self.completions.ring();
+        Ok(sidecar)
+    }
+
+    fn sidecar(
+        &self,
+        sender: &Sender,
+        feed: &FeedName,
+        name: &FileName,
+    ) -> Result<Option<Sidecar>, Refusal> {
+        self.ledger.sidecar(sender, feed, name).map_err(self.refuse())
+    }
+
+    fn sidecars(&self, sender: &Sender, feed: &FeedName) -> Result<Vec<Sidecar>, Refusal> {
+        self.ledger.sidecars(sender, feed, self.listed_since(sender, feed)).map_err(self.refuse())
+    }
+
+    fn sidecars_of(&self, arrival: ArrivalId) -> Result<Vec<Sidecar>, Refusal> {
+        self.ledger.sidecars_of(arrival).map_err(self.refuse())
+    }
+
+    fn sidecar_bytes(&self, sidecar: &Sidecar) -> Result<Vec<u8>, Refusal> {
+        self.ledger.sidecar_bytes(sidecar.sequence).map_err(self.refuse())
+    }
+
+    fn hide_sidecar(&self, sidecar: &Sidecar) -> Result<(), Refusal> {
+        self.ledger.hide_sidecar(sidecar.sequence).map_err(self.refuse())
     }
 
     fn rename(&self, landed: ArrivalId, to: &FileName, existing: Existing) -> Result<(), Refusal> {
@@ -181,6 +269,9 @@ impl Intake for LocalIntake {
         }
         let renamed = Event::Renamed { from: arrival.name, to: to.clone() };
         let renamed = self.advance(landed, renamed)?;
+        if renamed.waits.is_some() {
+            self.completions.ring();
+        }
         self.judge_again(&renamed)
     }
 
@@ -250,6 +341,8 @@ pub(super) struct Facts {
     pub mode: Option<u32>,
     pub origin: Option<String>,
     pub fingerprint: Option<String>,
+    /// What it waits for before it goes on.
+    pub waits: Option<Waits>,
     /// Start-up found it without a ledger row.
     pub adopted: bool,
 }
@@ -260,6 +353,7 @@ impl Facts {
             mode: settled.mode,
             origin: settled.origin.clone(),
             fingerprint: settled.fingerprint.clone(),
+            waits: None,
             adopted: false,
         }
     }
@@ -291,6 +385,8 @@ pub(super) fn describe(
     facts: Facts,
 ) -> NewArrival {
     let feed = config.feed(&identity.feed);
+    // A test is looked at as often as it is sent.
+    let is_test = identity.sender.is_test();
     NewArrival {
         id: identity.id,
         sender: identity.sender,
@@ -306,15 +402,39 @@ pub(super) fn describe(
         origin: facts.origin,
         fingerprint: facts.fingerprint,
         held: identity.held,
-        skip_duplicate: feed.duplicates == Duplicates::Skip,
-        replace_same_name: feed.same_name == SameName::Replace,
+        waits: facts.waits,
+        skip_duplicate: feed.duplicates == Duplicates::Skip && !is_test,
+        replace_same_name: feed.same_name == SameName::Replace && !is_test,
         adopted: facts.adopted,
     }
 }
 
 fn never_renamed(name: &FileName) -> Diagnostic {
-    let summary = format!("`{name}` was uploaded under a temporary name and never renamed");
+    if name.is_temporary() {
+        let summary = format!("`{name}` was uploaded under a temporary name and never renamed");
+        return Diagnostic::error(Code::R102, summary);
+    }
+    let summary = format!("`{name}` was uploaded and never renamed, which its feed asks for");
     Diagnostic::error(Code::R102, summary)
+        .hint(format!("Upload it as `{name}.part` and rename it to `{name}` once it is whole."))
+}
+
+fn too_large(name: &FileName) -> Diagnostic {
+    let summary = format!("`{name}` is named like a sidecar and has more than 64 KiB");
+    Diagnostic::error(Code::R110, summary)
+}
+
+/// A sidecar's bytes; `None` when there are too many.
+fn small(file: &File) -> std::io::Result<Option<Vec<u8>>> {
+    let size_bytes = file.metadata()?.len();
+    let Some(size) = usize::try_from(size_bytes).ok().filter(|_| size_bytes <= SIDECAR_BYTES_MAX)
+    else {
+        return Ok(None);
+    };
+    let mut bytes = vec![0; size];
+    let read = read_full(file, 0, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(Some(bytes))
 }
 
 fn disk_full() -> Diagnostic {

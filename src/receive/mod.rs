@@ -12,18 +12,23 @@ use crate::archive::Staged;
 use crate::clock::Timestamp;
 use crate::config::Partner;
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{Arrival, Door, Event, Listed, Recorded, Sender, Usage};
+use crate::ledger::{Arrival, Door, Event, Listed, Recorded, Sender, Sidecar, SidecarName, Usage};
 use crate::names::{ArrivalId, Digest, FeedName, FileName};
 
 pub mod checksum;
+pub mod completion;
 pub mod folder;
 mod intake;
 pub mod receipt;
 pub mod reconcile;
 pub mod sftp;
 pub mod staging;
+mod stated;
 
-pub use intake::LocalIntake;
+pub use intake::{LocalIntake, TESTS_LISTED};
+
+/// Bytes a sidecar may have: a checksum has 100.
+pub const SIDECAR_BYTES_MAX: u64 = 64 << 10;
 
 /// A complete file, handed over by a door.
 #[derive(Debug)]
@@ -73,6 +78,9 @@ pub enum Refusal {
     /// The disk or a quota is used up; a person can mend that.
     #[error("{}. {}", .0.summary, .0.hint)]
     Full(Diagnostic),
+    /// It is not what its name says it is.
+    #[error("{}. {}", .0.summary, .0.hint)]
+    Unfit(Diagnostic),
     /// The archive or the ledger failed; the log has the causes under this id.
     #[error("the file could not be stored; nothing was taken. Quote {0} when you ask")]
     Failed(ArrivalId),
@@ -111,6 +119,51 @@ pub trait Intake: Send + Sync {
     /// # Errors
     /// [`Refusal::Failed`].
     fn listing(&self, sender: &Sender, feed: &FeedName) -> Result<Vec<Listed>, Refusal>;
+
+    /// What a name says of another file, if it is a sidecar's. Waits for nothing.
+    fn sidecar_name(&self, feed: &FeedName, name: &FileName) -> Option<SidecarName>;
+
+    /// Takes a complete sidecar: ledger, then returns. The staged path is gone afterwards.
+    ///
+    /// # Errors
+    /// [`Refusal::Unfit`], [`Refusal::Full`], [`Refusal::Failed`]: nothing was taken and the staged
+    /// file is still there.
+    fn settle_sidecar(&self, settled: Settled, means: SidecarName) -> Result<Sidecar, Refusal>;
+
+    /// The current sidecar of a name, hidden or not.
+    ///
+    /// # Errors
+    /// [`Refusal::Failed`].
+    fn sidecar(
+        &self,
+        sender: &Sender,
+        feed: &FeedName,
+        name: &FileName,
+    ) -> Result<Option<Sidecar>, Refusal>;
+
+    /// The sender's visible current sidecars in a feed, by name.
+    ///
+    /// # Errors
+    /// [`Refusal::Failed`].
+    fn sidecars(&self, sender: &Sender, feed: &FeedName) -> Result<Vec<Sidecar>, Refusal>;
+
+    /// The sidecars that are recorded with an arrival.
+    ///
+    /// # Errors
+    /// [`Refusal::Failed`].
+    fn sidecars_of(&self, arrival: ArrivalId) -> Result<Vec<Sidecar>, Refusal>;
+
+    /// A sidecar's bytes.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`], [`Refusal::Failed`].
+    fn sidecar_bytes(&self, sidecar: &Sidecar) -> Result<Vec<u8>, Refusal>;
+
+    /// Removes a sidecar from its sender's listing. What it did stays.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`], [`Refusal::Failed`].
+    fn hide_sidecar(&self, sidecar: &Sidecar) -> Result<(), Refusal>;
 
     /// Renames a landed file. An unsorted one whose new name matches its feed goes on.
     ///

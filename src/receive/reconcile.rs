@@ -24,6 +24,7 @@ use crate::ledger::{
 use crate::names::FileName;
 use crate::zone::{Zone, ZonePath};
 
+use super::completion;
 use super::intake::{Facts, describe};
 
 /// Start-up could not compare disk and ledger.
@@ -92,7 +93,8 @@ fn adopt_unrecorded(config: &Config, archive: &Archive, ledger: &dyn Ledger) -> 
         let Some(identity) = told.or_else(|| unknown(&found, &file)) else { continue };
         let raw = RawObject { path: found.path, size_bytes, digest };
         tracing::warn!(id = %found.id, raw = %raw.path, "adopting a raw object without a record");
-        let facts = Facts { adopted: true, ..Facts::default() };
+        let waits = completion::from_receipt(config, &identity.feed, identity.received_at);
+        let facts = Facts { adopted: true, waits, ..Facts::default() };
         ledger.receive(describe(config, identity, raw, facts))?;
         adopted += 1;
     }

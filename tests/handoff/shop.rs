@@ -77,6 +77,7 @@ impl Shop {
             origin: None,
             fingerprint: None,
             held: None,
+            waits: None,
             skip_duplicate: true,
             replace_same_name: self.config.feed(&orders()).same_name == replace,
             adopted: false,

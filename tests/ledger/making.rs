@@ -62,6 +62,7 @@ pub(crate) fn incoming(name: &str, content: &str) -> NewArrival {
         origin: Some("192.0.2.7".to_owned()),
         fingerprint: None,
         held: None,
+        waits: None,
         skip_duplicate: true,
         replace_same_name: false,
         adopted: false,

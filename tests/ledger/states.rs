@@ -3,7 +3,7 @@
 //! The table is written out, so that a change of any cell is a change of this file.
 
 use landfall::diagnostic::{Code, Diagnostic};
-use landfall::ledger::{Event, State};
+use landfall::ledger::{Event, SidecarKind, State, Verdict};
 use landfall::names::{ArrivalId, BatchId};
 
 use crate::making::{acme, digest_of, feed, file, incoming, now, sink};
@@ -23,6 +23,8 @@ fn about_an_arrival() -> Vec<Event> {
             origin: None,
             supersedes: None,
             adopted: false,
+            waits: None,
+            same_bytes_as: None,
         },
         Event::Duplicate { of: id },
         Event::Converted { seen: 1, written: 1, rejected: 0, skipped: 0, version: 1, revision: 1 },
@@ -37,6 +39,27 @@ fn about_an_arrival() -> Vec<Event> {
         Event::Renamed { from: file("a"), to: file("b") },
         Event::Touched { modified_s: None, mode: None },
         Event::Hidden,
+        Event::Completed { reason: "a.csv.ok came".to_owned() },
+        Event::Tested,
+        Event::SidecarReceived {
+            sender: acme(),
+            feed: feed("orders"),
+            name: file("a.csv.ok"),
+            sidecar: SidecarKind::Ok,
+            size_bytes: 0,
+            digest: digest_of(""),
+            text: Some(String::new()),
+        },
+        Event::SidecarJoined {
+            name: file("a.csv.ok"),
+            sidecar: SidecarKind::Ok,
+            digest: digest_of(""),
+        },
+        Event::SidecarChecked {
+            name: file("a.csv.md5"),
+            verdict: Verdict::Differs,
+            diagnostic: Some(Diagnostic::error(Code::R108, "differs")),
+        },
     ]
 }
 
@@ -77,6 +100,13 @@ fn about_the_zone() -> Vec<Event> {
             size_bytes: 1,
         },
         Event::FileRefused { sender, name: text(), diagnostic: diagnostic() },
+        Event::SidecarAlone {
+            sender: acme(),
+            feed: orders.clone(),
+            name: file("a.ok"),
+            file: file("a"),
+        },
+        Event::SidecarHidden { sender: acme(), feed: orders.clone(), name: file("a.ok") },
         Event::EntryIgnored { folder: text(), name, diagnostic: diagnostic() },
         Event::FolderGone { folder: folder(), diagnostic: diagnostic() },
         Event::FolderBack { folder: folder() },

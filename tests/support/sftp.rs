@@ -15,10 +15,12 @@ use landfall::clock::{Clock, Timestamp};
 use landfall::config::{self, Config, Partner, partner};
 use landfall::durable::Durability;
 use landfall::ledger::{
-    Arrival, ArrivalQuery, Event, Ledger, Listed, Recorded, Sender, Usage, sqlite,
+    Arrival, ArrivalQuery, Event, Ledger, Listed, Recorded, Sender, Sidecar, SidecarName, Usage,
+    sqlite,
 };
 use landfall::names::{ArrivalId, FeedName, FileName, PartnerName};
 use landfall::receive::sftp::dialog::Speaker;
+use landfall::receive::completion::Judges;
 use landfall::receive::sftp::{Desk, Door, keys};
 use landfall::receive::staging::{Recovered, Staging};
 use landfall::receive::{Existing, Intake, LocalIntake, Refusal, Settled};
@@ -43,6 +45,7 @@ pub struct Site {
     stop: watch::Sender<bool>,
     change: fn(&mut Config),
     speaker: Option<Speaker>,
+    judges: Option<Judges>,
 }
 
 impl Site {
@@ -96,6 +99,7 @@ impl Site {
             Arc::clone(&ledger),
             clock.clone(),
         );
+        let judges = Some(Judges::start(intake.completions()).expect("started"));
         let gate = Arc::new(Gate::default());
         let intake: Arc<dyn Intake> = Arc::new(Gated { intake, gate: Arc::clone(&gate) });
         let (staging, recovered) =
@@ -127,6 +131,7 @@ impl Site {
             stop,
             change,
             speaker,
+            judges,
         }
     }
 
@@ -291,6 +296,9 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.gate.open();
         self.stop.send_replace(true);
+        if let Some(judges) = self.judges.take() {
+            judges.stop();
+        }
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(Duration::from_secs(1));
         }
@@ -356,6 +364,40 @@ impl Intake for Gated {
 
     fn listing(&self, sender: &Sender, feed: &FeedName) -> Result<Vec<Listed>, Refusal> {
         self.intake.listing(sender, feed)
+    }
+
+    fn sidecar_name(&self, feed: &FeedName, name: &FileName) -> Option<SidecarName> {
+        self.intake.sidecar_name(feed, name)
+    }
+
+    fn settle_sidecar(&self, settled: Settled, means: SidecarName) -> Result<Sidecar, Refusal> {
+        self.gate.pass();
+        self.intake.settle_sidecar(settled, means)
+    }
+
+    fn sidecar(
+        &self,
+        sender: &Sender,
+        feed: &FeedName,
+        name: &FileName,
+    ) -> Result<Option<Sidecar>, Refusal> {
+        self.intake.sidecar(sender, feed, name)
+    }
+
+    fn sidecars(&self, sender: &Sender, feed: &FeedName) -> Result<Vec<Sidecar>, Refusal> {
+        self.intake.sidecars(sender, feed)
+    }
+
+    fn sidecars_of(&self, arrival: ArrivalId) -> Result<Vec<Sidecar>, Refusal> {
+        self.intake.sidecars_of(arrival)
+    }
+
+    fn sidecar_bytes(&self, sidecar: &Sidecar) -> Result<Vec<u8>, Refusal> {
+        self.intake.sidecar_bytes(sidecar)
+    }
+
+    fn hide_sidecar(&self, sidecar: &Sidecar) -> Result<(), Refusal> {
+        self.intake.hide_sidecar(sidecar)
     }
 
     fn rename(&self, landed: ArrivalId, to: &FileName, existing: Existing) -> Result<(), Refusal> {

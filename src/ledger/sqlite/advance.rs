@@ -1,13 +1,15 @@
 //! Events about one arrival, other than those that a verb of its own records.
 
-use crate::ledger::{Arrival, Event, Refused, State};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ledger::{Arrival, Event, Refused, State, WaitsFor};
 use crate::names::{ArrivalId, FileName};
 
 use super::fault::Fault;
 use super::find;
 use super::receive;
+use super::sidecars;
 use super::transaction::{Subject, Transaction};
-use super::values::Json;
+use super::values::{Json, Micros};
 
 /// [`crate::ledger::Ledger::advance`].
 pub(super) fn advance(
@@ -17,19 +19,32 @@ pub(super) fn advance(
 ) -> Result<Arrival, Fault> {
     let mut subject = tx.subject(id)?;
     refuse_foreign(&subject, &event)?;
-    let was = subject.state;
     let event = if let Event::Renamed { to, .. } = event {
         // History tells the name it had, whatever the caller believed.
         Event::Renamed { from: subject.name.clone(), to }
     } else {
         event
     };
-    tx.step(&mut subject, event.clone())?;
-    project(tx, &mut subject, was, event)?;
+    apply(tx, &mut subject, event)?;
+    if subject.state == State::Raw && subject.sender.is_test() {
+        tx.step(&mut subject, Event::Tested)?;
+    }
     find::known(tx.conn(), id)
 }
 
-/// Some events come with more than a state: only their own verbs may record them.
+/// Moves an arrival by an event, with what the event changes beside the state.
+pub(super) fn apply(
+    tx: &mut Transaction<'_>,
+    subject: &mut Subject,
+    event: Event,
+) -> Result<(), Fault> {
+    let was = subject.state;
+    tx.step(subject, event.clone())?;
+    project(tx, subject, was, event)
+}
+
+/// Some events come with more than a state: only their own verbs may record them. What waits is not
+/// taken further.
 fn refuse_foreign(subject: &Subject, event: &Event) -> Result<(), Refused> {
     let foreign = matches!(
         event,
@@ -40,8 +55,19 @@ fn refuse_foreign(subject: &Subject, event: &Event) -> Result<(), Refused> {
             | Event::Published { .. }
             | Event::HandedOff { .. }
             | Event::Retracted { .. }
+            | Event::Tested
+            | Event::SidecarReceived { .. }
+            | Event::SidecarJoined { .. }
+            | Event::SidecarChecked { .. }
     );
-    if foreign { Err(Refused { state: subject.state, event: event.kind() }) } else { Ok(()) }
+    let early = subject.waits
+        && subject.state == State::Received
+        && matches!(event, Event::TakenRaw { .. });
+    if foreign || early {
+        Err(Refused { state: subject.state, event: event.kind() })
+    } else {
+        Ok(())
+    }
 }
 
 /// What an event changes beside the state.
@@ -54,10 +80,8 @@ fn project(
 ) -> Result<(), Fault> {
     let sequence = subject.sequence;
     match event {
-        Event::Held { diagnostic } => {
-            tx.sql("UPDATE arrival SET diagnostic = ?2 WHERE sequence = ?1")?
-                .execute((sequence, Json(&diagnostic)))?;
-        }
+        Event::Held { diagnostic } => hold(tx, subject, &diagnostic)?,
+        Event::Completed { .. } => waits_no_more(tx, subject)?,
         Event::TakenRaw { .. } => clear_diagnostic(tx, subject)?,
         Event::Released { .. } => release(tx, subject, was)?,
         Event::Renamed { to, .. } => rename(tx, subject, to)?,
@@ -76,6 +100,29 @@ fn project(
     Ok(())
 }
 
+/// What is held for want of something that says it is complete goes on when that comes.
+fn hold(tx: &Transaction<'_>, subject: &Subject, diagnostic: &Diagnostic) -> Result<(), Fault> {
+    tx.sql("UPDATE arrival SET diagnostic = ?2 WHERE sequence = ?1")?
+        .execute((subject.sequence, Json(diagnostic)))?;
+    if is_incomplete(diagnostic.code) {
+        tx.sql(
+            "UPDATE arrival SET waits = coalesce(waits, ?2), look_at = NULL WHERE sequence = ?1",
+        )?
+        .execute((subject.sequence, WaitsFor::Checksum))?;
+    }
+    Ok(())
+}
+
+fn is_incomplete(code: Code) -> bool {
+    matches!(code, Code::R107 | Code::R108 | Code::R109)
+}
+
+fn waits_no_more(tx: &Transaction<'_>, subject: &Subject) -> Result<(), Fault> {
+    tx.sql("UPDATE arrival SET waits = NULL, look_at = NULL WHERE sequence = ?1")?
+        .execute([subject.sequence])?;
+    Ok(())
+}
+
 fn clear_diagnostic(tx: &Transaction<'_>, subject: &Subject) -> Result<(), Fault> {
     tx.sql("UPDATE arrival SET diagnostic = NULL WHERE sequence = ?1 AND diagnostic IS NOT NULL")?
         .execute([subject.sequence])?;
@@ -85,6 +132,17 @@ fn clear_diagnostic(tx: &Transaction<'_>, subject: &Subject) -> Result<(), Fault
 /// It goes on from the start. One that was renamed onto the same bytes while it was held turns out
 /// to be a duplicate; any other now takes the place of what it replaces.
 fn release(tx: &mut Transaction<'_>, subject: &mut Subject, was: State) -> Result<(), Fault> {
+    if subject.waits {
+        let sql = "SELECT diagnostic FROM arrival WHERE sequence = ?1";
+        let held: Option<Json<Diagnostic>> =
+            tx.sql(sql)?.query_row([subject.sequence], |row| row.get(0))?;
+        if held.is_some_and(|Json(held)| is_incomplete(held.code)) {
+            waits_no_more(tx, subject)?;
+        } else {
+            tx.sql("UPDATE arrival SET look_at = ?2 WHERE sequence = ?1")?
+                .execute((subject.sequence, Micros(tx.now)))?;
+        }
+    }
     clear_diagnostic(tx, subject)?;
     tx.sql("DELETE FROM conversion WHERE arrival = ?1")?.execute([subject.sequence])?;
     if was == State::Held
@@ -119,5 +177,5 @@ fn rename(tx: &mut Transaction<'_>, subject: &mut Subject, to: FileName) -> Resu
         takes_name,
     ))?;
     subject.name = to;
-    Ok(())
+    if takes_name { sidecars::join_renamed(tx, subject) } else { Ok(()) }
 }

@@ -103,7 +103,7 @@ impl Ready {
 /// first is taken whatever its size, since a file is never split.
 fn choose(tx: &Transaction<'_>, feed: &FeedName, bounds: BatchBounds) -> Result<Vec<Ready>, Fault> {
     let sql = "SELECT a.sequence, a.id, a.sender, a.feed, a.name, a.digest, a.received_at, a.state,
-          a.replace_same_name, a.skip_duplicate, a.duplicate_of,
+          a.replace_same_name, a.skip_duplicate, a.duplicate_of, a.waits IS NOT NULL,
           a.raw, a.size_bytes, c.version, c.parquet, c.rejects
         FROM arrival a LEFT JOIN conversion c ON c.arrival = a.sequence AND a.state = 'converted'
         WHERE a.feed = ?1 AND a.state IN ('converted', 'raw') ORDER BY a.sequence LIMIT ?2";

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::ledger::{Arrival, Conversion, Error, Event, NewConversion};
+use crate::ledger::{Arrival, Conversion, Error, Event, NewConversion, Refused, State};
 use crate::names::{ArrivalId, FeedName};
 use crate::schema::LearnedSchema;
 
@@ -18,10 +18,16 @@ pub(super) fn converted(
     new: NewConversion,
 ) -> Result<Arrival, Fault> {
     let mut subject = tx.subject(id)?;
+    if subject.waits && subject.state == State::Received {
+        // Something that must be looked at first came during the conversion.
+        let event = "converted".to_owned();
+        return Err(Error::from(Refused { state: subject.state, event }).into());
+    }
     let known = learned(tx.conn(), &subject.feed)?;
     let mut conversion = new.conversion;
     let mut taught = None;
-    if let Some(columns) = new.learned {
+    // A test teaches its feed nothing.
+    if let Some(columns) = new.learned.filter(|_| !subject.sender.is_test()) {
         let next =
             next_schema(&subject.feed, known.as_ref(), new.given_revision, new.opens_version)?;
         (conversion.revision, conversion.version) = (next.revision, next.version);
@@ -39,6 +45,10 @@ pub(super) fn converted(
         },
     )?;
     store(tx, &subject, &conversion)?;
+    if subject.sender.is_test() {
+        tx.step(&mut subject, Event::Tested)?;
+        return find::known(tx.conn(), id);
+    }
     if let Some(taught) = &taught {
         tx.sql(
             "INSERT INTO learned (feed, revision, version, columns, arrival)

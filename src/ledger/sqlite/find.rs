@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
 use crate::clock::Timestamp;
-use crate::ledger::{Arrival, ArrivalQuery, Conversion, Error, Listed, Sender, State, Usage};
+use crate::ledger::{
+    Arrival, ArrivalQuery, Conversion, Error, Listed, Sender, State, Usage, Waits,
+};
 use crate::names::{ArrivalId, FeedName, FileName};
 
 use super::fault::Fault;
@@ -22,7 +24,7 @@ macro_rules! arrival {
         concat!(
             "SELECT a.sequence, a.id, a.sender, a.door, a.feed, a.name, a.size_bytes, a.digest,
                a.raw, a.received_at, a.modified_s, a.mode, a.origin, a.fingerprint, a.state,
-               a.current, a.hidden, a.duplicate_of, a.supersedes, a.replace_same_name,
+               a.current, a.hidden, a.waits, a.look_at, a.same_bytes_as, a.duplicate_of, a.supersedes, a.replace_same_name,
                a.diagnostic, a.batch, a.changed_at, c.converter, c.version, c.revision, c.seen,
                c.written, c.rejected, c.skipped, c.parquet, c.rejects, c.report
              FROM arrival a LEFT JOIN conversion c ON c.arrival = a.sequence ",
@@ -30,6 +32,8 @@ macro_rules! arrival {
         )
     };
 }
+
+pub(super) use arrival as select_arrival;
 
 /// Reads an arrival from a row of [`arrival!`].
 pub(super) fn arrival_of(row: &Row<'_>) -> rusqlite::Result<Arrival> {
@@ -52,6 +56,8 @@ pub(super) fn arrival_of(row: &Row<'_>) -> rusqlite::Result<Arrival> {
         state: cells.take()?,
         current: cells.take()?,
         hidden: cells.take()?,
+        waits: waits_of(&mut cells)?,
+        same_bytes_as: cells.take()?,
         duplicate_of: cells.take()?,
         supersedes: cells.take()?,
         replaces: cells.take()?,
@@ -64,6 +70,12 @@ pub(super) fn arrival_of(row: &Row<'_>) -> rusqlite::Result<Arrival> {
     arrival.replaces &= arrival.supersedes.is_some();
     arrival.conversion = conversion_of(&mut cells)?;
     Ok(arrival)
+}
+
+fn waits_of(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Option<Waits>> {
+    let (what, until) = (cells.take::<Option<_>>()?, cells.time_or_none()?);
+    // One that is held waits without an end.
+    Ok(what.map(|what| Waits { what, until: until.unwrap_or(Timestamp::MAX) }))
 }
 
 fn conversion_of(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Option<Conversion>> {
@@ -180,8 +192,10 @@ impl<'q> Filter<'q> {
 
 /// [`crate::ledger::Ledger::to_convert`].
 pub(super) fn to_convert(conn: &Connection, after: u64, limit: u32) -> Result<Vec<Arrival>, Fault> {
-    let sql =
-        arrival!("WHERE a.state = 'received' AND a.sequence > ?1 ORDER BY a.sequence LIMIT ?2");
+    let sql = arrival!(
+        "WHERE a.state = 'received' AND a.waits IS NULL AND a.sequence > ?1
+           ORDER BY a.sequence LIMIT ?2"
+    );
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map((after, limit), arrival_of)?;
     Ok(found.collect::<Result<_, _>>()?)
@@ -223,8 +237,10 @@ pub(super) fn listing(
 
 /// [`crate::ledger::Ledger::usage`].
 pub(super) fn usage(conn: &Connection, sender: &Sender, since: Timestamp) -> Result<Usage, Fault> {
-    let sql = "SELECT count(*), coalesce(sum(size_bytes), 0) FROM arrival
-               WHERE sender = ?1 AND received_at >= ?2";
+    let sql = "SELECT count(*), coalesce(sum(size_bytes), 0) FROM (
+                 SELECT size_bytes FROM arrival WHERE sender = ?1 AND received_at >= ?2
+                 UNION ALL
+                 SELECT length(bytes) FROM sidecar WHERE sender = ?1 AND received_at >= ?2)";
     Ok(conn.prepare_cached(sql)?.query_row((sender, Micros(since)), |row| {
         Ok(Usage { files: row.get(0)?, bytes: row.get(1)? })
     })?)

@@ -12,13 +12,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, Timestamp};
+use crate::diagnostic::Diagnostic;
 use crate::durable::Durability;
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, SinkName};
 use crate::schema::LearnedSchema;
 
 use super::{
     Arrival, ArrivalQuery, Batch, BatchBounds, BatchFile, Delivery, DeliveryOutcome, Error, Event,
-    Ledger, Listed, NewArrival, NewConversion, Recorded, Retraction, Sender, State, Usage, chain,
+    Ledger, Listed, NewArrival, NewConversion, NewSidecar, Recorded, Retraction, Sender, Sidecar,
+    Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor, chain,
 };
 
 mod advance;
@@ -32,6 +34,7 @@ mod history;
 mod readers;
 mod receive;
 mod schema;
+mod sidecars;
 mod transaction;
 mod values;
 mod writer;
@@ -251,5 +254,78 @@ impl Ledger for SqliteLedger {
             }
             std::thread::sleep(left.min(LOOK_EVERY));
         }
+    }
+}
+
+impl Sidecars for SqliteLedger {
+    fn receive_sidecar(&self, new: NewSidecar) -> Result<Sidecar, Error> {
+        self.write("record a sidecar", move |tx| sidecars::receive(tx, new))
+    }
+
+    fn sidecar_checked(
+        &self,
+        sequence: u64,
+        verdict: Verdict,
+        hold: Option<Diagnostic>,
+    ) -> Result<(), Error> {
+        self.write("record a check", move |tx| sidecars::checked(tx, sequence, verdict, hold))
+    }
+
+    fn sidecar_alone(&self, sequence: u64) -> Result<(), Error> {
+        self.write("record an event", move |tx| sidecars::alone(tx, sequence))
+    }
+
+    fn hide_sidecar(&self, sequence: u64) -> Result<(), Error> {
+        self.write("record an event", move |tx| sidecars::hide(tx, sequence))
+    }
+
+    fn wait_for(&self, id: ArrivalId, waits: Waits) -> Result<(), Error> {
+        self.write("record a wait", move |tx| sidecars::wait_for(tx, id, waits))
+    }
+
+    fn sidecar(
+        &self,
+        sender: &Sender,
+        feed: &FeedName,
+        name: &FileName,
+    ) -> Result<Option<Sidecar>, Error> {
+        self.readers.read("read a sidecar", |conn| sidecars::current(conn, sender, feed, name))
+    }
+
+    fn sidecar_bytes(&self, sequence: u64) -> Result<Vec<u8>, Error> {
+        self.readers.read("read a sidecar", |conn| sidecars::bytes(conn, sequence))
+    }
+
+    fn sidecars(
+        &self,
+        sender: &Sender,
+        feed: &FeedName,
+        since: Timestamp,
+    ) -> Result<Vec<Sidecar>, Error> {
+        self.readers.read("read a listing", |conn| sidecars::listing(conn, sender, feed, since))
+    }
+
+    fn sidecars_of(&self, arrival: ArrivalId) -> Result<Vec<Sidecar>, Error> {
+        self.readers.read("read sidecars", |conn| sidecars::of_arrival(conn, arrival))
+    }
+
+    fn to_check(&self, limit: u32) -> Result<Vec<Sidecar>, Error> {
+        self.readers.read("read sidecars", |conn| sidecars::to_check(conn, limit))
+    }
+
+    fn alone(&self, told: Told, until: Timestamp, limit: u32) -> Result<Vec<Sidecar>, Error> {
+        self.readers.read("read sidecars", |conn| sidecars::left_alone(conn, told, until, limit))
+    }
+
+    fn differs_too_late(&self, limit: u32) -> Result<Vec<Sidecar>, Error> {
+        self.readers.read("read sidecars", |conn| sidecars::differs_too_late(conn, limit))
+    }
+
+    fn incomplete(&self, now: Timestamp, limit: u32) -> Result<Vec<Arrival>, Error> {
+        self.readers.read("read arrivals", |conn| sidecars::incomplete(conn, now, limit))
+    }
+
+    fn waiting(&self) -> Result<Vec<(FeedName, WaitsFor, u64)>, Error> {
+        self.readers.read("count arrivals", sidecars::waiting)
     }
 }

@@ -6,16 +6,19 @@
 //! the newer one, so that in the end no two versions are live. A held arrival takes the name but
 //! replaces nothing until it is released.
 
-use crate::ledger::{Arrival, Event, NewArrival, State};
+use rusqlite::OptionalExtension as _;
+
+use crate::ledger::{Arrival, Event, NewArrival, State, Waits, WaitsFor};
 use crate::names::ArrivalId;
 
 use super::fault::Fault;
 use super::find;
+use super::sidecars;
 use super::transaction::{Subject, Transaction, subject};
 use super::values::{Json, Micros};
 
 /// [`crate::ledger::Ledger::receive`].
-pub(super) fn receive(tx: &mut Transaction<'_>, new: NewArrival) -> Result<Arrival, Fault> {
+pub(super) fn receive(tx: &mut Transaction<'_>, mut new: NewArrival) -> Result<Arrival, Fault> {
     if let Some(known) = find::arrival(tx.conn(), new.id)? {
         return Ok(known);
     }
@@ -24,7 +27,23 @@ pub(super) fn receive(tx: &mut Transaction<'_>, new: NewArrival) -> Result<Arriv
     if let Place::Newer { than, .. } = &place {
         tx.sql("UPDATE arrival SET current = 0 WHERE sequence = ?1")?.execute([than.sequence])?;
     }
+    let sidecars = if place.is_current() {
+        sidecars::unclaimed(tx, &new.sender, &new.feed, &new.name)?
+    } else {
+        // What is recorded only goes nowhere, so it waits for nothing.
+        new.waits = None;
+        Vec::new()
+    };
+    if !sidecars.is_empty() {
+        let what = new.waits.map_or(WaitsFor::Check, |waits| waits.what);
+        new.waits = Some(Waits { what, until: tx.now });
+    }
+    let same_bytes_as = same_bytes_as(tx, &new, &place)?;
     let mut subject = insert(tx, &new, &place)?;
+    if same_bytes_as.is_some() {
+        tx.sql("UPDATE arrival SET same_bytes_as = ?2 WHERE sequence = ?1")?
+            .execute((subject.sequence, same_bytes_as))?;
+    }
     let received = Event::Received {
         sender: new.sender,
         door: new.door,
@@ -35,8 +54,11 @@ pub(super) fn receive(tx: &mut Transaction<'_>, new: NewArrival) -> Result<Arriv
         origin: new.origin,
         supersedes: place.supersedes(),
         adopted: new.adopted,
+        waits: new.waits.map(|waits| waits.what),
+        same_bytes_as,
     };
     tx.record(Some(new.id), received)?;
+    sidecars::join(tx, new.id, sidecars)?;
     if let Place::Newer { than, .. } = &place {
         note_replacement(tx, &subject, than)?;
     }
@@ -53,9 +75,11 @@ pub(super) fn receive(tx: &mut Transaction<'_>, new: NewArrival) -> Result<Arriv
         (Place::Late { than }, None) if subject.replace_same_name => {
             tx.step(&mut subject, Event::Superseded { by: than.id })?;
         }
-        (Place::First | Place::Newer { .. } | Place::Late { .. }, None) => {
+        (Place::Newer { than, .. }, None) => {
             supersede_older(tx, &subject)?;
+            supersede_incomplete(tx, &subject, than)?;
         }
+        (Place::First | Place::Late { .. }, None) => supersede_older(tx, &subject)?,
     }
     find::known(tx.conn(), new.id)
 }
@@ -113,9 +137,10 @@ fn insert(tx: &mut Transaction<'_>, new: &NewArrival, place: &Place) -> Result<S
     tx.sql(
         "INSERT INTO arrival (sequence, id, sender, door, feed, name, size_bytes, digest, raw,
            received_at, offered_at, modified_s, mode, origin, fingerprint, state, changed_at,
-           current, hidden, replace_same_name, skip_duplicate, duplicate_of, supersedes)
+           current, hidden, replace_same_name, skip_duplicate, duplicate_of, supersedes, waits,
+           look_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-           ?17, 0, ?18, ?19, ?20, ?21)",
+           ?17, 0, ?18, ?19, ?20, ?21, ?22, ?23)",
     )?
     .execute(rusqlite::params![
         sequence,
@@ -139,8 +164,12 @@ fn insert(tx: &mut Transaction<'_>, new: &NewArrival, place: &Place) -> Result<S
         new.skip_duplicate,
         place.duplicate_of(),
         place.supersedes(),
+        new.waits.map(|waits| waits.what),
+        new.waits.map(|waits| Micros(waits.until)),
     ])?;
-    tx.tally(&new.feed, state, 1);
+    if !new.sender.is_test() {
+        tx.tally(&new.feed, state, 1);
+    }
     Ok(Subject {
         sequence,
         id: new.id,
@@ -153,7 +182,53 @@ fn insert(tx: &mut Transaction<'_>, new: &NewArrival, place: &Place) -> Result<S
         replace_same_name: new.replace_same_name,
         skip_duplicate: new.skip_duplicate,
         duplicate_of: place.duplicate_of(),
+        waits: new.waits.is_some(),
     })
+}
+
+/// Arrivals with the same digest that are looked through for one of the same sender and feed.
+const SAME_BYTES_MAX: u32 = 100;
+
+/// The newest of the sender's arrivals in the feed with the same bytes under another name. Empty
+/// files say nothing.
+fn same_bytes_as(
+    tx: &Transaction<'_>,
+    new: &NewArrival,
+    place: &Place,
+) -> Result<Option<ArrivalId>, Fault> {
+    if new.size_bytes == 0 || !place.is_current() {
+        return Ok(None);
+    }
+    let sql = "SELECT id FROM (SELECT sequence, id, sender, feed, name FROM arrival
+                 WHERE digest = ?1 ORDER BY sequence DESC LIMIT ?5)
+               WHERE sender = ?2 AND feed = ?3 AND name <> ?4 ORDER BY sequence DESC LIMIT 1";
+    let by = (new.digest, &new.sender, &new.feed, &new.name, SAME_BYTES_MAX);
+    Ok(tx.sql(sql)?.query_row(by, |row| row.get(0)).optional()?)
+}
+
+/// An older version that was never confirmed goes nowhere once a newer one has its name.
+fn supersede_incomplete(
+    tx: &mut Transaction<'_>,
+    newer: &Subject,
+    older: &Subject,
+) -> Result<(), Fault> {
+    let mut older = tx.subject(older.id)?;
+    match older.state {
+        State::Received | State::Held if older.waits => {
+            tx.step(&mut older, Event::Superseded { by: newer.id })
+        }
+        State::Received
+        | State::Held
+        | State::Converted
+        | State::Raw
+        | State::Batched
+        | State::Published
+        | State::HandedOff
+        | State::Duplicate
+        | State::Superseded
+        | State::Retracted
+        | State::Tested => Ok(()),
+    }
 }
 
 /// The sender sent these bytes under this name once more: the name is listed again, as from now,
@@ -189,7 +264,11 @@ pub(super) fn take_name(
         | State::HandedOff
         | State::Duplicate
         | State::Superseded
-        | State::Retracted => supersede_older(tx, newer),
+        | State::Retracted
+        | State::Tested => {
+            supersede_older(tx, newer)?;
+            supersede_incomplete(tx, newer, older)
+        }
     }
 }
 
@@ -217,7 +296,7 @@ pub(super) fn supersede_older(tx: &mut Transaction<'_>, newer: &Subject) -> Resu
                     tx.step(&mut older, Event::Superseded { by: newer.id })?;
                 }
                 // Nothing of it is or will be live.
-                State::Duplicate | State::Superseded | State::Retracted => {}
+                State::Duplicate | State::Superseded | State::Retracted | State::Tested => {}
                 State::Batched | State::Published | State::HandedOff => continue,
             }
             tx.sql(

@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
-use crate::ledger::{BatchState, DeliveryState, Door, FileKind, Sender, State};
+use crate::ledger::{
+    BatchState, DeliveryState, Door, FileKind, Sender, SidecarKind, State, Verdict, WaitsFor,
+};
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, SinkName};
 use crate::zone::ZonePath;
 
@@ -165,7 +167,16 @@ as_word! {
         Duplicate = "duplicate",
         Superseded = "superseded",
         Retracted = "retracted",
+        Tested = "tested",
     }
+    SidecarKind { Ok = "ok", Done = "done", Md5 = "md5", Sha1 = "sha1", Sha256 = "sha256" }
+    Verdict {
+        Seen = "seen",
+        Agrees = "agrees",
+        Differs = "differs",
+        Unreadable = "unreadable",
+    }
+    WaitsFor { Hold = "hold", Marker = "marker", Checksum = "checksum", Check = "check" }
     Door { Sftp = "sftp", Folder = "folder", Local = "local" }
     FileKind { Parquet = "parquet", Rejects = "rejects", Raw = "raw" }
     BatchState { Closed = "closed", Published = "published" }

@@ -70,7 +70,7 @@ fn text(arrivals: &[Arrival]) -> String {
             words::time(arrival.received_at),
             arrival.id.to_string(),
             arrival.feed.to_string(),
-            words::state(arrival.state).to_owned(),
+            words::standing(arrival),
             words::rows(arrival),
             size(arrival.size_bytes),
             arrival.sender.to_string(),

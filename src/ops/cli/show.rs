@@ -7,7 +7,7 @@ use super::report::block;
 use super::{Exit, Output, ZoneArgs, reading, report, words};
 use crate::clock::rfc3339_millis;
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{self, Arrival, Batch, BatchFile, Delivery, Door, Ledger, Recorded};
+use crate::ledger::{self, Arrival, Batch, BatchFile, Delivery, Door, Ledger, Recorded, State};
 use crate::ops::diagnostic;
 use crate::receive::receipt;
 
@@ -52,7 +52,8 @@ fn read(ledger: &dyn Ledger, arrival: Arrival) -> Result<Life, ledger::Error> {
 fn text(life: &Life) -> String {
     let arrival = &life.arrival;
     let outcome = receipt::Outcome::of(arrival).as_str();
-    let mut out = format!("{} is {}\n", arrival.name, words::state(arrival.state));
+    let test = if arrival.sender.is_test() { " (a test: nothing is handed on)" } else { "" };
+    let mut out = format!("{} is {}{test}\n", arrival.name, words::standing(arrival));
     out.push_str(&indented(&table(&facts(arrival, outcome))));
     if let Some(told) = &arrival.diagnostic {
         out.push_str(&block("why", &diagnostic::text(told)));
@@ -101,6 +102,10 @@ fn facts(arrival: &Arrival, outcome: &str) -> Vec<[String; 2]> {
         let by = &made.converter;
         facts.push(("converted", format!("{kind} to v{version}, revision {revision}, by {by}")));
     }
+    if let Some(waits) = arrival.waits.filter(|_| arrival.state == State::Received) {
+        facts.push(("until", format!("{} at the latest", rfc3339_millis(waits.until))));
+    }
+    facts.extend(arrival.same_bytes_as.map(|other| ("same bytes as", other.to_string())));
     facts.extend(arrival.duplicate_of.map(|of| ("duplicate of", of.to_string())));
     facts.extend(arrival.supersedes.map(|older| ("supersedes", older.to_string())));
     if !arrival.current && arrival.duplicate_of.is_none() {

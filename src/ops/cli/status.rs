@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::output::{count, table};
+use super::output::{count, counted, table};
 use super::{Exit, Output, ZoneArgs, reading, words};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{self, Ledger, State};
+use crate::ledger::{self, Ledger, State, WaitsFor};
 use crate::names::FeedName;
 use crate::ops::control::{Client, ServerStatus};
 use crate::ops::needs::{self, Need};
@@ -28,6 +28,16 @@ struct Status {
     /// Whether the zone has ever run.
     has_run: bool,
     feeds: BTreeMap<FeedName, Counts>,
+    /// Files that are received and wait for something.
+    waiting: Vec<Waiting>,
+}
+
+/// Files of a feed that wait for the same.
+#[derive(Debug, Serialize)]
+struct Waiting {
+    feed: FeedName,
+    waits_for: WaitsFor,
+    files: u64,
 }
 
 /// How many files of a feed are where.
@@ -76,6 +86,7 @@ fn read(zone: &Zone, suffix: &str) -> Result<Status, Diagnostic> {
         server,
         has_run: false,
         feeds: BTreeMap::new(),
+        waiting: Vec::new(),
     };
     if let Some(ledger) = reading::open(zone)? {
         status.has_run = true;
@@ -110,9 +121,14 @@ fn read_ledger(
             State::Held => &mut counts.held,
             State::Duplicate => &mut counts.duplicate,
             State::Superseded | State::Retracted => &mut counts.replaced,
+            // Tests are not counted.
+            State::Tested => continue,
         };
         *place += files;
     }
+    let waiting = ledger.waiting()?.into_iter();
+    status.waiting =
+        waiting.map(|(feed, waits_for, files)| Waiting { feed, waits_for, files }).collect();
     Ok(())
 }
 
@@ -145,6 +161,10 @@ fn text(status: &Status, suffix: &str) -> String {
     }));
     if rows.len() > 1 {
         out.push_str(&format!("\n{}", table(&rows)));
+    }
+    for Waiting { feed, waits_for, files } in &status.waiting {
+        let (files, what) = (counted(*files, "file"), waits_for.in_words());
+        out.push_str(&format!("\n{feed}: {files} under way, waiting for {what}\n"));
     }
     out
 }

@@ -1,7 +1,8 @@
 //! How the ledger's terms read on a terminal: states, times, and one line for each event.
 
 use crate::clock::Timestamp;
-use crate::ledger::{Arrival, BatchState, DeliveryState, Event, State};
+use crate::ledger::{Arrival, BatchState, DeliveryState, Event, State, Verdict};
+use crate::receive::receipt::shown;
 
 use super::output::{count, counted, size};
 
@@ -18,6 +19,16 @@ pub(super) fn state(state: State) -> &'static str {
         State::Duplicate => "duplicate",
         State::Superseded => "superseded",
         State::Retracted => "retracted",
+        State::Tested => "tested",
+    }
+}
+
+/// Where an arrival stands, with what it waits for.
+pub(super) fn standing(arrival: &Arrival) -> String {
+    let state = self::state(arrival.state);
+    match arrival.waits.filter(|_| arrival.state == State::Received) {
+        Some(waits) => format!("{state}, waits for {}", waits.what.in_words()),
+        None => state.to_owned(),
     }
 }
 
@@ -39,6 +50,16 @@ pub(super) fn delivery_state(state: DeliveryState) -> &'static str {
     }
 }
 
+/// What came of a sidecar.
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Seen => "is there",
+        Verdict::Agrees => "agrees",
+        Verdict::Differs => "differs",
+        Verdict::Unreadable => "cannot be read",
+    }
+}
+
 /// A time to the second: `2026-11-22T06:31:04Z`.
 pub(super) fn time(at: Timestamp) -> String {
     format!("{at:.0}")
@@ -57,10 +78,19 @@ pub(super) fn event(event: &Event) -> String {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
 fn about_arrival(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Received { sender, size_bytes, adopted, supersedes, .. } => {
+        Event::Received {
+            sender, size_bytes, adopted, supersedes, waits, same_bytes_as, ..
+        } => {
             let found = if *adopted { ", found by start-up" } else { "" };
             let newer = if supersedes.is_some() { ", a newer version" } else { "" };
-            format!("received from {sender}: {}, archived{found}{newer}", size(*size_bytes))
+            let waits = waits.map_or(String::new(), |for_what| {
+                format!("; it waits for {}", for_what.in_words())
+            });
+            let same = same_bytes_as.map_or(String::new(), |other| {
+                format!("; the same bytes came before under another name, as {other}")
+            });
+            let size = size(*size_bytes);
+            format!("received from {sender}: {size}, archived{found}{newer}{waits}{same}")
         }
         Event::Duplicate { of } => format!("duplicate of {of}"),
         Event::Converted { seen, written, rejected, skipped, version, .. } => format!(
@@ -79,6 +109,18 @@ fn about_arrival(event: &Event) -> Option<String> {
         Event::Renamed { from, to } => format!("renamed from {from} to {to}"),
         Event::Touched { .. } => "times or permissions set by its sender".to_owned(),
         Event::Hidden => "removed from its sender's listing".to_owned(),
+        Event::Completed { reason } => format!("complete: {reason}"),
+        Event::Tested => "a test: nothing is handed on".to_owned(),
+        Event::SidecarReceived { sender, name, text, .. } => {
+            let said = text.as_deref().unwrap_or_default().trim();
+            let said = if said.is_empty() { String::new() } else { format!(": {}", shown(said)) };
+            format!("sidecar {name} received from {sender}{said}")
+        }
+        Event::SidecarJoined { name, .. } => format!("sidecar {name} had come before"),
+        Event::SidecarChecked { name, verdict, diagnostic } => match diagnostic {
+            Some(told) => format!("sidecar {name} {}: {told}", self::verdict(*verdict)),
+            None => format!("sidecar {name} {}", self::verdict(*verdict)),
+        },
         _ => return None,
     })
 }
@@ -146,6 +188,12 @@ fn about_zone(event: &Event) -> String {
         Event::FileRefused { sender, name, diagnostic } => {
             format!("{name} of {sender} refused: {diagnostic}")
         }
+        Event::SidecarAlone { sender, name, file, .. } => {
+            format!("sidecar {name} of {sender} came, but {file} did not")
+        }
+        Event::SidecarHidden { sender, name, .. } => {
+            format!("sidecar {name} removed from the listing of {sender}")
+        }
         Event::EntryIgnored { folder, name, diagnostic } => {
             format!("{name} in {folder} left alone: {diagnostic}")
         }
@@ -171,6 +219,11 @@ fn about_zone(event: &Event) -> String {
         | Event::Renamed { .. }
         | Event::Touched { .. }
         | Event::Hidden
+        | Event::Completed { .. }
+        | Event::Tested
+        | Event::SidecarReceived { .. }
+        | Event::SidecarJoined { .. }
+        | Event::SidecarChecked { .. }
         | Event::SchemaChanged { .. }
         | Event::BatchClosed { .. }
         | Event::BatchPublished { .. }

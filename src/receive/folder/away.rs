@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::clock::{Timestamp, utc_day};
 use crate::durable::{self, Durability};
-use crate::ledger::Arrival;
+use crate::ledger::{Arrival, Sidecar};
 use crate::names::{FeedName, FileName, NAME_PART_BYTES_MAX};
 use crate::receive::receipt::{self, Outcome};
 
@@ -24,24 +24,50 @@ const NUMBERED_MAX: u32 = 1000;
 /// See the module's promise.
 const LASTING: Durability = Durability::Relaxed;
 
-/// Moves a taken file and writes its result text beside it.
-///
-/// # Errors
-/// What the system said; the file is then still in its place.
-pub fn put(root: &Path, name: &FileName, arrival: &Arrival) -> io::Result<()> {
-    let area = match Outcome::of(arrival) {
-        Outcome::Held | Outcome::Failed => REJECTED,
-        Outcome::Received | Outcome::Accepted | Outcome::Partial | Outcome::Duplicate => DONE,
-    };
-    let day = utc_day(arrival.received_at);
+/// What is put away: where to, as of when, and with which text.
+pub struct Put {
+    area: &'static str,
+    received_at: Timestamp,
+    text: Vec<u8>,
+}
+
+impl Put {
+    /// A file that has an outcome.
+    pub fn file(arrival: &Arrival) -> Self {
+        let area = match Outcome::of(arrival) {
+            Outcome::Held | Outcome::Failed => REJECTED,
+            Outcome::Received | Outcome::Accepted | Outcome::Partial | Outcome::Duplicate => DONE,
+        };
+        let text = receipt::result_text(arrival);
+        Self { area, received_at: arrival.received_at, text }
+    }
+
+    /// A sidecar: what came of it is told with its file.
+    pub fn sidecar(sidecar: &Sidecar) -> Self {
+        let Sidecar { name, file, received_at, .. } = sidecar;
+        let text = format!("\u{feff}{name}\r\nKept with {file}: see the result of that file.\r\n");
+        Self { area: DONE, received_at: *received_at, text: text.into_bytes() }
+    }
+
+    /// Moves the file and writes the text beside it.
+    ///
+    /// # Errors
+    /// What the system said; the file is then still in its place.
+    pub fn away(&self, root: &Path, name: &FileName) -> io::Result<()> {
+        put(root, name, self)
+    }
+}
+
+fn put(root: &Path, name: &FileName, what: &Put) -> io::Result<()> {
+    let Put { area, received_at, text } = what;
+    let day = utc_day(*received_at);
     let folder = [area.as_bytes(), day.as_bytes(), name.subfolder()].join(&b'/');
     let (here, there) = (Inside::open(root, name.subfolder())?, Inside::make(root, &folder)?);
-    let time = arrival.received_at.strftime("%H%M%S").to_string();
-    let text = receipt::result_text(arrival);
+    let time = received_at.strftime("%H%M%S").to_string();
     for number in 0..NUMBERED_MAX {
         let base = numbered(&time, name.base(), number);
         let result = there.path(&[&base, RESULT.as_bytes()].concat());
-        if there.look(&base).is_ok() || !write_text(&result, &text)? {
+        if there.look(&base).is_ok() || !write_text(&result, text)? {
             continue;
         }
         match LASTING.publish_new(&here.path(name.base()), &there.path(&base)) {

@@ -43,6 +43,11 @@ impl Stamp {
             changed_ns: ns(seen.ctime(), seen.ctime_nsec()),
         }
     }
+
+    /// How many bytes there were.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
 }
 
 impl std::fmt::Display for Stamp {

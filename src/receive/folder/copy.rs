@@ -21,9 +21,9 @@ use crate::clock::Clock;
 use crate::config::After;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
-use crate::ledger::{Arrival, Door, Sender};
+use crate::ledger::{Arrival, Door, Sender, Sidecar};
 use crate::names::{Digest, FeedName, FileName};
-use crate::receive::{Completion, Intake, Refusal, Settled, staging};
+use crate::receive::{Completion, Intake, Refusal, SIDECAR_BYTES_MAX, Settled, staging};
 use crate::zone::Zone;
 
 use super::beneath::{Opened, Stamp, open_file};
@@ -61,6 +61,8 @@ pub struct Taker {
 pub enum Attempt {
     /// It is taken, now or before a restart.
     Taken(Box<Arrival>),
+    /// It speaks of another file and is recorded with it.
+    Sidecar(Box<Sidecar>),
     /// It is not what it was: begin anew.
     Changed,
     /// A name that stays was taken a short time ago: not before this has passed.
@@ -72,7 +74,16 @@ pub enum Attempt {
 impl Taker {
     /// Takes the file if it still is what it was judged to be. Blocks.
     pub fn take(&self, name: &FileName, judged: Stamp) -> Attempt {
-        match self.known(name, judged) {
+        let means = self.intake.sidecar_name(&self.feed, name);
+        if means.is_some() && judged.size_bytes() > SIDECAR_BYTES_MAX {
+            let summary = format!("{name} is named like a sidecar and has more than 64 KiB");
+            return Attempt::Refused(Diagnostic::error(Code::F105, summary));
+        }
+        let known = match means {
+            Some(_) => self.known_sidecar(name, judged),
+            None => self.known(name, judged),
+        };
+        match known {
             Ok(Some(attempt)) => return attempt,
             Ok(None) => {}
             Err(refusal) => return refused(name, &refusal),
@@ -84,12 +95,20 @@ impl Taker {
             Err(error) => return refused(name, &error),
         };
         let path = staged.path.clone();
-        match self.intake.settle(self.settled(name, staged, digest, &seen)) {
-            Ok(arrival) => Attempt::Taken(Box::new(arrival)),
+        let settled = self.settled(name, staged, digest, &seen);
+        let taken = match means {
+            Some(means) => {
+                let sidecar = self.intake.settle_sidecar(settled, means);
+                sidecar.map(|sidecar| Attempt::Sidecar(Box::new(sidecar)))
+            }
+            None => self.intake.settle(settled).map(|arrival| Attempt::Taken(Box::new(arrival))),
+        };
+        match taken {
+            Ok(attempt) => attempt,
             Err(refusal) => {
                 durable::remove_quietly(&path);
                 match refusal {
-                    Refusal::Full(told) => Attempt::Refused(told),
+                    Refusal::Full(told) | Refusal::Unfit(told) => Attempt::Refused(told),
                     Refusal::Missing | Refusal::NameTaken | Refusal::Failed(_) => {
                         refused(name, &refusal)
                     }
@@ -116,6 +135,14 @@ impl Taker {
                 Ok((!left.is_zero()).then_some(Attempt::TooSoon(left)))
             }
         }
+    }
+
+    /// The same for a sidecar.
+    fn known_sidecar(&self, name: &FileName, judged: Stamp) -> Result<Option<Attempt>, Refusal> {
+        let before = self.intake.sidecar(&self.sender, &self.feed, name)?;
+        let same = before
+            .filter(|before| before.fingerprint.as_deref() == Some(judged.to_string().as_str()));
+        Ok(same.map(|same| Attempt::Sidecar(Box::new(same))))
     }
 
     /// Copies the file; `None` when it changed or somebody writes it.

@@ -5,12 +5,11 @@
 //! lock, no writer ([`lease`]) and has been quiet. It is always copied ([`copy`]) and the copy is
 //! hashed; what it was before and after must agree. Then it moves to `_done` or `_rejected` with a
 //! text in words ([`away`]), or stays. What the ledger knows decides after a restart: nothing is
-//! taken twice because a move was interrupted.
+//! taken twice because a move was interrupted. A sidecar is recorded with its file and put away at
+//! once.
 //!
 //! Each folder has a thread of its own ([`rounds`]): one that hangs on a dead mount holds only
 //! itself.
-//!
-//! Left out so far: sidecars, markers.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::{After, Folder};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{Arrival, Event, State};
+use crate::ledger::{Arrival, Event, Sidecar, State};
 use crate::names::{ArrivalId, FileName, FolderName};
 
 use super::away;
@@ -254,6 +254,8 @@ impl Rounds {
         match (attempt, self.folder.after) {
             (Attempt::Taken(arrival), After::Move) => self.taken(name, &arrival),
             (Attempt::Taken(_), After::Keep) => self.entries.set(name, Status::Stays),
+            (Attempt::Sidecar(sidecar), After::Move) => self.put_beside(name, &sidecar),
+            (Attempt::Sidecar(_), After::Keep) => self.entries.set(name, Status::Stays),
             (Attempt::Changed, _) => self.entries.settle(name, judged, now + self.quiet.proven),
             (Attempt::TooSoon(left), _) => self.entries.settle(name, judged, now + left),
             (Attempt::Refused(diagnostic), _) => {
@@ -285,17 +287,25 @@ impl Rounds {
 
     fn put_away(&mut self, name: &FileName, arrival: &Arrival) {
         self.outcomes.forget(arrival.id);
+        self.put(name, arrival.fingerprint.as_deref(), away::Put::file(arrival));
+    }
+
+    /// A sidecar is done with as soon as it is recorded.
+    fn put_beside(&mut self, name: &FileName, sidecar: &Sidecar) {
+        self.put(name, sidecar.fingerprint.as_deref(), away::Put::sidecar(sidecar));
+    }
+
+    fn put(&mut self, name: &FileName, fingerprint: Option<&str>, put: away::Put) {
         let root = &self.taker.root;
         let here = Inside::open(root, name.subfolder()).and_then(|here| here.look(name.base()));
-        let untouched = here.is_ok_and(|seen| {
-            arrival.fingerprint.as_deref() == Some(Stamp::of(&seen).to_string().as_str())
-        });
+        let untouched =
+            here.is_ok_and(|seen| fingerprint == Some(Stamp::of(&seen).to_string().as_str()));
         if !untouched {
             // Gone, or written again: the next scan sees it as a new file.
             self.entries.forget(name);
             return;
         }
-        match away::put(root, name, arrival) {
+        match put.away(root, name) {
             Ok(()) => {
                 self.entries.forget(name);
                 self.move_failure_told = false;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::clock::rfc3339_millis;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{Arrival, State};
+use crate::ledger::{Arrival, State, WaitsFor};
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
 
 mod problem;
@@ -58,7 +58,8 @@ impl Outcome {
             | State::Published
             | State::HandedOff
             | State::Superseded
-            | State::Retracted => match &arrival.conversion {
+            | State::Retracted
+            | State::Tested => match &arrival.conversion {
                 Some(made) if made.rejected > 0 => Self::Partial,
                 Some(_) | None => Self::Accepted,
             },
@@ -99,6 +100,15 @@ struct Receipt<'a> {
     rows: Option<Rows>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem<'a>>,
+    /// It was sent to the test area: nothing of it is handed on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    test: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<WaitsFor>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    same_bytes_as: Option<ArrivalId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate_of: Option<ArrivalId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +148,7 @@ pub fn json(arrival: &Arrival) -> Vec<u8> {
         facts: &told.facts,
         hint: &told.hint,
     });
+    let waits = arrival.waits.filter(|_| arrival.state == State::Received);
     let receipt = Receipt {
         schema: "landfall.receipt/v1",
         arrival: arrival.id,
@@ -151,6 +162,10 @@ pub fn json(arrival: &Arrival) -> Vec<u8> {
         changed_at: rfc3339_millis(arrival.changed_at),
         rows,
         problem,
+        test: arrival.sender.is_test(),
+        waits_for: waits.map(|waits| waits.what),
+        waits_until: waits.map(|waits| rfc3339_millis(waits.until)),
+        same_bytes_as: arrival.same_bytes_as,
         duplicate_of: arrival.duplicate_of,
         supersedes: arrival.supersedes,
         batch: arrival.batch,

@@ -39,7 +39,10 @@ fn standing(arrival: &Arrival) -> String {
         (Outcome::Received, _) if arrival.state == State::Superseded => {
             "A newer file of the same name took its place.".to_owned()
         }
-        (Outcome::Received, _) => format!("Received for {feed}; it has not been read yet."),
+        (Outcome::Received, _) => match arrival.waits {
+            Some(waits) => format!("Received for {feed}; it waits for {}.", waits.what.in_words()),
+            None => format!("Received for {feed}; it has not been read yet."),
+        },
         (Outcome::Accepted, Some(made)) => {
             format!("Taken into {feed}: {}.", count(made.written, "row"))
         }

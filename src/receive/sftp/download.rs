@@ -46,16 +46,16 @@ impl Download {
     pub fn open(account: &Account, node: &Node) -> Result<Self, Refused> {
         let now = account.desk.clock.now();
         match node {
-            Node::Root | Node::Receipts | Node::Feed(_) => {
+            Node::Root | Node::Receipts | Node::TestReceipts | Node::Test | Node::Feed(_) => {
                 Err(Refused::failure("this is a folder; open it with opendir"))
             }
             Node::Nowhere => Err(Refused::missing()),
             Node::Readme => Ok(Self::text(readme::text(account), now)),
-            Node::Receipt(feed, path) => {
+            Node::Receipt(shelf, path) => {
                 // A client that asked for the size must read that size.
                 let (text, at) = match account.stated.take(node) {
                     Some(stated) => stated,
-                    None => receipts::render(account, feed, path)?,
+                    None => receipts::render(account, shelf, path)?,
                 };
                 Ok(Self::text(text, at))
             }
@@ -67,6 +67,11 @@ impl Download {
                     may_read(account, names::landed(account, key)?.as_ref())?;
                     let attributes = look::staged(&known);
                     return Ok(Self { source: Source::Staged(upload), attributes });
+                }
+                if let Some(sidecar) = names::sidecar(account, key)? {
+                    let bytes = account.desk.intake.sidecar_bytes(&sidecar)?;
+                    let (source, attributes) = (Source::Text(bytes), look::sidecar(&sidecar));
+                    return Ok(Self { source, attributes });
                 }
                 let Some(arrival) = names::landed(account, key)? else {
                     return Err(if names::is_folder(account, key)? {
@@ -134,7 +139,8 @@ fn may_read(account: &Account, landed: Option<&Arrival>) -> Result<(), Refused> 
     }
 }
 
-fn copy_from(text: &[u8], at: u64, into: &mut [u8]) -> usize {
+/// Copies what `text` has from a place on; how much that was.
+pub fn copy_from(text: &[u8], at: u64, into: &mut [u8]) -> usize {
     let from = usize::try_from(at).ok().and_then(|at| text.get(at..)).unwrap_or_default();
     let count = from.len().min(into.len());
     for (to, from) in into.iter_mut().zip(from) {

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::account::Account;
 use super::refusal::Refused;
-use super::view::{Node, README, RECEIPTS};
+use super::view::{self, Node, README, RECEIPTS, TEST};
 use super::wire::Attributes;
 use super::wire::reply::Entry;
 use super::{look, names, readme, receipts};
-use crate::ledger::Listed;
-use crate::names::{ArrivalId, FeedName};
+use crate::ledger::{Listed, Sender};
+use crate::names::ArrivalId;
 use crate::receive::receipt;
+use crate::receive::staging::{Area, Shelf};
 
 /// Entries of one answer to READDIR.
 const PAGE_ENTRIES: usize = 100;
@@ -28,7 +29,7 @@ enum Row {
     /// A folder, a file of the sender or a fixed text.
     Known(Vec<u8>, Attributes),
     /// The receipts of one landed file.
-    Receipts(Vec<u8>, ArrivalId),
+    Receipts(Sender, Vec<u8>, ArrivalId),
 }
 
 impl Listing {
@@ -43,20 +44,33 @@ impl Listing {
         ];
         match node {
             Node::Root => rows.extend(root(account)),
-            Node::Receipts => rows.extend(feeds(account)),
-            Node::Feed(feed) => rows.extend(files(account, feed, b"")?),
-            Node::Receipt(feed, below) => {
-                let (folders, landed) = landed_below(account, feed, below)?;
+            Node::Receipts => {
+                rows.extend(feeds(account));
+                rows.extend(tests(account));
+            }
+            Node::TestReceipts => rows.extend(feeds(account)),
+            Node::Test => {
+                rows.extend(feeds(account));
+                if let [only] = account.partner.feeds.as_slice() {
+                    let shelf = view::shelf(&account.partner, only.clone(), Area::Test);
+                    rows.extend(files(account, &shelf, b"")?);
+                }
+            }
+            Node::Feed(shelf) => rows.extend(files(account, shelf, b"")?),
+            Node::Receipt(shelf, below) => {
+                let (folders, landed) = landed_below(account, shelf, below)?;
                 if folders.is_empty() && landed.is_empty() && !below.is_empty() {
                     return Err(Refused::missing());
                 }
                 rows.extend(folders.into_iter().map(|name| Row::Known(name, look::folder())));
                 rows.extend(
-                    landed.into_iter().map(|(name, listed)| Row::Receipts(name, listed.id)),
+                    landed
+                        .into_iter()
+                        .map(|(name, listed)| Row::Receipts(shelf.sender(), name, listed.id)),
                 );
             }
             Node::Entry(key) if names::is_folder(account, key)? => {
-                rows.extend(files(account, &key.feed, key.name.as_bytes())?);
+                rows.extend(files(account, &key.shelf, key.name.as_bytes())?);
             }
             Node::Entry(_) | Node::Readme | Node::Nowhere => return Err(Refused::missing()),
         }
@@ -80,8 +94,8 @@ impl Listing {
         for row in self.rows.by_ref() {
             let has_room = match row {
                 Row::Known(name, attributes) => push(name, attributes),
-                Row::Receipts(name, id) => {
-                    let texts = receipts(account, &name, id);
+                Row::Receipts(sender, name, id) => {
+                    let texts = receipts(account, &sender, &name, id);
                     texts.into_iter().fold(true, |_, (name, attributes)| push(name, attributes))
                 }
             };
@@ -97,8 +111,15 @@ fn root(account: &Account) -> Vec<Row> {
     let readme = look::text(readme::text(account).len(), account.desk.clock.now());
     let mut rows = feeds(account);
     rows.push(Row::Known(RECEIPTS.to_vec(), look::folder()));
+    rows.extend(tests(account));
     rows.push(Row::Known(README.to_vec(), readme));
     rows
+}
+
+/// The folder of tests, where there is one.
+fn tests(account: &Account) -> Option<Row> {
+    let row = || Row::Known(TEST.to_vec(), look::folder());
+    view::has_tests(&account.partner).then(row)
 }
 
 fn feeds(account: &Account) -> Vec<Row> {
@@ -107,16 +128,20 @@ fn feeds(account: &Account) -> Vec<Row> {
 }
 
 /// What lies right below a folder of a feed: subfolders, landed files, uploads in progress.
-fn files(account: &Account, feed: &FeedName, folder: &[u8]) -> Result<Vec<Row>, Refused> {
-    names::seed_folders(account, feed)?;
-    let partner = &account.partner.name;
+fn files(account: &Account, shelf: &Shelf, folder: &[u8]) -> Result<Vec<Row>, Refused> {
+    names::seed_folders(account, shelf)?;
     let mut known: BTreeMap<Vec<u8>, Attributes> = BTreeMap::new();
-    for name in account.desk.staging.folders().below(partner, feed, folder) {
+    for name in account.desk.staging.folders().below(shelf, folder) {
         known.insert(name, look::folder());
     }
-    let (_, landed) = landed_below(account, feed, folder)?;
+    let (_, landed) = landed_below(account, shelf, folder)?;
+    for sidecar in account.desk.intake.sidecars(&shelf.sender(), &shelf.feed)? {
+        if sidecar.name.subfolder() == folder {
+            known.insert(sidecar.name.base().to_vec(), look::sidecar(&sidecar));
+        }
+    }
     known.extend(landed.into_iter().map(|(name, listed)| (name, look::listed(&listed))));
-    for upload in account.desk.staging.uploads_of(partner, feed) {
+    for upload in account.desk.staging.uploads_of(shelf) {
         if upload.key.name.subfolder() == folder && !upload.is_new {
             known.insert(upload.key.name.base().to_vec(), look::staged(&upload));
         }
@@ -128,7 +153,7 @@ fn files(account: &Account, feed: &FeedName, folder: &[u8]) -> Result<Vec<Row>, 
 #[allow(clippy::type_complexity, reason = "the pair is taken apart at once")]
 fn landed_below(
     account: &Account,
-    feed: &FeedName,
+    shelf: &Shelf,
     folder: &[u8],
 ) -> Result<(BTreeSet<Vec<u8>>, Vec<(Vec<u8>, Listed)>), Refused> {
     let mut prefix = folder.to_vec();
@@ -136,7 +161,7 @@ fn landed_below(
         prefix.push(b'/');
     }
     let (mut folders, mut landed) = (BTreeSet::new(), Vec::new());
-    for listed in account.desk.intake.listing(&account.sender, feed)? {
+    for listed in account.desk.intake.listing(&shelf.sender(), &shelf.feed)? {
         let Some(rest) = listed.name.as_bytes().strip_prefix(prefix.as_slice()) else { continue };
         match rest.iter().position(|b| *b == b'/') {
             Some(end) => drop(folders.insert(rest.get(..end).unwrap_or_default().to_vec())),
@@ -147,9 +172,14 @@ fn landed_below(
 }
 
 /// The texts about one landed file, as they are now.
-fn receipts(account: &Account, name: &[u8], id: ArrivalId) -> Vec<(Vec<u8>, Attributes)> {
+fn receipts(
+    account: &Account,
+    sender: &Sender,
+    name: &[u8],
+    id: ArrivalId,
+) -> Vec<(Vec<u8>, Attributes)> {
     // It may have been erased since the folder was opened.
-    let Ok(arrival) = account.desk.intake.arrival(&account.sender, id) else { return Vec::new() };
+    let Ok(arrival) = account.desk.intake.arrival(sender, id) else { return Vec::new() };
     let named = |suffix: String| [name, suffix.as_bytes()].concat();
     let receipt = look::text(receipt::json(&arrival).len(), arrival.changed_at);
     let mut texts = vec![

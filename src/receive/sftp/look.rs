@@ -4,7 +4,7 @@ use super::wire::Attributes;
 use super::wire::reply::Entry;
 use crate::clock::Timestamp;
 use crate::config::Partner;
-use crate::ledger::{Arrival, Listed};
+use crate::ledger::{Arrival, Listed, Sidecar};
 use crate::receive::staging::Snapshot;
 
 const FOLDER: u32 = 0o040_000;
@@ -46,6 +46,12 @@ pub fn landed(arrival: &Arrival) -> Attributes {
 /// A landed file as a listing knows it.
 pub fn listed(listed: &Listed) -> Attributes {
     file(listed.size_bytes, None, listed.modified_s)
+}
+
+/// A sidecar.
+pub fn sidecar(sidecar: &Sidecar) -> Attributes {
+    let modified_s = sidecar.modified_s.unwrap_or_else(|| unix_s(sidecar.received_at));
+    file(sidecar.size_bytes, sidecar.mode, modified_s)
 }
 
 /// An upload in progress.

@@ -14,7 +14,7 @@
 //! a connection for good, and none of them costs more than fixed memory; names of peers never
 //! become paths.
 //!
-//! Left out so far: the test area, penalties for hostile addresses.
+//! Left out so far: penalties for hostile addresses.
 
 use std::sync::Arc;
 

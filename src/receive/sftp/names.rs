@@ -6,17 +6,30 @@ use super::refusal::Refused;
 use super::view::{self, Node};
 use super::wire::Attributes;
 use super::{look, readme, receipts};
-use crate::ledger::Arrival;
-use crate::names::{FeedName, FileName};
-use crate::receive::staging::Key;
+use crate::ledger::{Arrival, Sidecar};
+use crate::names::FileName;
+use crate::receive::staging::{Key, Shelf};
 
 /// The landed file of a name, unless its sender removed it.
 ///
 /// # Errors
 /// When the ledger cannot be read.
 pub fn landed(account: &Account, key: &Key) -> Result<Option<Arrival>, Refused> {
-    let current = account.desk.intake.current(&account.sender, &key.feed, &key.name)?;
+    let current = account.desk.intake.current(&key.shelf.sender(), &key.shelf.feed, &key.name)?;
     Ok(current.filter(|arrival| !arrival.hidden))
+}
+
+/// The sidecar of a name, unless its sender removed it.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn sidecar(account: &Account, key: &Key) -> Result<Option<Sidecar>, Refused> {
+    let (intake, shelf) = (&account.desk.intake, &key.shelf);
+    if intake.sidecar_name(&shelf.feed, &key.name).is_none() {
+        return Ok(None);
+    }
+    let current = intake.sidecar(&shelf.sender(), &shelf.feed, &key.name)?;
+    Ok(current.filter(|sidecar| !sidecar.hidden))
 }
 
 /// Whether a name is a virtual subfolder.
@@ -24,21 +37,24 @@ pub fn landed(account: &Account, key: &Key) -> Result<Option<Arrival>, Refused> 
 /// # Errors
 /// When the ledger cannot be read.
 pub fn is_folder(account: &Account, key: &Key) -> Result<bool, Refused> {
-    seed_folders(account, &key.feed)?;
-    Ok(account.desk.staging.folders().has(&key.partner, &key.feed, key.name.as_bytes()))
+    seed_folders(account, &key.shelf)?;
+    Ok(account.desk.staging.folders().has(&key.shelf, key.name.as_bytes()))
 }
 
 /// Makes sure that the folders of landed names are known.
 ///
 /// # Errors
 /// When the ledger cannot be read.
-pub fn seed_folders(account: &Account, feed: &FeedName) -> Result<(), Refused> {
+pub fn seed_folders(account: &Account, shelf: &Shelf) -> Result<(), Refused> {
     let folders = account.desk.staging.folders();
-    let partner = &account.partner.name;
-    if folders.wants_seed(partner, feed) {
-        let listed = account.desk.intake.listing(&account.sender, feed)?;
-        let subfolders = listed.iter().map(|listed| listed.name.subfolder());
-        folders.seed(partner, feed, subfolders.filter(|folder| !folder.is_empty()));
+    if folders.wants_seed(shelf) {
+        let listed = account.desk.intake.listing(&shelf.sender(), &shelf.feed)?;
+        let sidecars = account.desk.intake.sidecars(&shelf.sender(), &shelf.feed)?;
+        let subfolders = listed
+            .iter()
+            .map(|listed| listed.name.subfolder())
+            .chain(sidecars.iter().map(|sidecar| sidecar.name.subfolder()));
+        folders.seed(shelf, subfolders.filter(|folder| !folder.is_empty()));
     }
     Ok(())
 }
@@ -62,19 +78,21 @@ pub fn is_at_hand(account: &Account, node: &Node) -> bool {
 /// There is nothing of that name, or the ledger cannot be read.
 pub fn stat(account: &Account, node: &Node) -> Result<Attributes, Refused> {
     match node {
-        Node::Root | Node::Receipts | Node::Feed(_) => Ok(look::folder()),
+        Node::Root | Node::Receipts | Node::TestReceipts | Node::Test | Node::Feed(_) => {
+            Ok(look::folder())
+        }
         Node::Nowhere => Err(Refused::missing()),
         Node::Readme => Ok(look::text(readme::text(account).len(), account.desk.clock.now())),
-        Node::Receipt(feed, path) => {
+        Node::Receipt(shelf, path) => {
             let name = FileName::new(path.as_slice());
             let is_folder = match &name {
-                Ok(name) => is_folder(account, &key(account, feed, name))?,
+                Ok(name) => is_folder(account, &Key { shelf: shelf.clone(), name: name.clone() })?,
                 Err(_) => path.is_empty(),
             };
             if is_folder {
                 return Ok(look::folder());
             }
-            let (text, at) = receipts::render(account, feed, path)?;
+            let (text, at) = receipts::render(account, shelf, path)?;
             let attributes = look::text(text.len(), at);
             account.stated.keep(node.clone(), (text, at));
             Ok(attributes)
@@ -83,6 +101,9 @@ pub fn stat(account: &Account, node: &Node) -> Result<Attributes, Refused> {
             let upload = account.desk.staging.find(key).and_then(|upload| upload.snapshot());
             if let Some(known) = upload.filter(|known| !known.is_new) {
                 return Ok(look::staged(&known));
+            }
+            if let Some(sidecar) = sidecar(account, key)? {
+                return Ok(look::sidecar(&sidecar));
             }
             if let Some(arrival) = landed(account, key)? {
                 return Ok(look::landed(&arrival));
@@ -100,7 +121,9 @@ pub fn set(account: &Account, node: &Node, attributes: &Attributes) -> Result<()
     let key = match node {
         Node::Entry(key) => key,
         // Clients set times and permissions of folders after a recursive upload.
-        Node::Root | Node::Receipts | Node::Feed(_) => return Ok(()),
+        Node::Root | Node::Receipts | Node::TestReceipts | Node::Test | Node::Feed(_) => {
+            return Ok(());
+        }
         Node::Readme | Node::Receipt(..) => return Err(not_yours_to_change()),
         Node::Nowhere => return Err(Refused::missing()),
     };
@@ -117,14 +140,18 @@ pub fn set(account: &Account, node: &Node, attributes: &Attributes) -> Result<()
         upload.touch(modified_s, mode);
         return Ok(());
     }
+    if let Some(sidecar) = sidecar(account, key)? {
+        // Its times say nothing; clients that set them are not to fail.
+        return match attributes.size_bytes.filter(|size| *size != sidecar.size_bytes) {
+            Some(_) => Err(has_landed(&key.name)),
+            None => Ok(()),
+        };
+    }
     let Some(arrival) = landed(account, key)? else {
         return if is_folder(account, key)? { Ok(()) } else { Err(Refused::missing()) };
     };
     if attributes.size_bytes.is_some_and(|size| size != arrival.size_bytes) {
-        return Err(Refused::denied(format!(
-            "{} has landed and its bytes cannot change; send the new version under the same name",
-            key.name
-        )));
+        return Err(has_landed(&key.name));
     }
     if modified_s.is_some() || mode.is_some() {
         account.desk.intake.touch(arrival.id, modified_s, mode)?;
@@ -139,7 +166,7 @@ pub fn set(account: &Account, node: &Node, attributes: &Attributes) -> Result<()
 pub fn remove(account: &Account, node: &Node) -> Result<(), Refused> {
     let key = match node {
         Node::Entry(key) => key,
-        Node::Root | Node::Receipts | Node::Feed(_) => {
+        Node::Root | Node::Receipts | Node::TestReceipts | Node::Test | Node::Feed(_) => {
             return Err(Refused::denied("the folders of feeds cannot be removed"));
         }
         Node::Readme | Node::Receipt(..) => return Err(not_yours_to_change()),
@@ -150,6 +177,9 @@ pub fn remove(account: &Account, node: &Node) -> Result<(), Refused> {
     if let Some(upload) = &upload {
         let _turn = upload.turn();
         staging.end(upload);
+    }
+    if let Some(sidecar) = sidecar(account, key)? {
+        return Ok(account.desk.intake.hide_sidecar(&sidecar)?);
     }
     match landed(account, key)? {
         Some(arrival) => Ok(account.desk.intake.hide(arrival.id)?),
@@ -168,7 +198,7 @@ pub fn remove(account: &Account, node: &Node) -> Result<(), Refused> {
 pub fn make_folder(account: &Account, node: &Node) -> Result<(), Refused> {
     let key = match node {
         Node::Entry(key) => key,
-        Node::Root | Node::Receipts | Node::Feed(_) => {
+        Node::Root | Node::Receipts | Node::TestReceipts | Node::Test | Node::Feed(_) => {
             return Err(Refused::exists("this folder"));
         }
         Node::Readme | Node::Receipt(..) => return Err(not_yours_to_change()),
@@ -182,7 +212,7 @@ pub fn make_folder(account: &Account, node: &Node) -> Result<(), Refused> {
         Err(refused) if refused == Refused::missing() => {}
         Err(refused) => return Err(refused),
     }
-    if account.desk.staging.folders().add(&key.partner, &key.feed, key.name.as_bytes()) {
+    if account.desk.staging.folders().add(&key.shelf, key.name.as_bytes()) {
         Ok(())
     } else {
         Err(Refused::failure("there are too many folders; remove some, or use fewer"))
@@ -196,7 +226,12 @@ pub fn make_folder(account: &Account, node: &Node) -> Result<(), Refused> {
 pub fn remove_folder(account: &Account, node: &Node) -> Result<(), Refused> {
     let key = match node {
         Node::Entry(key) => key,
-        Node::Root | Node::Receipts | Node::Feed(_) | Node::Receipt(..) => {
+        Node::Root
+        | Node::Receipts
+        | Node::TestReceipts
+        | Node::Test
+        | Node::Feed(_)
+        | Node::Receipt(..) => {
             return Err(Refused::denied("the folders of feeds cannot be removed"));
         }
         Node::Readme | Node::Nowhere => return Err(Refused::missing()),
@@ -205,16 +240,18 @@ pub fn remove_folder(account: &Account, node: &Node) -> Result<(), Refused> {
         return Err(Refused::missing());
     }
     let prefix = [key.name.as_bytes(), b"/"].concat();
-    let listed = account.desk.intake.listing(&account.sender, &key.feed)?;
-    let staged = account.desk.staging.uploads_of(&key.partner, &key.feed);
+    let listed = account.desk.intake.listing(&key.shelf.sender(), &key.shelf.feed)?;
+    let staged = account.desk.staging.uploads_of(&key.shelf);
+    let sidecars = account.desk.intake.sidecars(&key.shelf.sender(), &key.shelf.feed)?;
     let folders = account.desk.staging.folders();
-    let is_used = listed.iter().any(|l| l.name.as_bytes().starts_with(&prefix))
+    let is_used = sidecars.iter().any(|s| s.name.as_bytes().starts_with(&prefix))
+        || listed.iter().any(|l| l.name.as_bytes().starts_with(&prefix))
         || staged.iter().any(|s| s.key.name.as_bytes().starts_with(&prefix))
-        || !folders.below(&key.partner, &key.feed, key.name.as_bytes()).is_empty();
+        || !folders.below(&key.shelf, key.name.as_bytes()).is_empty();
     if is_used {
         return Err(Refused::failure(format!("{} is not empty", key.name)));
     }
-    folders.remove(&key.partner, &key.feed, key.name.as_bytes());
+    folders.remove(&key.shelf, key.name.as_bytes());
     Ok(())
 }
 
@@ -226,10 +263,12 @@ pub fn no_read_back() -> Refused {
     )
 }
 
-fn not_yours_to_change() -> Refused {
-    Refused::denied("this file is written by the server and cannot be changed")
+fn has_landed(name: &FileName) -> Refused {
+    Refused::denied(format!(
+        "{name} has landed and its bytes cannot change; send the new version under the same name"
+    ))
 }
 
-fn key(account: &Account, feed: &FeedName, name: &FileName) -> Key {
-    Key { partner: account.partner.name.clone(), feed: feed.clone(), name: name.clone() }
+fn not_yours_to_change() -> Refused {
+    Refused::denied("this file is written by the server and cannot be changed")
 }

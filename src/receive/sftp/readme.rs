@@ -1,7 +1,9 @@
 //! `README.txt` in a partner's view: where files go, and what becomes of them.
 
 use super::account::Account;
+use super::view;
 use crate::config::partner::ReadBack;
+use crate::receive::TESTS_LISTED;
 
 /// The text of `README.txt`.
 pub fn text(account: &Account) -> Vec<u8> {
@@ -21,9 +23,20 @@ pub fn text(account: &Account) -> Vec<u8> {
          a broken upload is never taken, upload as NAME.part and rename it to NAME at the end.\n\
          An upload that breaks off stays and can be resumed. A file of the same name sent again\n\
          is a new version. Removing a file only takes it out of your listing.\n\n\
+         With a file NAME you may send NAME.sha256, NAME.sha1 or NAME.md5, before or after it, as\n\
+         `sha256sum NAME` prints it: NAME is handed on only if it has that checksum. NAME.ok or\n\
+         NAME.done says that NAME is complete, for feeds that ask for it. These may have 64 KiB.\n\n\
          What became of a file is in /receipts/FEED/NAME.receipt.json: its size, its SHA-256 and\n\
          its outcome. If something is wrong with it, /receipts/FEED/NAME.problem.txt tells what.\n\n",
     );
+    if view::has_tests(partner) {
+        text.push_str(&format!(
+            "Try a file in /test/FEED/: it is looked at like any other and has its receipt, in\n\
+             /receipts/test/FEED/NAME.receipt.json, but nothing of it is handed on. It is listed \
+             for {} days.\n\n",
+            TESTS_LISTED.as_secs() / (24 * 3600)
+        ));
+    }
     text.push_str(&match partner.read_back {
         ReadBack::Never => "Files cannot be read back; their receipts can.\n".to_owned(),
         ReadBack::Always => {

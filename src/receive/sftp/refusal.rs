@@ -61,7 +61,7 @@ impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Missing => Self::missing(),
-            Refusal::NameTaken | Refusal::Full(_) | Refusal::Failed(_) => {
+            Refusal::NameTaken | Refusal::Full(_) | Refusal::Unfit(_) | Refusal::Failed(_) => {
                 Self::failure(refusal.to_string())
             }
         }
@@ -85,6 +85,10 @@ impl From<staging::Fault> for Refused {
             staging::Fault::OverLimit(staging::LimitKind::File) => {
                 "this file is larger than this account may send. Split it, or ask for a higher \
                  limit"
+            }
+            staging::Fault::OverLimit(staging::LimitKind::Sidecar) => {
+                "a file that is named like a sidecar (.ok, .done, .md5, .sha1, .sha256) may have 64 \
+                 KiB. Send only the marker or checksum, or give the file another name"
             }
             staging::Fault::OverLimit(staging::LimitKind::Reserve) => NEARLY_FULL,
             staging::Fault::Broken { disk_full: true } => {

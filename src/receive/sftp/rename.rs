@@ -1,4 +1,4 @@
-//! RENAME: for an upload under a temporary name it is the commit, for a landed file a change of
+//! RENAME: for an upload that was closed and waits for it, it is the commit, for a landed file a change of
 //! name, for anything else a refusal.
 
 use std::sync::Arc;
@@ -27,7 +27,9 @@ pub fn rename(
             Node::Root
             | Node::Readme
             | Node::Receipts
+            | Node::TestReceipts
             | Node::Receipt(..)
+            | Node::Test
             | Node::Feed(_)
             | Node::Entry(_) => {
                 Refused::denied("only files in the folders of feeds can be renamed")
@@ -64,7 +66,10 @@ fn rename_upload(
             known.key.name
         )));
     }
-    if existing == Existing::Refuse && names::landed(account, to)?.is_some() {
+    let is_taken = || -> Result<bool, Refused> {
+        Ok(names::landed(account, to)?.is_some() || names::sidecar(account, to)?.is_some())
+    };
+    if existing == Existing::Refuse && is_taken()? {
         return Err(Refused::exists(&to.name));
     }
     if is_commit {
@@ -85,6 +90,13 @@ fn rename_landed(
     to: &Key,
     existing: Existing,
 ) -> Result<(), Refused> {
+    let intake = &account.desk.intake;
+    if names::sidecar(account, from)?.is_some() {
+        return Err(Refused::denied(format!(
+            "{} is recorded with its file and cannot be renamed; send it under the other name",
+            from.name
+        )));
+    }
     let Some(arrival) = names::landed(account, from)? else {
         return Err(if names::is_folder(account, from)? {
             Refused::denied("folders cannot be renamed; make a new one and rename the files in it")
@@ -92,15 +104,23 @@ fn rename_landed(
             Refused::missing()
         });
     };
-    if from.feed != to.feed {
+    if from.shelf != to.shelf {
         return Err(Refused::denied(format!(
             "{} has landed in {} and cannot move to {}; send it there",
-            from.name, from.feed, to.feed
+            from.name,
+            view::folder(&from.shelf),
+            view::folder(&to.shelf)
+        )));
+    }
+    if intake.sidecar_name(&to.shelf.feed, &to.name).is_some() {
+        return Err(Refused::denied(format!(
+            "{} has landed as a file and cannot become a sidecar; send it as {}",
+            from.name, to.name
         )));
     }
     make_way(account, to)?;
-    account.desk.intake.rename(arrival.id, &to.name, existing)?;
-    account.desk.staging.folders().add(&to.partner, &to.feed, to.name.subfolder());
+    intake.rename(arrival.id, &to.name, existing)?;
+    account.desk.staging.folders().add(&to.shelf, to.name.subfolder());
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Desk;
 use super::refusal::Refused;
 use crate::archive::Staged;
-use crate::ledger::{Door, Sender};
+use crate::ledger::Door;
 use crate::receive::staging::{Snapshot, Upload};
 use crate::receive::{Completion, Settled};
 
@@ -26,9 +26,9 @@ pub fn settle(
     let (staged, digest) = upload.complete().inspect_err(|_| desk.staging.end(upload))?;
     let path = staged.path.clone();
     let settled = Settled {
-        sender: Sender::Partner(known.key.partner.clone()),
+        sender: known.key.shelf.sender(),
         door: Door::Sftp,
-        feed: known.key.feed.clone(),
+        feed: known.key.shelf.feed.clone(),
         name: known.key.name.clone(),
         staged,
         digest,
@@ -38,10 +38,14 @@ pub fn settle(
         fingerprint: None,
         completion,
     };
-    match desk.intake.settle(settled) {
-        Ok(_) => {
+    let settle = || match desk.intake.sidecar_name(&settled.feed, &settled.name) {
+        Some(means) => desk.intake.settle_sidecar(settled, means).map(drop),
+        None => desk.intake.settle(settled).map(drop),
+    };
+    match settle() {
+        Ok(()) => {
             let key = &known.key;
-            desk.staging.folders().add(&key.partner, &key.feed, key.name.subfolder());
+            desk.staging.folders().add(&key.shelf, key.name.subfolder());
             desk.staging.end(upload);
             Ok(())
         }

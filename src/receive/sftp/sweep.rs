@@ -10,7 +10,7 @@ use super::Desk;
 use super::settle::settle;
 use super::socket::until_true;
 use crate::clock::Timestamp;
-use crate::ledger::{Event, Sender};
+use crate::ledger::Event;
 use crate::receive::Completion;
 use crate::receive::staging::{Snapshot, Upload};
 
@@ -70,15 +70,15 @@ fn conclude(desk: &Desk, upload: &Arc<Upload>, known: &Snapshot, due: Due) {
     match due {
         Due::Hold => {
             if let Err(refused) = settle(desk, upload, known, Completion::NeverRenamed, None) {
-                let (partner, name) = (&known.key.partner, &known.key.name);
+                let (partner, name) = (&known.key.shelf.partner, &known.key.name);
                 tracing::error!(%partner, %name, why = refused.text, "an upload that was never renamed could not be archived; it is tried again");
             }
         }
         Due::Expire => {
             desk.staging.end(upload);
             desk.intake.note(Event::UploadExpired {
-                sender: Sender::Partner(known.key.partner.clone()),
-                feed: known.key.feed.clone(),
+                sender: known.key.shelf.sender(),
+                feed: known.key.shelf.feed.clone(),
                 name: known.key.name.clone(),
                 size_bytes: known.size_bytes,
             });

@@ -8,8 +8,8 @@ use super::refusal::Refused;
 use super::settle::settle;
 use super::wire::{Attributes, OpenFlags};
 use crate::ledger::Event;
-use crate::receive::Completion;
-use crate::receive::staging::{Base, Claim, Fault, Key, Limits, Start, Upload};
+use crate::receive::staging::{Base, Claim, Fault, Key, LimitKind, Limits, Start, Upload};
+use crate::receive::{Completion, SIDECAR_BYTES_MAX};
 
 /// How often OPEN tries again when the upload it found ends at that moment.
 const ATTEMPTS_MAX: u32 = 10;
@@ -39,7 +39,11 @@ impl OpenUpload {
         if names::is_folder(account, key)? {
             return Err(Refused::failure(format!("{} is a folder", key.name)));
         }
-        let limits = account.limits(&key.name)?;
+        let mut limits = account.limits(&key.name)?;
+        if account.desk.intake.sidecar_name(&key.shelf.feed, &key.name).is_some() {
+            let sidecar = (SIDECAR_BYTES_MAX, LimitKind::Sidecar);
+            limits.file = [limits.file, Some(sidecar)].into_iter().flatten().min_by_key(|l| l.0);
+        }
         for _ in 0..ATTEMPTS_MAX {
             let upload = account.desk.staging.find_or_begin(key);
             match Self::take_up(account, key, flags, limits, &upload)? {
@@ -71,7 +75,8 @@ impl OpenUpload {
         let starts_anew = flags.create() && flags.truncate() && !flags.exclusive();
         let landed = if starts_anew { Ok(None) } else { names::landed(account, key) };
         let allowed = landed.and_then(|landed| {
-            let exists = !known.is_new || landed.is_some();
+            let exists =
+                !known.is_new || landed.is_some() || names::sidecar(account, key)?.is_some();
             if exists && flags.create() && flags.exclusive() {
                 return Err(Refused::exists(&key.name));
             }
@@ -193,7 +198,7 @@ impl OpenUpload {
     }
 
     /// The commit. A final name is in the archive and the ledger when this returns; a temporary
-    /// one is durable and waits for its rename. Slow.
+    /// one, or one whose feed asks for a rename, is durable and waits for its rename. Slow.
     ///
     /// # Errors
     /// A sentence; nothing was taken.
@@ -207,7 +212,8 @@ impl OpenUpload {
                 staging.end(&self.upload);
                 return Ok(());
             }
-            if known.key.name.is_temporary() {
+            let config = &account.desk.config;
+            if config.wants_rename(&known.key.shelf.feed, &known.key.name) {
                 return Ok(self.upload.park(self.claim)?);
             }
             account.left_today(&known.key.name, size)?;
@@ -233,8 +239,8 @@ impl OpenUpload {
         }
         self.leave(account);
         account.desk.intake.note(Event::UploadInterrupted {
-            sender: account.sender.clone(),
-            feed: self.key.feed.clone(),
+            sender: self.key.shelf.sender(),
+            feed: self.key.shelf.feed.clone(),
             name: self.key.name.clone(),
             size_bytes,
         });

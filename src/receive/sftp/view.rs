@@ -1,4 +1,4 @@
-//! What a partner sees: one folder per feed, `receipts/`, `README.txt`.
+//! What a partner sees: one folder per feed, `receipts/`, `test/`, `README.txt`.
 //!
 //! A path of a peer is read here into a [`Node`] and goes no further. A partner with one feed is at
 //! home in it; with several, at the root. `aliases` lead hard-coded paths to a feed.
@@ -6,10 +6,12 @@
 use super::refusal::Refused;
 use crate::config::Partner;
 use crate::names::{FeedName, FileName};
-use crate::receive::staging::Key;
+use crate::receive::staging::{Area, Key, Shelf};
 
 /// The folder of receipts.
 pub const RECEIPTS: &[u8] = b"receipts";
+/// The folder of files that are only tried.
+pub const TEST: &[u8] = b"test";
 /// The file that explains the rest.
 pub const README: &[u8] = b"README.txt";
 /// Bytes a whole path may have.
@@ -24,10 +26,15 @@ pub enum Node {
     Readme,
     /// `/receipts`.
     Receipts,
-    /// `/receipts/<feed>` and what lies in it, by its path below the feed; empty for the folder.
-    Receipt(FeedName, Vec<u8>),
-    /// `/<feed>`.
-    Feed(FeedName),
+    /// `/receipts/test`.
+    TestReceipts,
+    /// `/receipts/<feed>` and `/receipts/test/<feed>`, and what lies in it, by its path below the
+    /// feed; empty for the folder.
+    Receipt(Shelf, Vec<u8>),
+    /// `/test`.
+    Test,
+    /// `/<feed>` and `/test/<feed>`.
+    Feed(Shelf),
     /// A file or virtual subfolder in a feed.
     Entry(Key),
     /// Nothing can be there.
@@ -65,22 +72,59 @@ pub fn resolve(partner: &Partner, path: &[u8]) -> Result<Node, Refused> {
     let alias = alias(partner, parts);
     let named = alias.clone().filter(|(_, below)| below.len() < parts.len());
     if let Some((feed, below)) = named.or_else(|| feed(partner, parts)) {
-        return entry(partner, feed, below);
+        return entry(shelf(partner, feed, Area::Real), below);
     }
     Ok(match parts {
         [] => Node::Root,
         [README] => Node::Readme,
         [RECEIPTS] => Node::Receipts,
-        [RECEIPTS, below @ ..] => match feed(partner, below) {
-            Some((feed, below)) => Node::Receipt(feed, below.join(&b'/')),
-            None => Node::Nowhere,
+        [RECEIPTS, below @ ..] => receipts(partner, below),
+        [TEST] => Node::Test,
+        [TEST, below @ ..] => match (feed(partner, below), partner.feeds.as_slice()) {
+            (Some((feed, below)), _) => entry(shelf(partner, feed, Area::Test), below)?,
+            (None, [only]) => entry(shelf(partner, only.clone(), Area::Test), below)?,
+            (None, _) => Node::Nowhere,
         },
         // An alias of `/` takes what nothing else is.
         _ => match alias {
-            Some((feed, below)) => entry(partner, feed, below)?,
+            Some((feed, below)) => entry(shelf(partner, feed, Area::Real), below)?,
             None => Node::Nowhere,
         },
     })
+}
+
+fn receipts(partner: &Partner, below: &[&[u8]]) -> Node {
+    match (feed(partner, below), below) {
+        (Some((feed, below)), _) => {
+            Node::Receipt(shelf(partner, feed, Area::Real), below.join(&b'/'))
+        }
+        (None, [TEST]) => Node::TestReceipts,
+        (None, [TEST, below @ ..]) => match feed(partner, below) {
+            Some((feed, below)) => {
+                Node::Receipt(shelf(partner, feed, Area::Test), below.join(&b'/'))
+            }
+            None => Node::Nowhere,
+        },
+        (None, _) => Node::Nowhere,
+    }
+}
+
+/// A partner's folder for a feed.
+pub fn shelf(partner: &Partner, feed: FeedName, area: Area) -> Shelf {
+    Shelf { partner: partner.name.clone(), feed, area }
+}
+
+/// What a shelf is called in words: `orders`, `test/orders`.
+pub fn folder(shelf: &Shelf) -> String {
+    match shelf.area {
+        Area::Real => shelf.feed.to_string(),
+        Area::Test => format!("test/{}", shelf.feed),
+    }
+}
+
+/// Whether there is a test area: a feed or an alias of that name comes first.
+pub fn has_tests(partner: &Partner) -> bool {
+    !partner.feeds.is_empty() && matches!(resolve(partner, b"/test"), Ok(Node::Test))
 }
 
 /// The sentence for something that belongs into a feed's folder and was put elsewhere.
@@ -132,12 +176,12 @@ fn alias<'a, 'b>(
     matching.min_by_key(|(_, below)| below.len())
 }
 
-fn entry(partner: &Partner, feed: FeedName, below: &[&[u8]]) -> Result<Node, Refused> {
+fn entry(shelf: Shelf, below: &[&[u8]]) -> Result<Node, Refused> {
     if below.is_empty() {
-        return Ok(Node::Feed(feed));
+        return Ok(Node::Feed(shelf));
     }
     let name = FileName::new(below.join(&b'/')).map_err(|e| Refused::failure(e.to_string()))?;
-    Ok(Node::Entry(Key { partner: partner.name.clone(), feed, name }))
+    Ok(Node::Entry(Key { shelf, name }))
 }
 
 #[cfg(test)]
@@ -153,12 +197,16 @@ mod tests {
         partner
     }
 
+    fn shelf(feed: &str, area: Area) -> Shelf {
+        super::shelf(&partner(&[], &[]), feed.parse().expect("a feed"), area)
+    }
+
     fn entry(feed: &str, name: &str) -> Node {
-        Node::Entry(Key {
-            partner: "acme".parse().expect("a partner"),
-            feed: feed.parse().expect("a feed"),
-            name: name.parse().expect("a name"),
-        })
+        Node::Entry(Key { shelf: shelf(feed, Area::Real), name: name.parse().expect("a name") })
+    }
+
+    fn test_entry(feed: &str, name: &str) -> Node {
+        Node::Entry(Key { shelf: shelf(feed, Area::Test), name: name.parse().expect("a name") })
     }
 
     fn node(partner: &Partner, path: &str) -> Node {
@@ -173,9 +221,9 @@ mod tests {
         assert_eq!(node(&two, "/../../orders/./x"), entry("orders", "x"));
         assert_eq!(node(&two, "orders//a/../b/c"), entry("orders", "b/c"));
         assert_eq!(node(&two, "/outgoing/x"), entry("orders", "x"));
-        assert_eq!(node(&two, "/out/a"), Node::Feed("stock".parse().expect("a feed")));
+        assert_eq!(node(&two, "/out/a"), Node::Feed(shelf("stock", Area::Real)));
         assert_eq!(node(&two, "/README.txt"), Node::Readme);
-        let receipt = Node::Receipt("orders".parse().expect("a feed"), b"a/b.receipt.json".into());
+        let receipt = Node::Receipt(shelf("orders", Area::Real), b"a/b.receipt.json".into());
         assert_eq!(node(&two, "/receipts/orders/a/b.receipt.json"), receipt);
         for nowhere in ["/etc/passwd", "/out", "/receipts/other/x", "/Orders/x", "/x"] {
             assert_eq!(node(&two, nowhere), Node::Nowhere, "{nowhere}");
@@ -193,6 +241,25 @@ mod tests {
         assert_eq!(node(&one, "/x.csv"), entry("orders", "x.csv"), "`/` is an alias");
         assert_eq!(node(&one, "/orders/x.csv"), entry("orders", "x.csv"));
         assert_eq!(node(&one, "/"), Node::Root);
+    }
+
+    #[test]
+    fn the_test_area_has_a_folder_for_each_feed() {
+        let (one, two) = (partner(&["orders"], &[]), partner(&["orders", "stock"], &[]));
+        assert_eq!(node(&two, "/test"), Node::Test);
+        assert_eq!(node(&two, "/test/stock"), Node::Feed(shelf("stock", Area::Test)));
+        assert_eq!(node(&two, "test/stock/a/x"), test_entry("stock", "a/x"));
+        assert_eq!(node(&two, "/test/x"), Node::Nowhere, "which feed?");
+        assert_eq!(node(&one, "/test/x"), test_entry("orders", "x"));
+        assert_eq!(node(&one, "/test/orders/x"), test_entry("orders", "x"));
+        assert_eq!(node(&one, "test/x"), entry("orders", "test/x"), "home is the feed");
+        let receipt = Node::Receipt(shelf("stock", Area::Test), b"x.receipt.json".into());
+        assert_eq!(node(&two, "/receipts/test/stock/x.receipt.json"), receipt);
+        assert_eq!(node(&two, "/receipts/test"), Node::TestReceipts);
+        assert_eq!(node(&two, "/receipts/test/other"), Node::Nowhere);
+        let own = partner(&["orders", "test"], &[]);
+        assert_eq!(node(&own, "/test/x"), entry("test", "x"), "a feed of that name comes first");
+        assert!(has_tests(&two) && !has_tests(&own) && !has_tests(&partner(&[], &[])));
     }
 
     #[test]

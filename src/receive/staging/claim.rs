@@ -33,6 +33,8 @@ pub enum LimitKind {
     Day,
     /// The largest file that its partner may send.
     File,
+    /// The bytes of a sidecar.
+    Sidecar,
     /// The disk is filled up to its reserve.
     Reserve,
 }

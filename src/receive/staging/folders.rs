@@ -7,14 +7,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::names::{FeedName, PartnerName};
+use super::Shelf;
 
 /// Folders one partner may have in one feed; they cost memory only.
 const FOLDERS_MAX: usize = 100_000;
 
-/// The virtual subfolders of every partner and feed.
+/// The virtual subfolders of every shelf.
 #[derive(Debug, Default)]
-pub struct Folders(Mutex<HashMap<(PartnerName, FeedName), Known>>);
+pub struct Folders(Mutex<HashMap<Shelf, Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -25,20 +25,15 @@ struct Known {
 
 impl Folders {
     /// Whether the folders that landed names lie in are still to be given to [`Self::seed`].
-    pub fn wants_seed(&self, partner: &PartnerName, feed: &FeedName) -> bool {
+    pub fn wants_seed(&self, shelf: &Shelf) -> bool {
         let known = self.lock();
-        !known.get(&(partner.clone(), feed.clone())).is_some_and(|known| known.is_seeded)
+        !known.get(shelf).is_some_and(|known| known.is_seeded)
     }
 
     /// Adds the folders that landed names lie in.
-    pub fn seed<'a>(
-        &self,
-        partner: &PartnerName,
-        feed: &FeedName,
-        folders: impl Iterator<Item = &'a [u8]>,
-    ) {
+    pub fn seed<'a>(&self, shelf: &Shelf, folders: impl Iterator<Item = &'a [u8]>) {
         let mut known = self.lock();
-        let known = known.entry((partner.clone(), feed.clone())).or_default();
+        let known = known.entry(shelf.clone()).or_default();
         known.is_seeded = true;
         for folder in folders {
             known.add(folder);
@@ -46,29 +41,27 @@ impl Folders {
     }
 
     /// Adds a folder and those above it; `false` when there are too many.
-    pub fn add(&self, partner: &PartnerName, feed: &FeedName, folder: &[u8]) -> bool {
-        self.lock().entry((partner.clone(), feed.clone())).or_default().add(folder)
+    pub fn add(&self, shelf: &Shelf, folder: &[u8]) -> bool {
+        self.lock().entry(shelf.clone()).or_default().add(folder)
     }
 
     /// Forgets a folder.
-    pub fn remove(&self, partner: &PartnerName, feed: &FeedName, folder: &[u8]) {
-        if let Some(known) = self.lock().get_mut(&(partner.clone(), feed.clone())) {
+    pub fn remove(&self, shelf: &Shelf, folder: &[u8]) {
+        if let Some(known) = self.lock().get_mut(shelf) {
             known.paths.remove(folder);
         }
     }
 
     /// Whether there is such a folder.
-    pub fn has(&self, partner: &PartnerName, feed: &FeedName, folder: &[u8]) -> bool {
+    pub fn has(&self, shelf: &Shelf, folder: &[u8]) -> bool {
         let known = self.lock();
-        known
-            .get(&(partner.clone(), feed.clone()))
-            .is_some_and(|known| known.paths.contains(folder))
+        known.get(shelf).is_some_and(|known| known.paths.contains(folder))
     }
 
     /// The names of the folders right below a folder (empty: the feed itself).
-    pub fn below(&self, partner: &PartnerName, feed: &FeedName, folder: &[u8]) -> Vec<Vec<u8>> {
+    pub fn below(&self, shelf: &Shelf, folder: &[u8]) -> Vec<Vec<u8>> {
         let known = self.lock();
-        let Some(known) = known.get(&(partner.clone(), feed.clone())) else { return Vec::new() };
+        let Some(known) = known.get(shelf) else { return Vec::new() };
         let mut prefix = folder.to_vec();
         if !prefix.is_empty() {
             prefix.push(b'/');
@@ -78,7 +71,7 @@ impl Folders {
         below.filter(|rest| !rest.is_empty() && !rest.contains(&b'/')).map(<[u8]>::to_vec).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(PartnerName, FeedName), Known>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Shelf, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -101,24 +94,29 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Area;
     use super::*;
 
     #[test]
     fn folders_come_with_those_above_and_belong_to_one_partner() {
-        let (acme, bolt): (PartnerName, PartnerName) =
-            ("acme".parse().expect("a partner"), "bolt".parse().expect("a partner"));
-        let feed: FeedName = "orders".parse().expect("a feed");
+        let shelf = |partner: &str, area| Shelf {
+            partner: partner.parse().expect("a partner"),
+            feed: "orders".parse().expect("a feed"),
+            area,
+        };
+        let (acme, bolt) = (shelf("acme", Area::Real), shelf("bolt", Area::Real));
         let folders = Folders::default();
-        assert!(folders.wants_seed(&acme, &feed));
-        assert!(folders.add(&acme, &feed, b"eu/west/2026"));
-        assert!(folders.wants_seed(&acme, &feed), "what was made does not stand for what landed");
-        folders.seed(&acme, &feed, [b"eu/north".as_slice(), b"", b"us"].into_iter());
-        assert!(!folders.wants_seed(&acme, &feed));
-        assert_eq!(folders.below(&acme, &feed, b""), [b"eu".to_vec(), b"us".to_vec()]);
-        assert_eq!(folders.below(&acme, &feed, b"eu"), [b"north".to_vec(), b"west".to_vec()]);
-        assert!(folders.has(&acme, &feed, b"eu/west"));
-        assert!(!folders.has(&bolt, &feed, b"eu/west"));
-        folders.remove(&acme, &feed, b"eu/west/2026");
-        assert!(!folders.has(&acme, &feed, b"eu/west/2026"));
+        assert!(folders.wants_seed(&acme));
+        assert!(folders.add(&acme, b"eu/west/2026"));
+        assert!(folders.wants_seed(&acme), "what was made does not stand for what landed");
+        folders.seed(&acme, [b"eu/north".as_slice(), b"", b"us"].into_iter());
+        assert!(!folders.wants_seed(&acme));
+        assert_eq!(folders.below(&acme, b""), [b"eu".to_vec(), b"us".to_vec()]);
+        assert_eq!(folders.below(&acme, b"eu"), [b"north".to_vec(), b"west".to_vec()]);
+        assert!(folders.has(&acme, b"eu/west"));
+        assert!(!folders.has(&bolt, b"eu/west"));
+        assert!(!folders.has(&shelf("acme", Area::Test), b"eu/west"));
+        folders.remove(&acme, b"eu/west/2026");
+        assert!(!folders.has(&acme, b"eu/west/2026"));
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::fs::XattrFlags;
 use serde::{Deserialize, Serialize};
 
-use super::Key;
+use super::{Area, Key, Shelf};
 use crate::clock::Timestamp;
 use crate::names::{FeedName, FileName, PartnerName};
 
@@ -48,6 +48,8 @@ pub struct Facts {
 struct Line {
     partner: PartnerName,
     feed: FeedName,
+    #[serde(default)]
+    area: Area,
     #[serde(flatten)]
     facts: Facts,
     synced_bytes: u64,
@@ -61,8 +63,9 @@ impl Identity {
     /// What the system said; file systems limit the length, or have no attributes at all.
     pub fn write(&self, file: &File) -> io::Result<()> {
         let line = Line {
-            partner: self.key.partner.clone(),
-            feed: self.key.feed.clone(),
+            partner: self.key.shelf.partner.clone(),
+            feed: self.key.shelf.feed.clone(),
+            area: self.key.shelf.area,
             facts: self.facts,
             synced_bytes: self.synced_bytes,
             boot: self.boot.clone(),
@@ -81,7 +84,10 @@ impl Identity {
         let line: Line = serde_json::from_slice(value.get(..end)?).ok()?;
         let name = FileName::new(value.get(end + 1..length)?).ok()?;
         Some(Self {
-            key: Key { partner: line.partner, feed: line.feed, name },
+            key: Key {
+                shelf: Shelf { partner: line.partner, feed: line.feed, area: line.area },
+                name,
+            },
             facts: line.facts,
             synced_bytes: line.synced_bytes,
             boot: line.boot,
@@ -107,8 +113,11 @@ mod tests {
         assert_eq!(Identity::read(&path), None);
         let identity = Identity {
             key: Key {
-                partner: "acme".parse().expect("a partner"),
-                feed: "orders".parse().expect("a feed"),
+                shelf: Shelf {
+                    partner: "acme".parse().expect("a partner"),
+                    feed: "orders".parse().expect("a feed"),
+                    area: Area::Test,
+                },
                 name: FileName::new(b"a\nb/\xff{}.csv".to_vec()).expect("a name"),
             },
             facts: Facts { modified_s: Some(7), ..Facts::default() },

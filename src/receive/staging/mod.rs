@@ -15,9 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::archive::Staged;
 use crate::clock::{Clock, Timestamp};
 use crate::durable::{self, Durability};
+use crate::ledger::Sender;
 use crate::names::{FeedName, FileName, PartnerName};
 use crate::zone::Zone;
 
@@ -53,13 +56,45 @@ pub fn create(zone: &Zone) -> io::Result<Staged> {
     Ok(Staged { file, path })
 }
 
+/// Where a partner puts its files for a feed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shelf {
+    /// Whose.
+    pub partner: PartnerName,
+    /// For which feed.
+    pub feed: FeedName,
+    /// Whether they count or are only tried.
+    pub area: Area,
+}
+
+impl Shelf {
+    /// Who sends what is put there, as the ledger knows it.
+    pub fn sender(&self) -> Sender {
+        match self.area {
+            Area::Real => Sender::Partner(self.partner.clone()),
+            Area::Test => Sender::Test(self.partner.clone()),
+        }
+    }
+}
+
+/// Whether files count or are only tried.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Area {
+    /// They count.
+    #[default]
+    Real,
+    /// They are looked at in the same way, and nothing of them is handed on.
+    Test,
+}
+
 /// What an upload is known by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// Who sends it.
-    pub partner: PartnerName,
-    /// To which feed.
-    pub feed: FeedName,
+    /// Whose, and for which feed.
+    pub shelf: Shelf,
     /// Its exact name relative to the feed.
     pub name: FileName,
 }
@@ -189,16 +224,16 @@ impl Staging {
 
     /// The upload of this name; a new one if there is none.
     pub fn find_or_begin(&self, key: &Key) -> Arc<Upload> {
-        let used = self.used_bytes(&key.partner);
+        let used = self.used_bytes(&key.shelf.partner);
         let mut uploads = lock(&self.0.uploads);
         let begin = || Arc::new(Upload::new(Arc::clone(&self.0.place), key.clone(), used));
         Arc::clone(uploads.entry(key.clone()).or_insert_with(begin))
     }
 
-    /// A partner's uploads to a feed, by name.
-    pub fn uploads_of(&self, partner: &PartnerName, feed: &FeedName) -> Vec<Snapshot> {
+    /// The uploads to a shelf, by name.
+    pub fn uploads_of(&self, shelf: &Shelf) -> Vec<Snapshot> {
         let uploads = lock(&self.0.uploads);
-        let theirs = uploads.iter().filter(|(key, _)| key.partner == *partner && key.feed == *feed);
+        let theirs = uploads.iter().filter(|(key, _)| key.shelf == *shelf);
         theirs.filter_map(|(_, upload)| upload.snapshot()).collect()
     }
 
@@ -281,9 +316,9 @@ impl Staging {
         let place = Arc::clone(&self.0.place);
         let staged = Staged { file, path: path.to_owned() };
         let file = StagedFile::found(Arc::clone(&place), staged, identity, size_bytes);
-        let upload = Upload::found(place, self.used_bytes(&key.partner), about, file);
+        let upload = Upload::found(place, self.used_bytes(&key.shelf.partner), about, file);
         if !key.name.subfolder().is_empty() {
-            self.0.folders.add(&key.partner, &key.feed, key.name.subfolder());
+            self.0.folders.add(&key.shelf, key.name.subfolder());
         }
         lock(&self.0.uploads).insert(key, Arc::new(upload));
         Ok(true)

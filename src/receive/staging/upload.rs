@@ -498,7 +498,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Base, Staging, create};
+    use super::super::{Area, Base, Shelf, Staging, create};
     use super::*;
     use crate::archive::digest;
     use crate::clock::Clock;
@@ -511,8 +511,11 @@ mod tests {
         let recovered = Staging::recover(zone, Durability::Relaxed, Clock::system());
         let (staging, _) = recovered.expect("recovered");
         let key = Key {
-            partner: "acme".parse().expect("a partner"),
-            feed: "orders".parse().expect("a feed"),
+            shelf: Shelf {
+                partner: "acme".parse().expect("a partner"),
+                feed: "orders".parse().expect("a feed"),
+                area: Area::Real,
+            },
             name: "a.csv.part".parse().expect("a name"),
         };
         let upload = staging.find_or_begin(&key);

@@ -7,6 +7,7 @@ use std::fs::File;
 
 use super::super::account::Account;
 use super::super::dialog::{Dialog, Pause, Place, Ran};
+use super::super::refusal::Refused;
 use super::super::view::{self, Node};
 use super::super::{names, wire};
 use super::words::sum_line;
@@ -63,7 +64,14 @@ impl Sums {
     }
 
     fn begin(&mut self, name: &[u8]) -> Result<Option<String>, String> {
-        let arrival = landed(&self.account, name)?;
+        let arrival = match found(&self.account, name)? {
+            Found::Sidecar(bytes) => {
+                let mut sum = self.algorithm.begin();
+                sum.take(&bytes);
+                return Ok(Some(sum.end_as_text()));
+            }
+            Found::Arrival(arrival) => arrival,
+        };
         if self.algorithm == Algorithm::Sha256 {
             return Ok(Some(arrival.digest.to_string()));
         }
@@ -90,16 +98,30 @@ impl Sums {
     }
 }
 
-fn landed(account: &Account, path: &[u8]) -> Result<Arrival, String> {
+/// What a name stands for.
+enum Found {
+    Arrival(Box<Arrival>),
+    Sidecar(Vec<u8>),
+}
+
+fn found(account: &Account, path: &[u8]) -> Result<Found, String> {
     let none = || "no such file has landed".to_owned();
     match view::resolve(&account.partner, path).map_err(|refused| refused.text)? {
         Node::Entry(key) => {
-            names::landed(account, &key).map_err(|refused| refused.text)?.ok_or_else(none)
+            let told = |refused: Refused| refused.text;
+            if let Some(sidecar) = names::sidecar(account, &key).map_err(told)? {
+                let bytes = account.desk.intake.sidecar_bytes(&sidecar);
+                return bytes.map(Found::Sidecar).map_err(|error| error.to_string());
+            }
+            let arrival = names::landed(account, &key).map_err(told)?.ok_or_else(none)?;
+            Ok(Found::Arrival(Box::new(arrival)))
         }
         Node::Root
         | Node::Readme
         | Node::Receipts
+        | Node::TestReceipts
         | Node::Receipt(..)
+        | Node::Test
         | Node::Feed(_)
         | Node::Nowhere => Err(none()),
     }
