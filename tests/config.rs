@@ -12,8 +12,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use landfall::config::{
-    self, After, Config, Duplicates, Feed, Folder, Format, Legacy, SameName, Sftp, Sink, SinkKind,
-    Workers, partner,
+    self, After, Complete, Config, Duplicates, Feed, Folder, Format, Legacy, SameName, Sftp, Sink,
+    SinkKind, Workers, partner,
 };
 use landfall::durable::Durability;
 use landfall::ledger::BatchBounds;
@@ -56,6 +56,8 @@ purpose = "plan"
 match = ["*.xlsx", "*.csv"]
 same_name = "replace"
 duplicates = "process"
+complete = "checksum"
+hold = "5m"
 listed = "10d"
 retract_grace = "1s"
 sinks = ["load", "tell"]
@@ -152,6 +154,8 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
         patterns: vec!["*.xlsx".into(), "*.csv".into()],
         same_name: SameName::Replace,
         duplicates: Duplicates::Process,
+        complete: Complete::Checksum,
+        hold: seconds(300),
         listed: seconds(10 * 86400),
         batch: BatchBounds { files_max: 3, bytes_max: 1 << 20 },
         retract_grace: seconds(1),
@@ -174,6 +178,28 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
     assert_eq!(config.sinks[&"load".parse().unwrap()], load);
     let tell = &config.sinks[&"tell".parse().unwrap()];
     assert_eq!(tell.kind, SinkKind::Webhook("https://hooks.example/landed".into()));
+}
+
+#[test]
+fn mistakes_in_what_makes_a_file_complete_are_told() {
+    let told =
+        problems("[feed.a]\ncomplete = \"markr\"\nhold = 5\n[feed.b]\ncompete = \"close\"\n");
+    insta::assert_snapshot!(told, @r#"
+    landfall.toml:2:12: `complete` must be "close" or "rename" or "marker" or "checksum", not `markr`; did you mean `marker`?
+    landfall.toml:3:8: `hold` must be a duration such as "2s", "10m", "24h" or "7d", not an integer
+    landfall.toml:5:1: unknown key `compete` in [feed.b]; did you mean `complete`?
+    "#);
+}
+
+#[test]
+fn a_name_is_a_sidecars_unless_a_pattern_ends_like_it() {
+    let config = read("[feed.all]\n[feed.oks]\nmatch = [\"orders_*\", \"*.OK\"]\n");
+    let is = |feed: &str, name: &str| {
+        config.sidecar(&feed.parse().unwrap(), &name.parse().unwrap()).is_some()
+    };
+    assert!(is("all", "orders_1.csv.ok") && is("unknown", "x.md5"));
+    assert!(is("oks", "orders_1.csv.sha256"), "`orders_*` does not ask for it");
+    assert!(!is("oks", "orders_1.csv.ok") && !is("all", "orders_1.csv"));
 }
 
 #[test]

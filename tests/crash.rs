@@ -12,10 +12,11 @@ mod support;
 
 use std::fs;
 use std::io::{Seek, Write};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use landfall::ledger::State;
-use support::TestZone;
+use landfall::ledger::{Event, Ledger as _, State, WaitsFor};
+use support::{Server, TestZone};
 
 const ONE_GB: u64 = 1_000_000_000;
 
@@ -182,5 +183,91 @@ fn a_closed_part_that_is_never_renamed_is_archived_and_held() {
     assert_eq!(held.state, State::Held);
     assert!(held.diagnostic.expect("a reason").summary.contains("orders.csv.part"));
     assert_eq!(fs::read(zone.path().join(held.raw.as_str())).expect("archived"), b"id\n1\n");
+    server.stop();
+}
+
+/// Sends `a.csv` to a feed with these settings, kills the server, and starts it again.
+fn killed_while_it_waits(settings: &str, waits_for: WaitsFor) -> (TestZone, Server, PathBuf) {
+    let zone = TestZone::new(&format!("[feed.orders]\n{settings}\n"));
+    let key = zone.partner("acme", &["orders"], "");
+    let local = zone.path().join("local.csv");
+    fs::write(&local, "id\n1\n").expect("written");
+    let server = zone.serve();
+    server.sftp_ok("acme", &key, &format!("put {} a.csv\n", local.display()));
+    let waiting = support::all(&zone.ledger()).remove(0);
+    assert_eq!(waiting.waits.map(|waits| waits.what), Some(waits_for));
+    server.kill();
+    let still = support::all(&zone.ledger()).remove(0);
+    assert_eq!((still.state, still.waits), (State::Received, waiting.waits), "it is recorded");
+    let server = zone.serve();
+    (zone, server, key)
+}
+
+#[test]
+fn killed_while_a_file_waits_for_its_marker_it_goes_on_with_it_and_not_before() {
+    let settings = "complete = \"marker\"";
+    let (zone, server, key) = killed_while_it_waits(settings, WaitsFor::Marker);
+    // Something else passes meanwhile: the pipeline is at work, and leaves the file alone.
+    let passes = zone.path().join("passes");
+    fs::write(&passes, "").expect("written");
+    let put = |name: &str| format!("put {} {name}\n", passes.display());
+    server.sftp_ok(
+        "acme",
+        &key,
+        &format!("put {}/local.csv b.csv\n{}", zone.path().display(), put("b.csv.ok")),
+    );
+    zone.wait_until("the other file", |ledger| {
+        support::all(ledger).iter().any(|arrival| arrival.state == State::HandedOff)
+    });
+    let first = support::all(&zone.ledger()).remove(0);
+    assert_eq!((first.name.to_string().as_str(), first.state), ("a.csv", State::Received));
+    let status = String::from_utf8(zone.run(&["status"]).stdout).expect("text");
+    assert!(status.contains("orders: 1 file under way, waiting for its marker"), "{status}");
+    let list = String::from_utf8(zone.run(&["list"]).stdout).expect("text");
+    assert!(list.contains("received, waits for its marker"), "{list}");
+    server.sftp_ok("acme", &key, &put("a.csv.ok"));
+    // Killed as soon as the marker is acknowledged.
+    server.kill();
+    let server = zone.serve();
+    let ended = zone.wait_for_ends(2);
+    assert_eq!(ended.len(), 2);
+    assert!(ended.iter().all(|arrival| arrival.state == State::HandedOff), "{ended:#?}");
+    server.stop();
+}
+
+#[test]
+fn killed_while_a_file_is_held_back_it_goes_on_when_its_hold_ends() {
+    let (zone, server, _) = killed_while_it_waits("hold = \"3s\"", WaitsFor::Hold);
+    let ended = zone.wait_for_ends(1).remove(0);
+    assert_eq!(ended.state, State::HandedOff);
+    let history = zone.ledger().history(ended.id).expect("read");
+    let completed = history.iter().find(|told| matches!(told.event, Event::Completed { .. }));
+    let waited = completed.expect("it waited").at.duration_since(ended.received_at);
+    assert!(waited.as_secs() >= 3, "{waited:?}");
+    server.stop();
+}
+
+#[test]
+fn a_test_is_converted_and_nothing_of_it_is_handed_on() {
+    let zone = zone();
+    let key = zone.path().join("acme.key");
+    let local = zone.path().join("local.csv");
+    fs::write(&local, "id,code\n1,007\n").expect("written");
+    let server = zone.serve();
+    server.sftp_ok("acme", &key, &format!("put {} /test/a.csv\n", local.display()));
+    let tested = zone.wait_for_ends(1).remove(0);
+    assert_eq!(tested.state, State::Tested);
+    assert_eq!(tested.conversion.as_ref().map(|made| made.written), Some(1), "it was looked at");
+    server.sftp_ok("acme", &key, &format!("put {} a.csv\n", local.display()));
+    let real = zone.wait_for_ends(2).remove(1);
+    assert_eq!(real.state, State::HandedOff);
+    let batches = zone.batches("orders");
+    assert_eq!(batches.len(), 1);
+    assert_eq!(batches[0].members, [real.id], "the test is in no batch");
+    let shown = zone.run(&["show", &tested.id.to_string()]);
+    let shown = String::from_utf8(shown.stdout).expect("text");
+    assert!(shown.contains("a.csv is tested (a test: nothing is handed on)"), "{shown}");
+    let left = fs::read_dir(zone.path().join(".landfall/converted")).expect("listed").count();
+    assert_eq!(left, 0, "its Parquet is gone");
     server.stop();
 }

@@ -144,27 +144,32 @@ fn every_state_meets_every_event() {
         table += &line(&event.kind(), &cells);
     }
     insta::assert_snapshot!(table, @"
-    event      Received   Converted  Raw        Batched    Published  HandedOff  Held       Duplicate  Superseded Retracted
-    received   -          -          -          -          -          -          -          -          -          -
-    duplicate  Duplicate  -          -          -          -          -          -          -          -          -
-    converted  Converted  =          -          -          -          -          -          -          -          -
-    taken_raw  Raw        -          -          -          -          -          -          -          -          -
-    held       Held       Held       Held       -          -          -          =          -          -          -
-    released   -          Received   -          -          -          -          Received   -          -          -
-    superseded Superseded Superseded Superseded -          -          -          Superseded -          -          -
-    batched    -          Batched    Batched    -          -          -          -          -          -          -
-    published  -          -          -          Published  -          -          -          -          -          -
-    handed_off -          -          -          -          HandedOff  -          -          -          -          -
-    retracted  -          -          -          -          Retracted  Retracted  -          -          -          -
-    renamed    =          =          =          =          =          =          =          =          =          =
-    touched    =          =          =          =          =          =          =          =          =          =
-    hidden     =          =          =          =          =          =          =          =          =          =
+    event            Received   Converted  Raw        Batched    Published  HandedOff  Held       Duplicate  Superseded Retracted  Tested
+    received         -          -          -          -          -          -          -          -          -          -          -
+    duplicate        Duplicate  -          -          -          -          -          -          -          -          -          -
+    converted        Converted  =          -          -          -          -          -          -          -          -          -
+    taken_raw        Raw        -          -          -          -          -          -          -          -          -          -
+    held             Held       Held       Held       -          -          -          =          -          -          -          -
+    released         -          Received   -          -          -          -          Received   -          -          -          -
+    superseded       Superseded Superseded Superseded -          -          -          Superseded -          -          -          -
+    batched          -          Batched    Batched    -          -          -          -          -          -          -          -
+    published        -          -          -          Published  -          -          -          -          -          -          -
+    handed_off       -          -          -          -          HandedOff  -          -          -          -          -          -
+    retracted        -          -          -          -          Retracted  Retracted  -          -          -          -          -
+    renamed          =          =          =          =          =          =          =          =          =          =          =
+    touched          =          =          =          =          =          =          =          =          =          =          =
+    hidden           =          =          =          =          =          =          =          =          =          =          =
+    completed        =          -          -          -          -          -          =          -          -          -          -
+    tested           -          Tested     Tested     -          -          -          -          -          -          -          -
+    sidecar_received =          =          =          =          =          =          =          =          =          =          =
+    sidecar_joined   =          =          =          =          =          =          =          =          =          =          =
+    sidecar_checked  =          =          =          =          =          =          =          =          =          =          =
     ");
 }
 
 fn line(first: &str, cells: &[String]) -> String {
     let cells: String = cells.iter().map(|cell| format!(" {cell:<10}")).collect();
-    format!("{}\n", format!("{first:<10}{cells}").trim_end())
+    format!("{}\n", format!("{first:<16}{cells}").trim_end())
 }
 
 #[test]

@@ -12,6 +12,7 @@
 
 mod audit;
 mod certificates;
+mod complete;
 mod ends;
 mod flow;
 mod legacy;
@@ -22,6 +23,8 @@ mod names;
 mod openssh;
 mod raw;
 mod scp;
+mod sidecars;
 mod staging;
 #[path = "../support/sftp.rs"]
 mod support;
+mod tests_area;
