@@ -24,8 +24,11 @@ use landfall::config::{self, Config};
 use landfall::diagnostic::{Code, Diagnostic};
 use landfall::durable::Durability;
 use landfall::ledger::sqlite::{self, SqliteLedger};
-use landfall::ledger::{Arrival, ArrivalQuery, Event, Ledger, Sender, State};
+use landfall::ledger::{
+    self, Arrival, ArrivalQuery, Event, Ledger, Sender, Sidecars as _, State, Verdict, WaitsFor,
+};
 use landfall::receive::LocalIntake;
+use landfall::receive::completion::Judges;
 use landfall::receive::folder::Door;
 use landfall::zone::Zone;
 use tokio::sync::watch;
@@ -50,13 +53,19 @@ impl Shop {
     }
 
     fn at(folder: &str, clock: Clock) -> Self {
+        Self::of_feed("", folder, clock)
+    }
+
+    /// With these settings of the feed.
+    fn of_feed(feed: &str, folder: &str, clock: Clock) -> Self {
         let root = tempfile::tempdir().unwrap();
         let zone = Zone::new(root.path());
         for needed in [zone.staging(), zone.converted(), root.path().join("drop")] {
             fs::create_dir_all(needed).unwrap();
         }
-        let text =
-            format!("[feed.orders]\n[folder.drop]\npath = \"drop\"\nfeed = \"orders\"\n{folder}");
+        let text = format!(
+            "[sftp]\nrename_wait = \"1s\"\n[feed.orders]\n{feed}[folder.drop]\npath = \"drop\"\nfeed = \"orders\"\n{folder}"
+        );
         let config = Arc::new(config::parse("landfall.toml", &text).unwrap());
         let ledger = sqlite::open(&zone.ledger_file(), clock.clone(), Durability::Relaxed).unwrap();
         Self { folder: root, zone, config, ledger: Arc::new(ledger), clock }
@@ -167,6 +176,7 @@ struct Running {
     stop: watch::Sender<bool>,
     done: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+    judges: Option<Judges>,
 }
 
 fn door_alone(shop: &Shop) -> Running {
@@ -179,10 +189,11 @@ fn door_alone(shop: &Shop) -> Running {
         shop.ledger.clone(),
         clock.clone(),
     );
+    let judges = Some(Judges::start(intake.completions()).unwrap());
     let door = Door::new(zone, config, Arc::new(intake), clock);
     let (stop, stopped) = watch::channel(false);
     let threads = vec![std::thread::spawn(move || door.run(&stopped))];
-    Running { stop, done: Arc::default(), threads }
+    Running { stop, done: Arc::default(), threads, judges }
 }
 
 fn run(shop: &Shop) -> Running {
@@ -205,7 +216,11 @@ fn judge_all(ledger: &dyn Ledger) {
         } else {
             Event::TakenRaw { reason: "a test".to_owned() }
         };
-        ledger.advance(arrival.id, event).unwrap();
+        match ledger.advance(arrival.id, event) {
+            // A sidecar came since it was read.
+            Ok(_) | Err(ledger::Error::Refused(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
@@ -216,6 +231,7 @@ impl Drop for Running {
         for thread in self.threads.drain(..) {
             thread.join().unwrap();
         }
+        self.judges.take().unwrap().stop();
     }
 }
 
@@ -575,4 +591,90 @@ fn the_door_stops_when_it_is_told_to() {
     let started = Instant::now();
     drop(running);
     assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+fn sum_of(text: &str) -> String {
+    landfall::archive::digest::of_bytes(text.as_bytes()).to_string()
+}
+
+#[test]
+fn a_sidecar_goes_with_its_file_and_is_no_arrival() {
+    let shop = Shop::at(SCANNED, Clock::fixed(noon()));
+    let _running = run(&shop);
+    shop.put("a.csv.sha256", &format!("{}  a.csv\n", sum_of("id\n1\n")));
+    let sidecar = |shop: &Shop| {
+        let (feed, name) = ("orders".parse().unwrap(), "a.csv.sha256".parse().unwrap());
+        shop.ledger.sidecar(&Shop::sender(), &feed, &name).unwrap()
+    };
+    assert_eq!(shop.wait(sidecar).arrival, None, "its file has not come");
+    shop.put("a.csv", "id\n1\n");
+    shop.wait(|shop| sidecar(shop).and_then(|it| it.verdict).filter(|it| *it == Verdict::Agrees));
+    let moved = shop.wait_for_moves();
+    let day = "_done/2026-11-22";
+    let expected = [
+        format!("{day}/120000_a.csv"),
+        format!("{day}/120000_a.csv.result.txt"),
+        format!("{day}/120000_a.csv.sha256"),
+        format!("{day}/120000_a.csv.sha256.result.txt"),
+    ];
+    assert_eq!(moved, expected);
+    assert_eq!(shop.names(), ["a.csv"]);
+    let text = fs::read_to_string(shop.path(&expected[3])).unwrap();
+    assert!(text.contains("Kept with a.csv"), "{text}");
+}
+
+#[test]
+fn a_dropped_file_that_differs_from_its_checksum_is_rejected() {
+    let shop = Shop::at(SCANNED, Clock::fixed(noon()));
+    let _running = run(&shop);
+    shop.put("a.csv.sha256", &sum_of("another"));
+    shop.wait_for_event(|event| matches!(event, Event::SidecarReceived { .. }));
+    shop.put("a.csv", "id\n1\n");
+    shop.wait_for_event(|event| matches!(event, Event::Held { .. }));
+    let moved = shop.wait_for_moves();
+    let text = moved.iter().find(|name| name.ends_with("a.csv.result.txt")).unwrap();
+    assert!(text.starts_with("_rejected/"), "{moved:?}");
+    let text = fs::read_to_string(shop.path(text)).unwrap();
+    assert!(text.contains("R108") && text.contains(&sum_of("another")), "{text}");
+}
+
+#[test]
+fn a_dropped_file_waits_in_its_place_for_the_marker() {
+    let shop = Shop::of_feed("complete = \"marker\"\nhold = \"50ms\"\n", SCANNED, Clock::system());
+    let _running = run(&shop);
+    shop.put("a.csv", "id\n1\n");
+    let arrival = shop.wait_for("a.csv");
+    assert_eq!(arrival.waits.map(|waits| waits.what), Some(WaitsFor::Marker));
+    assert!(shop.path("a.csv").exists(), "it stays until it is known what becomes of it");
+    shop.put("a.csv.ok", "");
+    let moved = shop.wait_for_moves();
+    assert_eq!(moved.len(), 4, "{moved:?}");
+    assert!(moved.iter().all(|name| name.starts_with("_done/")), "{moved:?}");
+    // One that is never confirmed is put aside with the reason.
+    shop.put("b.csv", "id\n2\n");
+    shop.wait_for_event(
+        |event| matches!(event, Event::Held { diagnostic } if diagnostic.code == Code::R107),
+    );
+    let moved = shop.wait_for_moves();
+    assert!(moved.iter().any(|name| name.starts_with("_rejected/") && name.ends_with("b.csv")));
+}
+
+#[test]
+fn a_sidecar_that_stays_is_recorded_once_and_one_too_large_is_left_alone() {
+    let shop = Shop::new(&format!("{SCANNED}after = \"keep\"\n"));
+    shop.put("a.csv.ok", "");
+    shop.put("b.csv.md5", &"x".repeat(70_000));
+    {
+        let _running = run(&shop);
+        let told = shop.wait_for_ignored("b.csv.md5");
+        assert_eq!(told.code, Code::F105);
+        shop.wait_for_event(|event| matches!(event, Event::SidecarReceived { .. }));
+    }
+    let _running = run(&shop);
+    shop.wait_for_a_round("control.csv");
+    let events = shop.ledger.events(0, 1000).unwrap();
+    let recorded = events.iter().filter(|it| it.event.kind() == "sidecar_received").count();
+    assert_eq!(recorded, 1);
+    assert!(shop.path("a.csv.ok").exists() && shop.path("b.csv.md5").exists());
+    assert_eq!(shop.names(), ["control.csv"]);
 }

@@ -227,7 +227,7 @@ pub trait Ledger: Sidecars + Send + Sync {
         since: Timestamp,
     ) -> Result<Vec<Listed>, Error>;
 
-    /// What the sender sent at or after `since`.
+    /// What the sender sent at or after `since`: files, and the bytes of these and of sidecars.
     ///
     /// # Errors
     /// [`Error::Store`].

@@ -227,11 +227,12 @@ pub trait Sidecars {
     /// [`Error::Missing`], [`Error::Store`].
     fn hide_sidecar(&self, sequence: u64) -> Result<(), Error>;
 
-    /// Says for what and how long an arrival waits from now on.
+    /// Says for what and how long an arrival waits from now on, if it still waits as it did
+    /// `before`: what came meanwhile is not put off.
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Store`].
-    fn wait_for(&self, id: ArrivalId, waits: Waits) -> Result<(), Error>;
+    fn wait_for(&self, id: ArrivalId, before: Waits, waits: Waits) -> Result<(), Error>;
 
     /// The current sidecar of a name, hidden or not.
     ///

@@ -23,7 +23,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Complete, Config, Feed};
 use crate::diagnostic::{Code, Diagnostic, on_one_line};
 use crate::ledger::{
-    self, Arrival, Event, Ledger, Sidecar, SidecarKind, State, Told, Verdict, Waits, WaitsFor,
+    self, Arrival, Event, Ledger, Sender, Sidecar, SidecarKind, State, Told, Verdict, Waits,
+    WaitsFor,
 };
 use crate::names::FeedName;
 
@@ -131,11 +132,6 @@ impl Completions {
         Self { config, archive, ledger, clock, bell: Bell::default() }
     }
 
-    /// What a file of a feed waits for from its receipt on.
-    pub fn from_receipt(&self, feed: &FeedName, received_at: Timestamp) -> Option<Waits> {
-        from_receipt(&self.config, feed, received_at)
-    }
-
     /// Something came that may end a wait.
     pub fn ring(&self) {
         self.bell.ring();
@@ -218,13 +214,13 @@ impl Completions {
     /// It goes on waiting; one that is held, for as long as it takes.
     fn waits(arrival: &Arrival, waits: Waits) -> Next {
         let is_held = arrival.state == State::Held;
-        Next::Wait(if is_held { Waits { until: Timestamp::MAX, ..waits } } else { waits })
+        Next::Wait(if is_held { Waits { until: never(), ..waits } } else { waits })
     }
 
     /// It is held; one that is held already stays so for the reason it was told.
     fn stays(arrival: &Arrival, what: WaitsFor, because: impl FnOnce() -> Diagnostic) -> Next {
         if arrival.state == State::Held {
-            Next::Wait(Waits { what, until: Timestamp::MAX })
+            Next::Wait(Waits { what, until: never() })
         } else {
             Next::Hold(because())
         }
@@ -233,8 +229,9 @@ impl Completions {
     fn conclude(&self, arrival: &Arrival, next: Next) -> Result<(), Error> {
         let code = arrival.diagnostic.as_ref().map(|told| told.code);
         let for_want = matches!(code, Some(Code::R107 | Code::R108 | Code::R109));
+        let Some(before) = arrival.waits else { return Ok(()) };
         let event = match next {
-            Next::Wait(waits) => return Ok(self.ledger.wait_for(arrival.id, waits)?),
+            Next::Wait(waits) => return Ok(self.ledger.wait_for(arrival.id, before, waits)?),
             Next::Hold(diagnostic) => Event::Held { diagnostic },
             Next::GoOn(reason) if arrival.state == State::Held && for_want => {
                 Event::Released { by: arrival.sender.to_string(), reason }
@@ -290,8 +287,17 @@ impl Completions {
     }
 }
 
-/// What a file of a feed waits for from its receipt on.
-pub fn from_receipt(config: &Config, feed: &FeedName, received_at: Timestamp) -> Option<Waits> {
+/// What a file of a feed waits for from its receipt on. One of this machine was whole when it was
+/// sent.
+pub fn from_receipt(
+    config: &Config,
+    sender: &Sender,
+    feed: &FeedName,
+    received_at: Timestamp,
+) -> Option<Waits> {
+    if matches!(sender, Sender::Local(_)) {
+        return None;
+    }
     let feed = config.feeds.get(feed)?;
     let gives_up = later(received_at, config.sftp.rename_wait);
     match feed.complete {
@@ -356,7 +362,12 @@ fn unreadable(sidecar: &Sidecar) -> Diagnostic {
 }
 
 fn later(at: Timestamp, by: Duration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
+    at.checked_add(by).unwrap_or(never()).min(never())
+}
+
+/// The last whole second that the ledger can keep.
+fn never() -> Timestamp {
+    Timestamp::MAX.checked_sub(Duration::from_secs(1)).unwrap_or(Timestamp::MAX)
 }
 
 fn earlier(at: Timestamp, by: Duration) -> Timestamp {

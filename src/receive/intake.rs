@@ -22,7 +22,7 @@ use crate::ledger::{
 use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
 use crate::zone::Zone;
 
-use super::completion::Completions;
+use super::completion::{Completions, from_receipt};
 use super::staging::read_full;
 use super::{Completion, Existing, Intake, Refusal, SIDECAR_BYTES_MAX, Settled};
 
@@ -159,7 +159,7 @@ impl Intake for LocalIntake {
         let held = self.reason_to_hold(&settled);
         let identity = identify(id, now, &settled, held);
         let staged = settled.staged.path.clone();
-        let waits = self.completions.from_receipt(&settled.feed, now);
+        let waits = from_receipt(&self.config, &settled.sender, &settled.feed, now);
         let (digest, facts) = (settled.digest, Facts { waits, ..Facts::of(&settled) });
         let raw = self.archive.store(settled.staged, &identity, digest).map_err(|error| {
             if error.is_disk_full() {

@@ -93,7 +93,8 @@ fn adopt_unrecorded(config: &Config, archive: &Archive, ledger: &dyn Ledger) -> 
         let Some(identity) = told.or_else(|| unknown(&found, &file)) else { continue };
         let raw = RawObject { path: found.path, size_bytes, digest };
         tracing::warn!(id = %found.id, raw = %raw.path, "adopting a raw object without a record");
-        let waits = completion::from_receipt(config, &identity.feed, identity.received_at);
+        let Identity { sender, feed, received_at, .. } = &identity;
+        let waits = completion::from_receipt(config, sender, feed, *received_at);
         let facts = Facts { adopted: true, waits, ..Facts::default() };
         ledger.receive(describe(config, identity, raw, facts))?;
         adopted += 1;

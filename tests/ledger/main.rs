@@ -21,6 +21,7 @@ mod receiving;
 mod replacing;
 mod sqlite;
 mod states;
+mod waiting;
 
 macro_rules! contract {
     ($($module:ident { $($test:ident)* })*) => {
@@ -86,6 +87,15 @@ contract! {
         a_replacement_after_publication_is_carried_by_the_next_batch
         an_adopted_older_file_does_not_take_the_name
         live_files_can_be_asked_for_any_batch
+    }
+    waiting {
+        what_waits_is_not_taken_further
+        a_newer_version_takes_the_place_of_one_that_waits
+        a_wait_is_not_put_off_by_who_did_not_see_what_came
+        sidecars_find_their_file_before_and_after_it
+        a_checksum_that_differs_holds_what_no_batch_has_and_passes_on
+        a_version_that_comes_during_the_check_is_checked_too
+        a_test_ends_in_its_own_state_and_teaches_nothing
     }
     history {
         history_is_chained

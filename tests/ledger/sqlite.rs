@@ -277,3 +277,32 @@ fn a_call_on_what_is_not_there_names_it() {
     let missing = place.ledger().published(id, digest_of("m"), &[]).expect_err("missing");
     assert_eq!(missing.to_string(), format!("no batch {id}"));
 }
+
+#[test]
+fn a_ledger_of_the_first_version_is_brought_up_to_date() {
+    let mut place = Place::steady();
+    let id = place.ledger().receive(incoming("a.csv", "one")).expect("received").id;
+    drop(place.ledger.take());
+    // The same rows as the first version had them.
+    let conn = Connection::open(place.path()).expect("opened");
+    let later = "DROP TABLE sidecar; DROP INDEX arrival_waits;
+        ALTER TABLE arrival DROP COLUMN waits; ALTER TABLE arrival DROP COLUMN look_at;
+        ALTER TABLE arrival DROP COLUMN same_bytes_as;
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, ', ''tested''', '') WHERE name = 'arrival';
+        PRAGMA writable_schema = RESET; PRAGMA user_version = 1;";
+    conn.execute_batch(later).expect("turned back");
+    let narrow = conn.execute("UPDATE arrival SET state = 'tested'", []);
+    assert!(narrow.is_err(), "the first version had no tests");
+    drop(conn);
+    place.reopen();
+    assert_eq!(get(&mut place, id).waits, None);
+    let sender = "test:acme".parse().expect("a sender");
+    let test =
+        place.ledger().receive(landfall::ledger::NewArrival { sender, ..incoming("b", "x") });
+    let test = test.expect("received").id;
+    let raw = Event::TakenRaw { reason: "x".to_owned() };
+    let state = place.ledger().advance(test, raw).expect("tested").state;
+    assert_eq!(state, landfall::ledger::State::Tested);
+    assert_eq!(chain::verify(place.ledger()).expect("whole").events, 4);
+}

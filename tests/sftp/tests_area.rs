@@ -75,6 +75,10 @@ fn tests_cost_bytes_but_count_as_no_files() {
     });
     site.local("a.csv", "x\n1\n");
     site.sftp("acme", "put a.csv test/orders/a.csv\nput a.csv orders/a.csv\n").ok();
-    site.sftp("acme", "put a.csv test/orders/b.csv\n").refused("");
-    assert_eq!(site.landed().len(), 2);
+    site.sftp("acme", "put a.csv orders/b.csv\n").refused("");
+    site.local("tiny", "x\n");
+    site.local("ok", "");
+    site.sftp("acme", "put ok orders/a.csv.ok\nput tiny test/orders/b.csv\n").ok();
+    site.sftp("acme", "put a.csv test/orders/c.csv\n").refused("");
+    assert_eq!(site.landed().len(), 3);
 }

@@ -105,12 +105,21 @@ fn hold(tx: &Transaction<'_>, subject: &Subject, diagnostic: &Diagnostic) -> Res
     tx.sql("UPDATE arrival SET diagnostic = ?2 WHERE sequence = ?1")?
         .execute((subject.sequence, Json(diagnostic)))?;
     if is_incomplete(diagnostic.code) {
-        tx.sql(
-            "UPDATE arrival SET waits = coalesce(waits, ?2), look_at = NULL WHERE sequence = ?1",
-        )?
-        .execute((subject.sequence, WaitsFor::Checksum))?;
+        tx.sql("UPDATE arrival SET waits = coalesce(waits, ?2), look_at = ?3 WHERE sequence = ?1")?
+            .execute((subject.sequence, WaitsFor::Checksum, Micros(tx.now)))?;
     }
     Ok(())
+}
+
+/// Whether an arrival that is held goes on by itself when what is missing comes.
+pub(super) fn is_held_for_want(tx: &Transaction<'_>, held: &Subject) -> Result<bool, Fault> {
+    if !held.waits {
+        return Ok(false);
+    }
+    let sql = "SELECT diagnostic FROM arrival WHERE sequence = ?1";
+    let told: Option<Json<Diagnostic>> =
+        tx.sql(sql)?.query_row([held.sequence], |row| row.get(0))?;
+    Ok(told.is_some_and(|Json(told)| is_incomplete(told.code)))
 }
 
 fn is_incomplete(code: Code) -> bool {
@@ -132,16 +141,11 @@ fn clear_diagnostic(tx: &Transaction<'_>, subject: &Subject) -> Result<(), Fault
 /// It goes on from the start. One that was renamed onto the same bytes while it was held turns out
 /// to be a duplicate; any other now takes the place of what it replaces.
 fn release(tx: &mut Transaction<'_>, subject: &mut Subject, was: State) -> Result<(), Fault> {
-    if subject.waits {
-        let sql = "SELECT diagnostic FROM arrival WHERE sequence = ?1";
-        let held: Option<Json<Diagnostic>> =
-            tx.sql(sql)?.query_row([subject.sequence], |row| row.get(0))?;
-        if held.is_some_and(|Json(held)| is_incomplete(held.code)) {
-            waits_no_more(tx, subject)?;
-        } else {
-            tx.sql("UPDATE arrival SET look_at = ?2 WHERE sequence = ?1")?
-                .execute((subject.sequence, Micros(tx.now)))?;
-        }
+    if is_held_for_want(tx, subject)? {
+        waits_no_more(tx, subject)?;
+    } else if subject.waits {
+        tx.sql("UPDATE arrival SET look_at = ?2 WHERE sequence = ?1")?
+            .execute((subject.sequence, Micros(tx.now)))?;
     }
     clear_diagnostic(tx, subject)?;
     tx.sql("DELETE FROM conversion WHERE arrival = ?1")?.execute([subject.sequence])?;

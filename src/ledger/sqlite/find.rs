@@ -237,10 +237,10 @@ pub(super) fn listing(
 
 /// [`crate::ledger::Ledger::usage`].
 pub(super) fn usage(conn: &Connection, sender: &Sender, since: Timestamp) -> Result<Usage, Fault> {
-    let sql = "SELECT count(*), coalesce(sum(size_bytes), 0) FROM (
-                 SELECT size_bytes FROM arrival WHERE sender = ?1 AND received_at >= ?2
-                 UNION ALL
-                 SELECT length(bytes) FROM sidecar WHERE sender = ?1 AND received_at >= ?2)";
+    let sql = "SELECT count(*), coalesce(sum(size_bytes), 0) +
+                 (SELECT coalesce(sum(length(bytes)), 0) FROM sidecar
+                  WHERE sender = ?1 AND received_at >= ?2)
+               FROM arrival WHERE sender = ?1 AND received_at >= ?2";
     Ok(conn.prepare_cached(sql)?.query_row((sender, Micros(since)), |row| {
         Ok(Usage { files: row.get(0)?, bytes: row.get(1)? })
     })?)

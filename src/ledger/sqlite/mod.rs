@@ -279,8 +279,8 @@ impl Sidecars for SqliteLedger {
         self.write("record an event", move |tx| sidecars::hide(tx, sequence))
     }
 
-    fn wait_for(&self, id: ArrivalId, waits: Waits) -> Result<(), Error> {
-        self.write("record a wait", move |tx| sidecars::wait_for(tx, id, waits))
+    fn wait_for(&self, id: ArrivalId, before: Waits, waits: Waits) -> Result<(), Error> {
+        self.write("record a wait", move |tx| sidecars::wait_for(tx, id, before, waits))
     }
 
     fn sidecar(

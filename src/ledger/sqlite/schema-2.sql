@@ -39,7 +39,7 @@ CREATE TABLE sidecar (
 ) STRICT;
 CREATE UNIQUE INDEX sidecar_current ON sidecar (sender, feed, name) WHERE current = 1;
 CREATE INDEX sidecar_file ON sidecar (sender, feed, file) WHERE current = 1 AND hidden = 0;
-CREATE INDEX sidecar_arrival ON sidecar (arrival, sequence) WHERE current = 1;
+CREATE INDEX sidecar_arrival ON sidecar (arrival, sequence) WHERE arrival IS NOT NULL;
 CREATE INDEX sidecar_usage ON sidecar (sender, received_at);
 CREATE INDEX sidecar_to_check ON sidecar (sequence)
   WHERE verdict IS NULL AND arrival IS NOT NULL AND current = 1;

@@ -107,14 +107,11 @@ fn text(bytes: &[u8]) -> Option<String> {
     (text.len() <= TOLD_BYTES_MAX).then(|| text.to_owned())
 }
 
-/// An arrival that has not been converted goes on only when a checksum that came is checked; one
+/// An arrival that has not been converted, or is held, goes on only when a checksum that came is checked; one
 /// that waits is looked at now.
 fn wait_for_check(tx: &Transaction<'_>, file: &Subject, kind: SidecarKind) -> Result<(), Fault> {
-    let what = if file.state == State::Received && !kind.is_marker() {
-        Some(WaitsFor::Check)
-    } else {
-        None
-    };
+    let is_early = matches!(file.state, State::Received | State::Held);
+    let what = if is_early && !kind.is_marker() { Some(WaitsFor::Check) } else { None };
     tx.sql("UPDATE arrival SET waits = coalesce(waits, ?2), look_at = ?3 WHERE sequence = ?1")?
         .execute((file.sequence, what, Micros(tx.now)))?;
     Ok(())
@@ -183,16 +180,26 @@ pub(super) fn checked(
         return Ok(());
     }
     tx.sql("UPDATE sidecar SET verdict = ?2 WHERE sequence = ?1")?.execute((sequence, verdict))?;
-    let told = Event::SidecarChecked { name: sidecar.name, verdict, diagnostic: hold.clone() };
+    let told =
+        Event::SidecarChecked { name: sidecar.name.clone(), verdict, diagnostic: hold.clone() };
     tx.record(Some(id), told)?;
     tx.sql("UPDATE arrival SET look_at = ?2 WHERE sequence = ?1 AND waits IS NOT NULL")?
         .execute((subject.sequence, Micros(tx.now)))?;
+    if matches!(verdict, Verdict::Differs | Verdict::Unreadable)
+        && let Some(newer) = tx.current(&sidecar.sender, &sidecar.feed, &sidecar.file)?
+        && newer.id != id
+    {
+        // While it was checked another version came: it may speak of that one.
+        wait_for_check(tx, &newer, sidecar.kind)?;
+        let known = known(tx.conn(), sequence)?;
+        return join(tx, newer.id, vec![known]);
+    }
     match (hold, subject.state) {
         (Some(diagnostic), State::Received | State::Converted | State::Raw) => {
             advance::apply(tx, &mut subject, Event::Held { diagnostic })
         }
         // Held for want of something it goes on being held, for the better reason.
-        (Some(diagnostic), State::Held) if subject.waits => {
+        (Some(diagnostic), State::Held) if advance::is_held_for_want(tx, &subject)? => {
             advance::apply(tx, &mut subject, Event::Held { diagnostic })
         }
         (Some(_) | None, _) => Ok(()),
@@ -200,8 +207,7 @@ pub(super) fn checked(
 }
 
 fn had_agreed(tx: &Transaction<'_>, id: ArrivalId, kind: SidecarKind) -> Result<bool, Fault> {
-    let sql = "SELECT 1 FROM sidecar WHERE sender = (SELECT sender FROM arrival WHERE id = ?1)
-                 AND arrival = ?1 AND kind = ?2 AND verdict = 'agrees'";
+    let sql = "SELECT 1 FROM sidecar WHERE arrival = ?1 AND kind = ?2 AND verdict = 'agrees'";
     Ok(tx.sql(sql)?.exists((id, kind))?)
 }
 
@@ -220,12 +226,18 @@ pub(super) fn hide(tx: &mut Transaction<'_>, sequence: u64) -> Result<(), Fault>
 }
 
 /// [`crate::ledger::Sidecars::wait_for`].
-pub(super) fn wait_for(tx: &mut Transaction<'_>, id: ArrivalId, waits: Waits) -> Result<(), Fault> {
+pub(super) fn wait_for(
+    tx: &mut Transaction<'_>,
+    id: ArrivalId,
+    before: Waits,
+    waits: Waits,
+) -> Result<(), Fault> {
     let subject = tx.subject(id)?;
     tx.sql(
-        "UPDATE arrival SET waits = ?2, look_at = ?3 WHERE sequence = ?1 AND waits IS NOT NULL",
+        "UPDATE arrival SET waits = ?2, look_at = ?3
+         WHERE sequence = ?1 AND waits IS NOT NULL AND look_at = ?4",
     )?
-    .execute((subject.sequence, waits.what, Micros(waits.until)))?;
+    .execute((subject.sequence, waits.what, Micros(waits.until), Micros(before.until)))?;
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::config::Partner;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Arrival, Event, Sender, Usage};
 use crate::names::FileName;
-use crate::receive::staging::{LimitKind, Limits};
+use crate::receive::staging::{Area, Key, LimitKind, Limits};
 
 /// The rolling day of the quotas.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -58,11 +58,12 @@ impl Account {
         self.partner.read_back.allows(landed.received_at, self.desk.clock.now())
     }
 
-    /// How far an upload of `name` may grow.
+    /// How far an upload may grow.
     ///
     /// # Errors
     /// A sentence that names the quota when there is nothing left.
-    pub fn limits(&self, name: &FileName) -> Result<Limits, Refused> {
+    pub fn limits(&self, key: &Key) -> Result<Limits, Refused> {
+        let name = &key.name;
         let quota = self.partner.quota;
         if self.staged_bytes() >= quota.staging_bytes {
             let most = Bytes(quota.staging_bytes);
@@ -78,7 +79,7 @@ impl Account {
                 .hint("Make room, or lower `[zone] free_reserve`.");
             return Err(self.refused(name, diagnostic, NEARLY_FULL));
         }
-        let day = self.left_today(name, 0)?.map(|left| (left, LimitKind::Day));
+        let day = self.left_today(key, 0)?.map(|left| (left, LimitKind::Day));
         let file = quota.file_bytes.map(|most| (most, LimitKind::File));
         let tightest = day.into_iter().chain(file).min_by_key(|(most, _)| *most);
         Ok(Limits { staging_bytes: quota.staging_bytes, file: tightest })
@@ -88,7 +89,8 @@ impl Account {
     ///
     /// # Errors
     /// A sentence that names the limit.
-    pub fn check_size(&self, name: &FileName, size_bytes: u64) -> Result<(), Refused> {
+    pub fn check_size(&self, key: &Key, size_bytes: u64) -> Result<(), Refused> {
+        let name = &key.name;
         if let Some(most) = self.partner.quota.file_bytes.filter(|most| size_bytes > *most) {
             let (most, size) = (Bytes(most), Bytes(size_bytes));
             let partner = &self.partner.name;
@@ -98,7 +100,7 @@ impl Account {
                 "Split it, or ask for a higher limit.",
             ));
         }
-        self.left_today(name, size_bytes).map(drop)
+        self.left_today(key, size_bytes).map(drop)
     }
 
     /// Checks that a complete file of `size_bytes` fits into the rolling day, which others may have
@@ -106,14 +108,16 @@ impl Account {
     ///
     /// # Errors
     /// A sentence that names the quota.
-    pub fn left_today(&self, name: &FileName, size_bytes: u64) -> Result<Option<u64>, Refused> {
+    pub fn left_today(&self, key: &Key, size_bytes: u64) -> Result<Option<u64>, Refused> {
+        let name = &key.name;
         let quota = self.partner.quota;
         if quota.bytes_per_day.is_none() && quota.files_per_day.is_none() {
             return Ok(None);
         }
         let used = self.used_today()?;
         let partner = &self.partner.name;
-        if let Some(most) = quota.files_per_day.filter(|most| used.files >= *most) {
+        let files_max = quota.files_per_day.filter(|_| self.counts_as_file(key));
+        if let Some(most) = files_max.filter(|most| used.files >= *most) {
             let told = format!("{partner} may send {most} files in 24 hours, and has sent them");
             return Err(self.over_quota(name, told, WAIT));
         }
@@ -124,6 +128,14 @@ impl Account {
             return Err(self.over_quota(name, told, WAIT));
         }
         Ok(Some(most - used.bytes))
+    }
+
+    /// Tests and sidecars cost bytes, but are none of the files that a partner may send.
+    fn counts_as_file(&self, key: &Key) -> bool {
+        match key.shelf.area {
+            Area::Real => self.desk.intake.sidecar_name(&key.shelf.feed, &key.name).is_none(),
+            Area::Test => false,
+        }
     }
 
     /// The partner's room as a file system shows it.

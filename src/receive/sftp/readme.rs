@@ -2,6 +2,7 @@
 
 use super::account::Account;
 use super::view;
+use crate::config::Complete;
 use crate::config::partner::ReadBack;
 use crate::receive::TESTS_LISTED;
 
@@ -14,9 +15,17 @@ pub fn text(account: &Account) -> Vec<u8> {
     );
     text.push_str("Put your files into the folder of their feed:\n\n");
     for feed in &partner.feeds {
-        let purpose = account.desk.config.feed(feed).purpose.unwrap_or_default();
+        let settings = account.desk.config.feed(feed);
+        let purpose = settings.purpose.unwrap_or_default();
         text.push_str(format!("  /{feed}/  {purpose}").trim_end());
-        text.push('\n');
+        text.push_str(match settings.complete {
+            Complete::Close => "\n",
+            Complete::Rename => {
+                "\n      upload each file as NAME.part and rename it to NAME when it is whole\n"
+            }
+            Complete::Marker => "\n      after each file NAME send NAME.ok, which may be empty\n",
+            Complete::Checksum => "\n      with each file NAME send NAME.sha256 (or .sha1, .md5)\n",
+        });
     }
     text.push_str(
         "\nA file is taken when your client closes it; from then on it is safe here. To be sure that\n\

@@ -73,7 +73,7 @@ fn rename_upload(
         return Err(Refused::exists(&to.name));
     }
     if is_commit {
-        account.left_today(&to.name, known.size_bytes)?;
+        account.left_today(to, known.size_bytes)?;
     }
     make_way(account, to)?;
     if !is_commit {

@@ -39,7 +39,7 @@ impl OpenUpload {
         if names::is_folder(account, key)? {
             return Err(Refused::failure(format!("{} is a folder", key.name)));
         }
-        let mut limits = account.limits(&key.name)?;
+        let mut limits = account.limits(key)?;
         if account.desk.intake.sidecar_name(&key.shelf.feed, &key.name).is_some() {
             let sidecar = (SIDECAR_BYTES_MAX, LimitKind::Sidecar);
             limits.file = [limits.file, Some(sidecar)].into_iter().flatten().min_by_key(|l| l.0);
@@ -216,7 +216,7 @@ impl OpenUpload {
             if config.wants_rename(&known.key.shelf.feed, &known.key.name) {
                 return Ok(self.upload.park(self.claim)?);
             }
-            account.left_today(&known.key.name, size)?;
+            account.left_today(&known.key, size)?;
             let origin = Some(account.origin.clone());
             settle(&account.desk, &self.upload, &known, Completion::Final, origin)
         });

@@ -169,7 +169,7 @@ impl Sink {
         let Node::Entry(key) = view::resolve(partner, &path)? else {
             return Err(view::only_in_feeds(partner));
         };
-        self.account.check_size(&key.name, size_bytes)?;
+        self.account.check_size(&key, size_bytes)?;
         let flags = OpenFlags::create_anew();
         let upload = OpenUpload::open(&self.account, &key, flags, &Attributes::default())?;
         Ok(Body { upload, path, mode, times_s, at: 0, size_bytes, outcome: Ok(()) })
