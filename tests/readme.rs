@@ -14,6 +14,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use landfall::ledger::State;
 use support::TestZone;
 
 /// The `sh` examples with the reader they are for, in order.
@@ -87,5 +88,6 @@ fn every_example_works() {
     let arrivals = zone.wait_for_ends(4);
     let names: Vec<String> = arrivals.iter().map(|arrival| arrival.name.to_string()).collect();
     assert!(names.contains(&"budget.xlsx".to_owned()), "{names:?}");
+    assert!(arrivals.iter().any(|arrival| arrival.state == State::Tested), "{names:?}");
     server.stop();
 }

@@ -175,6 +175,7 @@ fn receive(
         origin: Some("192.0.2.7".to_owned()),
         fingerprint: None,
         held,
+        waits: None,
         skip_duplicate: true,
         replace_same_name: false,
         adopted: false,

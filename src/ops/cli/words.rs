@@ -72,7 +72,10 @@ pub(super) fn rows(arrival: &Arrival) -> String {
 
 /// An event in one line.
 pub(super) fn event(event: &Event) -> String {
-    about_arrival(event).or_else(|| about_handoff(event)).unwrap_or_else(|| about_zone(event))
+    about_arrival(event)
+        .or_else(|| about_sidecar(event))
+        .or_else(|| about_handoff(event))
+        .unwrap_or_else(|| about_zone(event))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
@@ -111,6 +114,13 @@ fn about_arrival(event: &Event) -> Option<String> {
         Event::Hidden => "removed from its sender's listing".to_owned(),
         Event::Completed { reason } => format!("complete: {reason}"),
         Event::Tested => "a test: nothing is handed on".to_owned(),
+        _ => return None,
+    })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
+fn about_sidecar(event: &Event) -> Option<String> {
+    Some(match event {
         Event::SidecarReceived { sender, name, text, .. } => {
             let said = text.as_deref().unwrap_or_default().trim();
             let said = if said.is_empty() { String::new() } else { format!(": {}", shown(said)) };
@@ -121,6 +131,12 @@ fn about_arrival(event: &Event) -> Option<String> {
             Some(told) => format!("sidecar {name} {}: {told}", self::verdict(*verdict)),
             None => format!("sidecar {name} {}", self::verdict(*verdict)),
         },
+        Event::SidecarAlone { sender, name, file, .. } => {
+            format!("sidecar {name} of {sender} came, but {file} did not")
+        }
+        Event::SidecarHidden { sender, name, .. } => {
+            format!("sidecar {name} removed from the listing of {sender}")
+        }
         _ => return None,
     })
 }
@@ -188,12 +204,6 @@ fn about_zone(event: &Event) -> String {
         Event::FileRefused { sender, name, diagnostic } => {
             format!("{name} of {sender} refused: {diagnostic}")
         }
-        Event::SidecarAlone { sender, name, file, .. } => {
-            format!("sidecar {name} of {sender} came, but {file} did not")
-        }
-        Event::SidecarHidden { sender, name, .. } => {
-            format!("sidecar {name} removed from the listing of {sender}")
-        }
         Event::EntryIgnored { folder, name, diagnostic } => {
             format!("{name} in {folder} left alone: {diagnostic}")
         }
@@ -224,6 +234,8 @@ fn about_zone(event: &Event) -> String {
         | Event::SidecarReceived { .. }
         | Event::SidecarJoined { .. }
         | Event::SidecarChecked { .. }
+        | Event::SidecarAlone { .. }
+        | Event::SidecarHidden { .. }
         | Event::SchemaChanged { .. }
         | Event::BatchClosed { .. }
         | Event::BatchPublished { .. }
