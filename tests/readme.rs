@@ -85,7 +85,7 @@ fn every_example_works() {
         printed += &run(code, zone.path(), server.port);
     }
     assert!(printed.contains("\"outcome\""), "the receipt: {printed}");
-    let arrivals = zone.wait_for_ends(4);
+    let arrivals = zone.wait_for_ends(5);
     let names: Vec<String> = arrivals.iter().map(|arrival| arrival.name.to_string()).collect();
     assert!(names.contains(&"budget.xlsx".to_owned()), "{names:?}");
     assert!(arrivals.iter().any(|arrival| arrival.state == State::Tested), "{names:?}");

@@ -187,6 +187,7 @@ fn the_outcome_follows_the_state() {
     Duplicate duplicate
     Superseded received
     Retracted accepted
+    Tested accepted
     ");
     assert_eq!(Outcome::of(&held(Code::C111)), Outcome::Failed);
     assert_eq!(Outcome::of(&converted(1)), Outcome::Partial);
@@ -347,6 +348,7 @@ fn every_state_has_one_sentence() {
     Duplicate: The same file came before under this name; it was not taken twice.
     Superseded: A newer file of the same name took its place.
     Retracted: Taken for orders as it is: it is not a table that can be converted.
+    Tested: Tried for orders; nothing of it is handed on.
     ");
 }
 

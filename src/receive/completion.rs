@@ -26,13 +26,15 @@ use crate::ledger::{
     self, Arrival, Event, Ledger, Sender, Sidecar, SidecarKind, State, Told, Verdict, Waits,
     WaitsFor,
 };
-use crate::names::FeedName;
+use crate::names::{FeedName, FileName};
 
 use super::checksum::Algorithm;
 use super::stated::stated;
 
 /// How long nothing is looked at when nothing rings.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// When a file whose checksum is being computed is looked at again; its end is told.
+const CHECK_MAX: Duration = Duration::from_secs(60);
 /// Sidecars and arrivals of one look.
 const LOOKED_AT_MAX: u32 = 1000;
 /// Bytes of a raw object read at once.
@@ -151,7 +153,7 @@ impl Completions {
     fn look(&self, part: Part) -> Result<(), Error> {
         for sidecar in self.ledger.to_check(LOOKED_AT_MAX)? {
             if part.does(sidecar.kind) {
-                self.check(&sidecar)?;
+                Self::each(&sidecar.name, || self.check(&sidecar));
                 if part == Part::Reading {
                     self.ring();
                 }
@@ -166,9 +168,11 @@ impl Completions {
     fn look_at_waits(&self) -> Result<(), Error> {
         let now = self.clock.now();
         for arrival in self.ledger.incomplete(now, LOOKED_AT_MAX)? {
-            let sidecars = self.ledger.sidecars_of(arrival.id)?;
-            let next = self.judge(&arrival, &sidecars, now);
-            self.conclude(&arrival, next)?;
+            Self::each(&arrival.name, || {
+                let sidecars = self.ledger.sidecars_of(arrival.id)?;
+                let next = self.judge(&arrival, &sidecars, now);
+                self.conclude(&arrival, next)
+            });
         }
         let until = earlier(now, self.config.sftp.rename_wait);
         for sidecar in self.ledger.alone(Told::NotYet, until, LOOKED_AT_MAX)? {
@@ -177,13 +181,21 @@ impl Completions {
         Ok(())
     }
 
+    /// One that cannot be judged keeps no other waiting; it is looked at again.
+    fn each(name: &FileName, work: impl FnOnce() -> Result<(), Error>) {
+        if let Err(error) = work() {
+            let causes = on_one_line(&error);
+            tracing::error!(%name, causes, "it could not be judged; it is tried again");
+        }
+    }
+
     // ---- arrivals ----
 
     fn judge(&self, arrival: &Arrival, sidecars: &[Sidecar], now: Timestamp) -> Next {
         let feed = self.config.feed(&arrival.feed);
         let of = |verdict| sidecars.iter().find(|sidecar| sidecar.verdict == verdict);
         if sidecars.iter().any(|sidecar| sidecar.verdict.is_none()) {
-            return Next::Wait(Waits { what: WaitsFor::Check, until: later(now, LOOK_EVERY) });
+            return Next::Wait(Waits { what: WaitsFor::Check, until: later(now, CHECK_MAX) });
         }
         if let Some(differs) = of(Some(Verdict::Differs)) {
             return Self::stays(arrival, WaitsFor::Checksum, || {

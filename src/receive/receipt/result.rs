@@ -35,6 +35,9 @@ pub fn result_text(arrival: &Arrival) -> Vec<u8> {
 /// One sentence: where the file stands.
 fn standing(arrival: &Arrival) -> String {
     let feed = &arrival.feed;
+    if arrival.state == State::Tested {
+        return format!("Tried for {feed}; nothing of it is handed on.");
+    }
     match (Outcome::of(arrival), &arrival.conversion) {
         (Outcome::Received, _) if arrival.state == State::Superseded => {
             "A newer file of the same name took its place.".to_owned()
