@@ -128,7 +128,11 @@ impl Conversation {
     /// longer. One that cannot be done at all is.
     fn is_brief(&self, request: &Request) -> bool {
         match request {
-            Request::Open { path, .. } | Request::Stat { path } | Request::Setstat { path, .. } => {
+            Request::Open { path, .. }
+            | Request::Stat { path }
+            | Request::Lstat { path }
+            | Request::Setstat { path, .. }
+            | Request::Lsetstat { path, .. } => {
                 self.node(path).map_or(true, |node| names::is_at_hand(&self.account, &node))
             }
             Request::Close { handle } | Request::Fsync { handle } => {
@@ -156,8 +160,10 @@ impl Conversation {
             | Request::Limits
             | Request::HomeDirectory
             | Request::UsersGroupsById { .. }
-            | Request::Link
-            | Request::CopyData
+            | Request::Readlink { .. }
+            | Request::Symlink { .. }
+            | Request::Hardlink { .. }
+            | Request::CopyData { .. }
             | Request::Unknown => false,
         }
     }

@@ -38,9 +38,8 @@ impl Permit {
     /// Whether a request of this name is allowed.
     pub fn allows(&self, name: &str, changes: bool) -> bool {
         let is_named = |list: &[String]| list.iter().any(|listed| listed == name);
-        !(changes && self.is_read_only)
-            && !is_named(&self.denied)
-            && (self.allowed.is_empty() || is_named(&self.allowed))
+        let is_refused = (changes && self.is_read_only) || is_named(&self.denied);
+        !is_refused && (self.allowed.is_empty() || is_named(&self.allowed))
     }
 
     /// Whether this request is allowed.
