@@ -63,10 +63,16 @@ pub fn seed_folders(account: &Account, shelf: &Shelf) -> Result<(), Refused> {
 pub fn is_at_hand(account: &Account, node: &Node) -> bool {
     let staging = &account.desk.staging;
     match node {
-        Node::Root | Node::Readme | Node::Receipts | Node::Feed(_) | Node::Nowhere => true,
+        Node::Root
+        | Node::Readme
+        | Node::Receipts
+        | Node::TestReceipts
+        | Node::Test
+        | Node::Feed(_)
+        | Node::Nowhere => true,
         Node::Receipt(..) => false,
         Node::Entry(key) => {
-            !staging.folders().wants_seed(&key.partner, &key.feed)
+            !staging.folders().wants_seed(&key.shelf)
                 && staging.find(key).is_none_or(|upload| upload.is_small())
         }
     }
