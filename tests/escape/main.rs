@@ -15,6 +15,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     missing_docs,
     reason = "tests"
 )]

@@ -137,7 +137,7 @@ pub fn view(data: &[u8]) {
             }
             if let Node::Entry(key) = node {
                 assert_eq!(FileName::new(key.name.as_bytes()).ok(), Some(key.name));
-                assert!(partner.feeds.contains(&key.feed));
+                assert!(partner.feeds.contains(&key.shelf.feed));
             }
         }
     }

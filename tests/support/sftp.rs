@@ -19,8 +19,8 @@ use landfall::ledger::{
     sqlite,
 };
 use landfall::names::{ArrivalId, FeedName, FileName, PartnerName};
-use landfall::receive::sftp::dialog::Speaker;
 use landfall::receive::completion::Judges;
+use landfall::receive::sftp::dialog::Speaker;
 use landfall::receive::sftp::{Desk, Door, keys};
 use landfall::receive::staging::{Recovered, Staging};
 use landfall::receive::{Existing, Intake, LocalIntake, Refusal, Settled};
