@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::names::{
     ArrivalId, BatchId, Digest, FeedName, FileName, FolderName, PartnerName, SinkName,
 };
+use crate::schema::Change;
 
 use super::{Door, Sender};
 
@@ -38,7 +39,17 @@ pub enum Event {
     /// The same bytes under the same name were there already.
     Duplicate { of: ArrivalId },
     /// It has Parquet.
-    Converted { seen: u64, written: u64, rejected: u64, skipped: u64, version: u32, revision: u32 },
+    Converted {
+        seen: u64,
+        written: u64,
+        rejected: u64,
+        skipped: u64,
+        version: u32,
+        revision: u32,
+        /// The digest of the contract that it was made under.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract: Option<Digest>,
+    },
     /// It is not a table; the raw object itself is handed off.
     TakenRaw { reason: String },
     /// It waits for a person.
@@ -71,6 +82,8 @@ pub enum Event {
     Reconciled { adopted: u64, removed: u64, reconverting: u64 },
     /// A configuration was loaded.
     ConfigLoaded { digest: Digest },
+    /// A feed's contract was loaded.
+    ContractLoaded { feed: FeedName, digest: Digest },
     /// A partner logged in.
     LoggedIn { partner: PartnerName, from: String, method: String, client: String },
     /// A partner's session was ended because its account no longer allows it.
@@ -97,7 +110,7 @@ pub enum Event {
         revision: u32,
         version: u32,
         by: ArrivalId,
-        changes: Vec<String>,
+        changes: Vec<Change>,
     },
     /// A batch closed.
     BatchClosed { batch: BatchId, feed: FeedName, sequence: u64, files: u64, rows: u64 },

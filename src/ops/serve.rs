@@ -27,6 +27,7 @@ use crate::receive::{Intake, LocalIntake, folder, reconcile, sftp};
 use crate::zone::Zone;
 
 use super::control;
+use super::kept;
 use super::lock::ZoneLock;
 
 /// What a start may set beside the configuration.
@@ -87,30 +88,14 @@ impl Core {
             clock.clone(),
         ));
         let core = Self { zone, config, ledger, intake, archive, clock, _lock: lock };
-        core.keep_config()?;
+        kept::keep(&core.config, &core.archive, core.ledger.as_ref())?;
         reconcile::reconcile(&core.zone, &core.config, &core.archive, core.ledger.as_ref())
             .map_err(|error| unusable(&error))?;
         Ok(core)
     }
-
-    /// Archives the configuration's text under its digest, and says in the ledger which one holds.
-    fn keep_config(&self) -> Result<(), Diagnostic> {
-        let kept = self.zone.kept_config(&self.config.digest);
-        if !kept.exists() {
-            let text = std::fs::read(self.zone.config_file()).map_err(|error| unusable(&error))?;
-            let folder = kept.parent().unwrap_or(self.zone.root());
-            let durability = self.config.durability;
-            durability
-                .create_folders(folder)
-                .and_then(|()| durability.write_new(&kept, &text))
-                .map_err(|error| unusable(&error))?;
-        }
-        let event = Event::ConfigLoaded { digest: self.config.digest };
-        self.ledger.note(event).map_err(|error| unusable(&error))
-    }
 }
 
-fn unusable(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
+pub(super) fn unusable(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
     Diagnostic::error(Code::L101, "the zone's ledger or folders cannot be used").caused_by(error)
 }
 

@@ -119,8 +119,10 @@ fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
             digest: Some(arrival.digest),
             format: parts.config.feed(&arrival.feed).format,
             learned,
+            contract: None,
             limits: limits(parts),
         };
+        let job = job.under(parts.config.contract(&arrival.feed));
         let raw = parts.archive.open(&arrival.raw)?;
         let outcome = parts.pool.convert(&arrival.sender.to_string(), &job, &raw, &paths)?;
         match record(parts, arrival, outcome, given_revision) {

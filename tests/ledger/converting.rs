@@ -2,7 +2,7 @@
 
 use landfall::ledger::{Error, Event, NewConversion, State};
 use landfall::names::ArrivalId;
-use landfall::schema::ColumnType;
+use landfall::schema::{Change, ColumnType};
 
 use crate::making::*;
 use crate::place::Place;
@@ -14,7 +14,7 @@ pub(crate) fn a_conversion_teaches_the_feed(place: &mut Place) {
             given_revision,
             learned: Some(vec![column("id", kind)]),
             opens_version,
-            drift: vec!["id changed".to_owned()],
+            drift: vec![Change::HeaderMissing],
             ..conversion(id, 9, 10)
         };
         place.ledger().converted(id, new).expect("converted")

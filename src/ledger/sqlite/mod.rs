@@ -18,7 +18,8 @@ use crate::schema::LearnedSchema;
 
 use super::{
     Arrival, ArrivalQuery, Batch, BatchBounds, BatchFile, Delivery, DeliveryOutcome, Error, Event,
-    Ledger, Listed, NewArrival, NewConversion, Recorded, Retraction, Sender, State, Usage, chain,
+    Ledger, Listed, NewArrival, NewConversion, Recorded, Retraction, Revision, Sender, State,
+    Usage, chain,
 };
 
 mod advance;
@@ -108,6 +109,10 @@ impl Ledger for SqliteLedger {
 
     fn learned(&self, feed: &FeedName) -> Result<Option<LearnedSchema>, Error> {
         self.readers.read("read a learned schema", |conn| conversions::learned(conn, feed))
+    }
+
+    fn revisions(&self, feed: &FeedName) -> Result<Vec<Revision>, Error> {
+        self.readers.read("read a feed's revisions", |conn| conversions::revisions(conn, feed))
     }
 
     fn close_batch(&self, feed: &FeedName, bounds: BatchBounds) -> Result<Option<Batch>, Error> {

@@ -11,8 +11,10 @@ use serde::Serialize;
 
 use crate::clock::rfc3339_millis;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{Arrival, State};
+use crate::ledger::{Arrival, Conversion, State};
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
+use crate::report::RejectReport;
+use crate::schema::Change;
 
 mod problem;
 mod result;
@@ -98,6 +100,8 @@ struct Receipt<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<Rows>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    rejects: Option<Rejects<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate_of: Option<ArrivalId>,
@@ -115,6 +119,21 @@ struct Rows {
     skipped: u64,
 }
 
+/// Records that were left out.
+#[derive(Serialize)]
+struct Rejects<'a> {
+    by_code: std::collections::BTreeMap<&'a str, u64>,
+    first: &'a [RejectReport],
+}
+
+impl<'a> Rejects<'a> {
+    fn of(made: &'a Conversion) -> Option<Self> {
+        let by_code = made.report.rejects_by_code.iter();
+        let by_code = by_code.map(|(code, count)| (code.as_str(), *count)).collect();
+        (made.rejected > 0).then_some(Self { by_code, first: &made.report.first_rejects })
+    }
+}
+
 /// The part of a [`Diagnostic`] that is meant for outsiders: causes stay inside.
 #[derive(Serialize)]
 struct Problem<'a> {
@@ -122,6 +141,8 @@ struct Problem<'a> {
     summary: &'a str,
     facts: &'a [(String, String)],
     hint: &'a str,
+    #[serde(skip_serializing_if = "<[Change]>::is_empty")]
+    changes: &'a [Change],
 }
 
 /// The receipt of an arrival as it stands: `landfall.receipt/v1`, indented JSON.
@@ -137,6 +158,7 @@ pub fn json(arrival: &Arrival) -> Vec<u8> {
         summary: &told.summary,
         facts: &told.facts,
         hint: &told.hint,
+        changes: &told.changes,
     });
     let receipt = Receipt {
         schema: "landfall.receipt/v1",
@@ -150,6 +172,7 @@ pub fn json(arrival: &Arrival) -> Vec<u8> {
         state: arrival.state,
         changed_at: rfc3339_millis(arrival.changed_at),
         rows,
+        rejects: arrival.conversion.as_ref().and_then(Rejects::of),
         problem,
         duplicate_of: arrival.duplicate_of,
         supersedes: arrival.supersedes,
