@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     missing_docs,
     reason = "tests"
 )]
@@ -174,7 +175,7 @@ fn drift_is_an_event_with_a_typed_diff_and_is_shown() {
         .into_iter()
         .filter_map(|recorded| match recorded.event {
             Event::SchemaChanged { changes, .. } => Some(changes),
-            Event::Held { diagnostic } => Some(diagnostic.changes),
+            Event::Held { diagnostic } => Some(diagnostic.changes.to_vec()),
             _other => None,
         })
         .collect();

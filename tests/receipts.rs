@@ -16,6 +16,7 @@ use landfall::ledger::{Arrival, Conversion, Door, Output, Sender, State};
 use landfall::names::{ArrivalId, FileName};
 use landfall::receive::receipt::{Outcome, json, problem, result_text};
 use landfall::report::{ColumnReport, RejectReport, Report, SheetReport};
+use landfall::schema::Change;
 use landfall::zone::{Zone, ZonePath};
 
 fn arrival(state: State) -> Arrival {
@@ -69,8 +70,11 @@ fn converted(rejected: u64) -> Arrival {
         columns: vec![column("id", "int64", ""), column("code", "text", "`007` is not a number")],
         sheets: Vec::new(),
         skips: vec![("blank".to_owned(), 2)],
+        rejects_by_code: if rejected > 0 { vec![("C103".to_owned(), rejected)] } else { vec![] },
         first_rejects: (0..rejected.min(1)).map(|_| reject()).collect(),
         notes: vec!["the last line has no end".to_owned()],
+        changes: vec![Change::Removed { column: "city".to_owned() }],
+        contract: None,
     };
     let parquet = Output {
         path: Zone::converted_path(first.id, "parquet"),
@@ -102,7 +106,10 @@ fn reject() -> RejectReport {
     RejectReport {
         record: 16,
         line: 17,
-        code: "fields".to_owned(),
+        sheet: None,
+        byte_offset: 300,
+        column: None,
+        code: "C103".to_owned(),
         reason: "3 fields, the header has 2".to_owned(),
         raw: "1,\u{1b}[2J,x".to_owned(),
     }

@@ -453,7 +453,7 @@ fn a_contract_reads_cells_of_its_types_and_the_text_of_others() {
     let contract = "decimal = \",\"\ndate = \"%d.%m.%Y\"\n[column]\nid = \"int64\"\nprice = \"decimal(8,2)\"\n\
                     day = \"date\"\nat = \"timestamp\"\ncode = \"text\"\n[column.paid]\ntype = \"bool\"\n\
                     yes = [\"1\", \"J\"]\nno = [\"0\", \"N\"]\n";
-    let header = ["id", "price", "day", "at", "code", "paid"].map(|name| Text(name));
+    let header = ["id", "price", "day", "at", "code", "paid"].map(Text);
     let rows: &[&[_]] = &[
         &header,
         &[
@@ -469,7 +469,7 @@ fn a_contract_reads_cells_of_its_types_and_the_text_of_others() {
     ];
     let book = Workbook::new().format("dd/mm/yyyy").format("yyyy-mm-dd hh:mm").sheet("S", rows);
     let table = table_of(&under(contract), &book.bytes());
-    assert_eq!(table.kind("price"), &DataType::Decimal64(8, 2));
+    assert_eq!(table.kind("price"), &DataType::Decimal128(8, 2));
     let raw = |name: &str, printer: Printer| {
         let column = table.columns(name).next().expect("a batch").clone();
         (0..3).map(|row| printer.print(&column, row).unwrap_or_default()).collect::<Vec<_>>()

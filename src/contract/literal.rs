@@ -36,7 +36,7 @@ impl Literal {
         let not = |what: &str| format!("must be {what}, not `{text}`");
         match form {
             Form::Text => Ok(Self::Text(text.to_owned())),
-            Form::Int64(_) => text.parse().map(Self::Int64).map_err(|_| not("a whole number")),
+            Form::Int64(_) => text.parse().map(Self::Int64).map_err(|_bad| not("a whole number")),
             Form::Decimal { precision, scale, .. } => {
                 let units = units(text, *precision, *scale).map(Self::Decimal);
                 units.ok_or_else(|| {
@@ -58,15 +58,16 @@ impl Literal {
             }
             Form::Timestamp { utc: true, .. } => {
                 let at = text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_microsecond);
-                at.map(Self::Timestamp).map_err(|_| not("a time such as 2026-01-31T10:00:00Z"))
+                at.map(Self::Timestamp).map_err(|_bad| not("a time such as 2026-01-31T10:00:00Z"))
             }
-            Form::Bool { .. } => text.parse().map(Self::Bool).map_err(|_| not("true or false")),
+            Form::Bool { .. } => text.parse().map(Self::Bool).map_err(|_bad| not("true or false")),
         }
     }
 }
 
 fn day(text: &str) -> Option<i32> {
-    let day: civil::Date = text.parse().ok()?;
+    // A time behind the day would be read and forgotten.
+    let day: civil::Date = text.parse().ok().filter(|_| text.len() == 10)?;
     let since = day.since((jiff::Unit::Day, civil::date(1970, 1, 1))).ok()?;
     Some(since.get_days())
 }

@@ -43,8 +43,8 @@ pub struct Diagnostic {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
     /// How a file's columns differ from its feed's, when that is what is wrong.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<Change>,
+    #[serde(default, skip_serializing_if = "<[Change]>::is_empty")]
+    pub changes: Box<[Change]>,
     /// The way out, as something to do.
     pub hint: String,
 }
@@ -58,7 +58,7 @@ impl Diagnostic {
             summary: summary.into(),
             facts: Vec::new(),
             causes: Vec::new(),
-            changes: Vec::new(),
+            changes: Box::default(),
             hint: code.way_out().to_owned(),
         }
     }
@@ -83,7 +83,7 @@ impl Diagnostic {
 
     /// Adds what is different in a file's columns.
     pub fn changes(mut self, changes: impl IntoIterator<Item = Change>) -> Self {
-        self.changes.extend(changes);
+        self.changes = self.changes.into_iter().chain(changes).collect();
         self
     }
 

@@ -56,11 +56,9 @@ impl Plain {
             return None;
         }
         let zero = plain.text()?.bytes().all(|byte| matches!(byte, b'0' | b'-' | b'.'));
-        plain.canonical = !whole.is_empty()
-            && !fraction_is_empty
-            && !text.starts_with('+')
-            && !(negative && zero)
-            && !(whole.len() > 1 && whole.starts_with('0'));
+        let odd_sign = text.starts_with('+') || (negative && zero);
+        let odd_zeros = whole.is_empty() || (whole.len() > 1 && whole.starts_with('0'));
+        plain.canonical = !odd_sign && !odd_zeros && !fraction_is_empty;
         Some(plain)
     }
 

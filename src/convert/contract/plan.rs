@@ -10,6 +10,10 @@ use crate::convert::sticky::{self, Found, Plan, Planned};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{Change, Column, LearnedSchema};
 
+/// The way out when a column seems to be renamed.
+const RENAMED: &str =
+    "Name the column as before, or add the new header to the column's `aliases` in the contract.";
+
 /// Joins the columns of a file, named as the contract does, with the contract and what is known of
 /// the feed.
 ///
@@ -23,8 +27,11 @@ pub fn plan(
 ) -> Result<Plan, Diagnostic> {
     check(contract, found)?;
     let known = known(contract, learned, found);
-    let mut plan = sticky::plan(Some(&known), found)?;
-    told_by_header(&mut plan, found);
+    let mut plan = sticky::plan(Some(&known), found).map_err(|told| match told.code {
+        Code::C110 => told.hint(RENAMED),
+        _other => told,
+    })?;
+    tell_aliases(&mut plan, contract, found);
     let Some(learned) = learned else {
         plan.learned = Some(columns(&plan));
         return Ok(plan);
@@ -130,16 +137,13 @@ fn known(
     LearnedSchema { revision: 0, version: learned.map_or(1, |learned| learned.version), columns }
 }
 
-/// A column that came under an alias is told.
-fn told_by_header(plan: &mut Plan, found: &[Found<'_>]) {
+/// Tells which columns came under an alias.
+fn tell_aliases(plan: &mut Plan, contract: &Contract, found: &[Found<'_>]) {
     for planned in &plan.columns {
         let Some(found) = planned.source.and_then(|at| found.get(at)) else { continue };
-        let alias = !found.header.is_empty() && !is_same(found.header, found.name);
-        // A name that was made unique is no alias.
-        if alias
-            && is_same(found.name, &planned.column.name)
-            && !found.name.starts_with(found.header)
-        {
+        let column = contract.column_of(found.header).map(|column| &column.name);
+        let alias = column.is_some_and(|name| is_same(name, found.name));
+        if alias && !is_same(found.header, found.name) {
             let (column, header) = (planned.column.name.clone(), found.header.to_owned());
             plan.drift.push(Change::Renamed { column, header });
         }

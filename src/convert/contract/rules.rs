@@ -140,7 +140,8 @@ impl Rule {
         let kind = self.column.form.kind();
         match &self.column.form {
             Form::Text => "text".to_owned(),
-            Form::Int64(marks) | Form::Double(marks) | Form::Decimal { marks, .. } => {
+            Form::Int64(_) => kind.to_string(),
+            Form::Double(marks) | Form::Decimal { marks, .. } => {
                 let point = if marks.point == ',' { " with a decimal comma" } else { "" };
                 format!("{kind}{point}")
             }

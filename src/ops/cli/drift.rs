@@ -43,13 +43,11 @@ pub(super) fn revisions(ledger: &dyn Ledger, feed: &FeedName) -> Result<Vec<Revi
     let all = ledger.revisions(feed)?;
     let newest = all.into_iter().rev().take(REVISIONS_MAX).map(|revision| {
         let events = ledger.history(revision.by)?.into_iter();
-        let mut changed = events.filter_map(|recorded| match recorded.event {
-            Event::SchemaChanged { revision: told, changes, .. }
-                if told == revision.learned.revision =>
-            {
-                Some((recorded.at, changes))
-            }
-            _other => None,
+        let mut changed = events.filter_map(|recorded| {
+            let Event::SchemaChanged { revision: told, changes, .. } = recorded.event else {
+                return None;
+            };
+            (told == revision.learned.revision).then_some((recorded.at, changes))
         });
         let (at, changes) = changed.next().map_or((None, Vec::new()), |(at, c)| (Some(at), c));
         Ok(Revised {
@@ -71,9 +69,9 @@ pub(super) fn recent(ledger: &dyn Ledger, feed: &FeedName) -> Result<Vec<Drifted
     let query =
         ArrivalQuery { feed: Some(feed.clone()), limit: ARRIVALS_MAX, ..ArrivalQuery::default() };
     let drifted = ledger.arrivals(&query)?.into_iter().filter_map(|arrival| {
-        let told = arrival.diagnostic.as_ref().map(|told| &told.changes);
-        let taken = arrival.conversion.as_ref().map(|made| &made.report.changes);
-        let changes = taken.or(told).filter(|changes| !changes.is_empty())?.clone();
+        let told = arrival.diagnostic.as_ref().map(|told| told.changes.as_ref());
+        let taken = arrival.conversion.as_ref().map(|made| made.report.changes.as_slice());
+        let changes = taken.or(told).filter(|changes| !changes.is_empty())?.to_vec();
         Some(Drifted {
             arrival: arrival.id,
             held: taken.is_none(),
