@@ -112,7 +112,7 @@ fn read_result(below: &Path, name: &str) -> String {
 #[test]
 fn every_load_is_an_event_and_its_text_is_archived() {
     let zone = zone(CONTRACT);
-    zone.serve().stop();
+    zone.serve().kill();
     let loaded = |events: &[Recorded]| {
         let loaded = events.iter().filter_map(|recorded| match &recorded.event {
             Event::ContractLoaded { feed, digest } => Some((feed.to_string(), *digest)),
@@ -128,7 +128,7 @@ fn every_load_is_an_event_and_its_text_is_archived() {
     assert_eq!(fs::read(kept(digest::of_bytes(&config))).expect("kept"), config);
     let changed = CONTRACT.replace("max_rejects = 1", "max_rejects = 2");
     write_contract(&zone, "orders", &changed);
-    zone.serve().stop();
+    zone.serve().kill();
     let second = digest::of_bytes(changed.as_bytes());
     assert_eq!(loaded(&events(&zone))[1], ("orders".to_owned(), second));
     assert_eq!(fs::read_to_string(kept(first)).expect("still kept"), CONTRACT);

@@ -232,6 +232,7 @@ fn a_partial_file_has_a_problem_text_with_lines() {
     eu/orders.csv was taken, except for 3 records of 100.
 
     Left out
+      3 records: records do not fit the header (C103)
       line 17 (record 16): 3 fields, the header has 2
         1,\u{1b}[2J,x
       … and 2 more
@@ -266,6 +267,7 @@ fn a_result_text_explains_a_table() {
       skipped as blank: 2
 
     Left out
+      3 records: records do not fit the header (C103)
       line 17 (record 16): 3 fields, the header has 2
         1,\u{1b}[2J,x
       … and 2 more
@@ -277,6 +279,9 @@ fn a_result_text_explains_a_table() {
 
     How it was read
       encoding: utf-8
+
+    Different from earlier files
+      column `city` is missing
 
     Remarks
       the last line has no end

@@ -118,7 +118,7 @@ fn check(contract: &Contract, found: &[Found<'_>]) -> Result<(), Diagnostic> {
 }
 
 /// What a file is measured by: the feed's columns in their order, with the contract's types, then
-/// those that only the contract has. A column that the contract dropped is not missed.
+/// those that only the contract has. A column that a frozen contract dropped is not missed.
 fn known(
     contract: &Contract,
     learned: Option<&LearnedSchema>,
@@ -126,10 +126,14 @@ fn known(
 ) -> LearnedSchema {
     let declared = declared(contract);
     let before = learned.map_or(&[][..], |learned| &learned.columns);
+    let evolves = contract.differing_columns == DifferingColumns::Evolve;
     let by_name = |name: &str| declared.iter().find(|column| is_same(&column.name, name));
     let kept = before.iter().filter_map(|column| match by_name(&column.name) {
         Some(declared) => Some(Column { kind: declared.kind, ..column.clone() }),
-        None => found.iter().any(|f| is_same(f.name, &column.name)).then(|| column.clone()),
+        None => {
+            let there = found.iter().any(|found| is_same(found.name, &column.name));
+            (evolves || there).then(|| column.clone())
+        }
     });
     let mut columns: Vec<_> = kept.collect();
     let new = declared.iter().filter(|d| !before.iter().any(|b| is_same(&b.name, &d.name)));
