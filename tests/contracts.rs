@@ -29,6 +29,8 @@ unique = true
 [column.amount]
 type = \"decimal(10,2)\"
 decimal = \",\"
+[column.fee]
+type = \"decimal(5,1)\"
 ";
 
 /// A zone with the feed `orders`, which has this contract.
@@ -60,9 +62,13 @@ fn text(output: &std::process::Output) -> String {
 fn a_contract_holds_rejects_and_is_named_by_every_conversion() {
     let zone = zone(CONTRACT);
     let server = zone.serve();
-    drop_in(&zone, "orders_north_20260131.csv", "id;amount\n1;10,50\n1;11,50\n2;0,05\n");
-    drop_in(&zone, "orders_south_20260131.csv", "id;amount\n1;x\n2;y\n3;1,00\n");
-    drop_in(&zone, "else.csv", "id;amount\n1;1,00\n");
+    drop_in(
+        &zone,
+        "orders_north_20260131.csv",
+        "id;amount;fee\n1;10,50;1.5\n1;11,50;1.5\n2;0,05;9999.9\n",
+    );
+    drop_in(&zone, "orders_south_20260131.csv", "id;amount;fee\n1;x;\n2;y;\n3;1,00;\n");
+    drop_in(&zone, "else.csv", "id;amount;fee\n1;1,00;\n");
     let arrivals = zone.wait_for_ends(3);
     let of = |name: &str| arrivals.iter().find(|a| a.name.to_string() == name).expect("there");
     let north = of("orders_north_20260131.csv");
@@ -81,21 +87,22 @@ fn a_contract_holds_rejects_and_is_named_by_every_conversion() {
     assert_eq!(held("orders_south_20260131.csv"), "C120");
     assert_eq!(held("else.csv"), "C129");
     let rows = zone.duckdb(
-        "select id, amount, typeof(amount), _lf_name_region, _lf_name_date::varchar, _lf_line \
+        "select id, amount, typeof(amount), fee, typeof(fee), _lf_name_region, _lf_name_date::varchar, _lf_line \
          from read_parquet('{zone}/lake/orders/v1/*/*.parquet') order by id",
     );
     assert_eq!(
         rows,
-        "1|10.50|DECIMAL(10,2)|north|2026-01-31|2\n2|0.05|DECIMAL(10,2)|north|2026-01-31|4"
+        "1|10.50|DECIMAL(10,2)|1.5|DECIMAL(5,1)|north|2026-01-31|2\n\
+         2|0.05|DECIMAL(10,2)|9999.9|DECIMAL(5,1)|north|2026-01-31|4"
     );
     let rejects = zone.duckdb(
         "select record, line, byte_offset, \"column\", code, reason, raw \
          from read_parquet('{zone}/rejects/orders/*/*.parquet')",
     );
-    assert_eq!(rejects, "2|3|18|None|C125|the key (`id`) occurs earlier in the file|1;11,50");
+    assert_eq!(rejects, "2|3|26|None|C125|the key (`id`) occurs earlier in the file|1;11,50;1.5");
     let result = zone.path().join("inbox/orders/_done");
     let result = read_result(&result, "orders_north_20260131.csv.result.txt");
-    for expected in ["1 record: a key occurs twice (C125)", "line 3 (record 2)", "1;11,50"] {
+    for expected in ["1 record: a key occurs twice (C125)", "line 3 (record 2)", "1;11,50;1.5"] {
         assert!(result.contains(expected), "{expected}\n{result}");
     }
     server.stop();

@@ -175,6 +175,13 @@ fn a_receipt_counts_the_rows() {
     let json: serde_json::Value = serde_json::from_slice(&json(&converted(3))).unwrap();
     assert_eq!(json["outcome"], "partial");
     assert_snapshot!(json["rows"], @r#"{"rejected":3,"seen":100,"skipped":2,"written":95}"#);
+    assert_eq!(json["rejects"]["by_code"]["C103"], 3);
+    let first = &json["rejects"]["first"][0];
+    assert_eq!(
+        (&first["line"], &first["record"], &first["code"]),
+        (&17.into(), &16.into(), &"C103".into())
+    );
+    assert_eq!(first["raw"], "1,\\u{1b}[2J,x", "it cannot drive a terminal");
 }
 
 #[test]

@@ -153,3 +153,27 @@ pub struct Recorded {
     /// What happened.
     pub event: Event,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_the_first_versions_still_read() {
+        let id = "019a3c5e-7c1a-7b3e-9d55-0c6f1f2b8a10";
+        let changed = format!(
+            r#"{{"kind":"schema_changed","feed":"orders","revision":2,"version":1,"by":"{id}","changes":["column `b` is missing"]}}"#
+        );
+        let Event::SchemaChanged { changes, .. } = serde_json::from_str(&changed).expect("read")
+        else {
+            panic!("another event");
+        };
+        assert_eq!(changes, [Change::Words("column `b` is missing".to_owned())]);
+        let converted = r#"{"kind":"converted","seen":1,"written":1,"rejected":0,"skipped":0,"version":1,"revision":1}"#;
+        let read: Event = serde_json::from_str(converted).expect("read");
+        assert_eq!(serde_json::to_string(&read).expect("json"), converted, "nothing is added");
+        let held = r#"{"kind":"held","diagnostic":{"code":"C110","severity":"error","summary":"s","hint":"h"}}"#;
+        let read: Event = serde_json::from_str(held).expect("read");
+        assert_eq!(serde_json::to_string(&read).expect("json"), held, "nothing is added");
+    }
+}

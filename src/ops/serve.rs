@@ -88,10 +88,18 @@ impl Core {
             clock.clone(),
         ));
         let core = Self { zone, config, ledger, intake, archive, clock, _lock: lock };
-        kept::keep(&core.config, &core.archive, core.ledger.as_ref())?;
+        core.keep_config(&core.config)?;
         reconcile::reconcile(&core.zone, &core.config, &core.archive, core.ledger.as_ref())
             .map_err(|error| unusable(&error))?;
         Ok(core)
+    }
+
+    /// Archives the texts of a configuration that was loaded, and says in the ledger that it holds.
+    ///
+    /// # Errors
+    /// L101.
+    pub fn keep_config(&self, config: &Config) -> Result<(), Diagnostic> {
+        kept::keep(config, &self.archive, self.ledger.as_ref())
     }
 }
 

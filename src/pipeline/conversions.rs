@@ -12,6 +12,7 @@ use crate::convert::worker::{self, OutputPaths};
 use crate::convert::{self, Converted, Job, Limits, Outcome};
 use crate::ledger::{self, Arrival, Conversion, Event, NewConversion, Output, State};
 use crate::names::ArrivalId;
+use crate::schema::Change;
 use crate::zone::Zone;
 use crate::{archive, durable};
 
@@ -155,6 +156,10 @@ fn record(
         Outcome::Converted(converted) => {
             let conversion = sync_outputs(parts, arrival, &converted, given_revision)?;
             let Converted { learned, opens_version, drift, .. } = *converted;
+            if drift.iter().any(|change| matches!(change, Change::Removed { .. })) {
+                let (id, feed) = (arrival.id, &arrival.feed);
+                tracing::warn!(arrival = %id, %feed, ?drift, "a column is missing: it is null");
+            }
             let new = NewConversion { conversion, given_revision, learned, opens_version, drift };
             ledger.converted(arrival.id, new)?;
         }

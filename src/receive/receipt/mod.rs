@@ -123,14 +123,20 @@ struct Rows {
 #[derive(Serialize)]
 struct Rejects<'a> {
     by_code: std::collections::BTreeMap<&'a str, u64>,
-    first: &'a [RejectReport],
+    first: Vec<RejectReport>,
 }
 
 impl<'a> Rejects<'a> {
     fn of(made: &'a Conversion) -> Option<Self> {
         let by_code = made.report.rejects_by_code.iter();
         let by_code = by_code.map(|(code, count)| (code.as_str(), *count)).collect();
-        (made.rejected > 0).then_some(Self { by_code, first: &made.report.first_rejects })
+        let safe = |reject: &RejectReport| RejectReport {
+            reason: shown(&reject.reason),
+            raw: shown(&reject.raw),
+            ..reject.clone()
+        };
+        let first = made.report.first_rejects.iter().map(safe).collect();
+        (made.rejected > 0).then_some(Self { by_code, first })
     }
 }
 
