@@ -4,7 +4,7 @@
 //!   regard to case. They read a [`Cell`] into its typed value, or say in one sentence why not.
 //! - A [`Judge`] sees every record of a file in order. It says which records are rejects, and keeps
 //!   the [`Facts`]: nulls, values made null, and whether a printer gives every text back.
-//! - [`plan`] says which columns the Parquet has.
+//! - [`plan()`] says which columns the Parquet has.
 //!
 //! Numbers go from text to units of their scale without a double in between; a cell of a workbook
 //! holds a double, and counts as its shortest text. A value that has more digits than its column is

@@ -37,11 +37,11 @@ struct Parts {
     micros: i64,
     zone_minutes: i64,
     epoch: Option<i64>,
-    /// Whether [`print`] would write the same.
+    /// Whether [`print()`] would write the same.
     exact: bool,
 }
 
-/// Microseconds since 1970-01-01, in UTC if the format has a zone, and whether [`print`] gives the
+/// Microseconds since 1970-01-01, in UTC if the format has a zone, and whether [`print()`] gives the
 /// text back; `None` for a text that the format does not describe.
 pub fn read(format: &TimeFormat, text: &str) -> Option<(i64, bool)> {
     let mut parts = Parts { exact: true, ..Parts::default() };
