@@ -27,9 +27,9 @@ pub fn plan(
 ) -> Result<Plan, Diagnostic> {
     check(contract, found)?;
     let known = known(contract, learned, found);
-    let mut plan = sticky::plan(Some(&known), found).map_err(|told| match told.code {
-        Code::C110 => told.hint(RENAMED),
-        _other => told,
+    let mut plan = sticky::plan(Some(&known), found).map_err(|told| {
+        let renamed = told.code == Code::C110;
+        if renamed { told.hint(RENAMED) } else { told }
     })?;
     tell_aliases(&mut plan, contract, found);
     let Some(learned) = learned else {
