@@ -151,7 +151,7 @@ pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
     match detect::kind(&raw) {
         Ok(detect::Kind::Text) => delimited::run(job, raw, outputs),
         Ok(detect::Kind::Workbook) => excel::run(job, raw, outputs),
-        Ok(detect::Kind::Other(what)) => Outcome::Raw { reason: what.to_owned() },
+        Ok(detect::Kind::Other(what)) => contract::not_a_table(job, what),
         Err(error) => Outcome::Held(unreadable(&error)),
     }
 }
@@ -174,10 +174,13 @@ pub fn inspect(job: &Job, raw: File) -> Inspection {
         rows: Vec::new(),
         obstacle: Some(obstacle),
     };
+    if let Err(told) = contract::name_columns(job) {
+        return nothing(Outcome::Held(told));
+    }
     match detect::kind(&raw) {
         Ok(detect::Kind::Text) => delimited::inspect(job, raw),
         Ok(detect::Kind::Workbook) => excel::inspect(job, raw),
-        Ok(detect::Kind::Other(what)) => nothing(Outcome::Raw { reason: what.to_owned() }),
+        Ok(detect::Kind::Other(what)) => nothing(contract::not_a_table(job, what)),
         Err(error) => nothing(Outcome::Held(unreadable(&error))),
     }
 }

@@ -313,6 +313,16 @@ fn the_files_name_gives_columns() {
 }
 
 #[test]
+fn a_file_that_is_no_table_is_held() {
+    let contract = under("[column]\nid = \"int64\"\n");
+    let told = held_as(&contract, b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n");
+    assert_eq!(told.code, Code::C107);
+    assert!(told.summary.contains("declares columns"), "{told:?}");
+    let free = super::support::run(&job(), file(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")).outcome;
+    assert!(matches!(free, convert::Outcome::Raw { .. }), "{free:?}");
+}
+
+#[test]
 fn the_contracts_columns_settle_delimiter_and_header() {
     let contract = under("[column]\nname = \"text\"\ncity = \"text\"\n");
     let table = convert_as(&contract, "name;city\na,b;c,d\n");

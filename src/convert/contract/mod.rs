@@ -18,7 +18,7 @@
 use std::borrow::Cow;
 
 use super::infer::printer;
-use super::{Job, Limits};
+use super::{Job, Limits, Outcome};
 use crate::contract::{Contract, Literal, NameField};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::ColumnType;
@@ -153,6 +153,17 @@ fn name_column(field: &NameField, text: &str) -> Option<NameColumn> {
         }
     };
     Some(NameColumn { name: field.column(), kind, value })
+}
+
+/// What becomes of a file that is no table: it is handed off as it is, unless a contract says which
+/// columns it has.
+pub fn not_a_table(job: &Job, what: &str) -> Outcome {
+    if job.contract.is_none() {
+        return Outcome::Raw { reason: what.to_owned() };
+    }
+    let summary = format!("the contract declares columns, but the file is no table: {what}");
+    let way_out = "Send a table, or take the contract from a feed that has other files.";
+    Outcome::Held(Diagnostic::error(Code::C107, summary).hint(way_out))
 }
 
 /// Holds a file that has more or fewer records than its contract allows.
