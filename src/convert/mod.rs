@@ -71,7 +71,7 @@ pub struct Limits {
     pub rejects_ppm: u32,
     /// … and at most so many; default 1,000.
     pub rejects_max: u64,
-    /// Values of unique keys that are compared; default 3,500,000, which take 71 MiB.
+    /// Values of unique keys that are compared; default 3,500,000, which take 68 MiB.
     pub unique_values: u64,
 }
 

@@ -1,7 +1,8 @@
 //! Keys that were seen already, in bounded memory.
 //!
 //! A key is kept as the first half of its SHA-256: two different keys of one file are taken for one
-//! with a chance of less than 1 in 10^24. Memory is at most 17 bytes a key, twice while it grows.
+//! with a chance of less than 1 in 10^24. Memory is 17 bytes a place; places double, and between 7 and
+//! 14 of 16 are taken.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
