@@ -13,7 +13,7 @@
 //! 3. **Hints are not facts.** With every notification lost, files are late, not missed.
 //! 4. **One transition function.** [`ledger::State::on`] is total and the only way a state changes;
 //!    the state change, its event and its outbox rows are one transaction.
-//! 5. **[`convert`] is a function** of bytes, learned schema and its own version: no clock, ledger,
+//! 5. **[`convert`] is a function** of bytes, contract, learned schema and its own version: no clock, ledger,
 //!    network or async runtime.
 //! 6. **Archive first, judge after.** No path leads from received to held without the archive.
 //! 7. **Doors do not know the pipeline.** They hand a settled file to [`receive::Intake`] in
@@ -26,6 +26,7 @@
 //! 12. **Peers read fixed, safe text**; paths and error chains go to the log.
 
 pub mod clock;
+pub mod contract;
 pub mod diagnostic;
 pub mod durable;
 pub mod names;

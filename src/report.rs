@@ -4,6 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::names::Digest;
+use crate::schema::Change;
+
 /// What was found in the file and what was done with it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -25,10 +28,19 @@ pub struct Report {
     pub sheets: Vec<SheetReport>,
     /// Skipped records by code: blank, preamble, footer, repeated header, other sheet.
     pub skips: Vec<(String, u64)>,
+    /// Rejects by code.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejects_by_code: Vec<(String, u64)>,
     /// The first rejects (at most 20) with position and reason.
     pub first_rejects: Vec<RejectReport>,
     /// Remarks in words.
     pub notes: Vec<String>,
+    /// How its columns differ from the feed's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// The digest of the contract it was read under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Digest>,
 }
 
 /// What a column is and why.
@@ -65,6 +77,15 @@ pub struct RejectReport {
     pub record: u64,
     /// The physical line it begins on, from 1.
     pub line: u64,
+    /// The sheet of a workbook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
+    /// Where it begins in the raw object, in bytes; 0 in a workbook.
+    #[serde(default)]
+    pub byte_offset: u64,
+    /// The column at fault, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
     /// The stable code of the reason.
     pub code: String,
     /// The reason in words.

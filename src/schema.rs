@@ -2,7 +2,10 @@
 //!
 //! Without a contract a feed's types only widen: int64 → decimal → text, anything else → text. A
 //! column that leaves its type opens the feed's next *version* (`v2`); an added column only makes a
-//! new *revision*. Both numbers start at 1 and never go back.
+//! new *revision*. Both numbers start at 1 and never go back. A feed with a contract has the
+//! types that the contract declares.
+//!
+//! What a file does to its feed's columns, or would do, is told as [`Change`]s.
 
 use std::fmt;
 
@@ -18,9 +21,9 @@ pub enum ColumnType {
     Bool,
     /// 64-bit signed integer.
     Int64,
-    /// Exact decimal: precision 18 or 38, one scale.
+    /// Exact decimal: precision 18 or 38 unless a contract says otherwise, one scale.
     Decimal {
-        /// 18 or 38 digits.
+        /// Digits, at most 38.
         precision: u8,
         /// Digits after the point.
         scale: u8,
@@ -83,4 +86,110 @@ pub struct LearnedSchema {
     pub version: u32,
     /// All columns of the version so far, in order of first appearance.
     pub columns: Vec<Column>,
+}
+
+/// One way in which a file's columns differ from its feed's.
+///
+/// Stored in events, diagnostics and reports; a change is never renamed. Events of the first
+/// versions told changes in words: they read back as [`Change::Words`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    /// The file has a column that the feed did not have.
+    Added {
+        /// Its published name.
+        column: String,
+        /// Its type; `None` where its values were not looked at.
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+        kind: Option<ColumnType>,
+    },
+    /// The file lacks a column of the feed.
+    Removed {
+        /// Its published name.
+        column: String,
+    },
+    /// A column came under another header: in another case, or under an alias of its contract.
+    Renamed {
+        /// Its published name.
+        column: String,
+        /// The header as sent.
+        header: String,
+    },
+    /// The columns that the feed knows came in another order.
+    Reordered {
+        /// The feed's columns in the order of the file; at most [`Change::ORDER_MAX`].
+        order: Vec<String>,
+    },
+    /// A column has another type from now on.
+    Retyped {
+        /// Its published name.
+        column: String,
+        /// The type it left.
+        from: ColumnType,
+        /// The type it has.
+        to: ColumnType,
+    },
+    /// The first record is no header, where the feed's files have one.
+    HeaderMissing,
+    /// Told in words, by a version that knew no others.
+    #[serde(untagged)]
+    Words(String),
+}
+
+impl Change {
+    /// Columns that [`Change::Reordered`] lists.
+    pub const ORDER_MAX: usize = 100;
+}
+
+/// `column `id` left int64 for text`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added { column, kind: Some(kind) } => {
+                write!(f, "column `{column}` ({}) was added", kind.published())
+            }
+            Self::Added { column, kind: None } => write!(f, "column `{column}` was added"),
+            Self::Removed { column } => write!(f, "column `{column}` is missing"),
+            Self::Renamed { column, header } => write!(f, "column `{column}` came as `{header}`"),
+            Self::Reordered { .. } => f.write_str("the columns came in another order"),
+            Self::Retyped { column, from, to } => {
+                write!(f, "column `{column}` left {from} for {to}")
+            }
+            Self::HeaderMissing => f.write_str("the header is missing"),
+            Self::Words(words) => f.write_str(words),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_stored_stably_and_old_ones_still_read() {
+        let decimal = ColumnType::Decimal { precision: 18, scale: 2 };
+        let name = || "id".to_owned();
+        let stored = [
+            (
+                Change::Added { column: name(), kind: Some(ColumnType::Date) },
+                r#"{"change":"added","column":"id","type":"date"}"#,
+            ),
+            (Change::Removed { column: name() }, r#"{"change":"removed","column":"id"}"#),
+            (
+                Change::Renamed { column: name(), header: "ID".into() },
+                r#"{"change":"renamed","column":"id","header":"ID"}"#,
+            ),
+            (Change::Reordered { order: vec![name()] }, r#"{"change":"reordered","order":["id"]}"#),
+            (
+                Change::Retyped { column: name(), from: ColumnType::Int64, to: decimal },
+                r#"{"change":"retyped","column":"id","from":"int64","to":{"decimal":{"precision":18,"scale":2}}}"#,
+            ),
+            (Change::HeaderMissing, r#"{"change":"header_missing"}"#),
+            (Change::Words("column `b` is missing".into()), r#""column `b` is missing""#),
+        ];
+        for (change, json) in stored {
+            assert_eq!(serde_json::to_string(&change).expect("json"), json);
+            assert_eq!(serde_json::from_str::<Change>(json).expect(json), change);
+        }
+    }
 }

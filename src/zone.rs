@@ -81,6 +81,16 @@ impl Zone {
         self.partners().join(format!("{partner}.toml"))
     }
 
+    /// `contracts/`.
+    pub fn contracts(&self) -> PathBuf {
+        self.root.join("contracts")
+    }
+
+    /// `contracts/<feed>.toml`.
+    pub fn contract_file(&self, feed: &FeedName) -> PathBuf {
+        self.contracts().join(format!("{feed}.toml"))
+    }
+
     /// `samples/`.
     pub fn samples(&self) -> PathBuf {
         self.root.join("samples")

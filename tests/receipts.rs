@@ -16,6 +16,7 @@ use landfall::ledger::{Arrival, Conversion, Door, Output, Sender, State};
 use landfall::names::{ArrivalId, FileName};
 use landfall::receive::receipt::{Outcome, json, problem, result_text};
 use landfall::report::{ColumnReport, RejectReport, Report, SheetReport};
+use landfall::schema::Change;
 use landfall::zone::{Zone, ZonePath};
 
 fn arrival(state: State) -> Arrival {
@@ -71,8 +72,11 @@ fn converted(rejected: u64) -> Arrival {
         columns: vec![column("id", "int64", ""), column("code", "text", "`007` is not a number")],
         sheets: Vec::new(),
         skips: vec![("blank".to_owned(), 2)],
+        rejects_by_code: if rejected > 0 { vec![("C103".to_owned(), rejected)] } else { vec![] },
         first_rejects: (0..rejected.min(1)).map(|_| reject()).collect(),
         notes: vec!["the last line has no end".to_owned()],
+        changes: vec![Change::Removed { column: "city".to_owned() }],
+        contract: None,
     };
     let parquet = Output {
         path: Zone::converted_path(first.id, "parquet"),
@@ -104,7 +108,10 @@ fn reject() -> RejectReport {
     RejectReport {
         record: 16,
         line: 17,
-        code: "fields".to_owned(),
+        sheet: None,
+        byte_offset: 300,
+        column: None,
+        code: "C103".to_owned(),
         reason: "3 fields, the header has 2".to_owned(),
         raw: "1,\u{1b}[2J,x".to_owned(),
     }
@@ -170,6 +177,13 @@ fn a_receipt_counts_the_rows() {
     let json: serde_json::Value = serde_json::from_slice(&json(&converted(3))).unwrap();
     assert_eq!(json["outcome"], "partial");
     assert_snapshot!(json["rows"], @r#"{"rejected":3,"seen":100,"skipped":2,"written":95}"#);
+    assert_eq!(json["rejects"]["by_code"]["C103"], 3);
+    let first = &json["rejects"]["first"][0];
+    assert_eq!(
+        (&first["line"], &first["record"], &first["code"]),
+        (&17.into(), &16.into(), &"C103".into())
+    );
+    assert_eq!(first["raw"], "1,\\u{1b}[2J,x", "it cannot drive a terminal");
 }
 
 #[test]
@@ -228,6 +242,7 @@ fn a_partial_file_has_a_problem_text_with_lines() {
     eu/orders.csv was taken, except for 3 records of 100.
 
     Left out
+      3 records: records do not fit the header (C103)
       line 17 (record 16): 3 fields, the header has 2
         1,\u{1b}[2J,x
       … and 2 more
@@ -262,6 +277,7 @@ fn a_result_text_explains_a_table() {
       skipped as blank: 2
 
     Left out
+      3 records: records do not fit the header (C103)
       line 17 (record 16): 3 fields, the header has 2
         1,\u{1b}[2J,x
       … and 2 more
@@ -273,6 +289,9 @@ fn a_result_text_explains_a_table() {
 
     How it was read
       encoding: utf-8
+
+    Different from earlier files
+      column `city` is missing
 
     Remarks
       the last line has no end

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::DataType;
-use landfall::config::{Format, Workers};
+use landfall::config::{self, Format, Workers};
 use landfall::convert::infer::Printer;
 use landfall::convert::worker::{OutputPaths, Pool};
 use landfall::convert::{self, Converted, Job, Limits, Outcome, Outputs};
@@ -39,6 +39,7 @@ fn job() -> Job {
         digest: None,
         format: Format::default(),
         learned: None,
+        contract: None,
         limits: Limits::default(),
     }
 }
@@ -440,4 +441,96 @@ fn an_inspection_shows_rows_and_findings() {
     assert!(seen.obstacle.is_none());
     assert_eq!(seen.rows, [[Some("1".to_owned()), None], [None, Some("x".to_owned())]]);
     assert_eq!(seen.report.columns[0].why, "whole numbers");
+}
+
+fn under(contract: &str) -> Job {
+    let contract = config::contract::parse("contracts/f.toml", contract).expect("a contract");
+    job().under(Some(&contract))
+}
+
+#[test]
+fn a_contract_reads_cells_of_its_types_and_the_text_of_others() {
+    let contract = "decimal = \",\"\ndate = \"%d.%m.%Y\"\n[column]\nid = \"int64\"\nprice = \"decimal(8,2)\"\n\
+                    day = \"date\"\nat = \"timestamp\"\ncode = \"text\"\n[column.paid]\ntype = \"bool\"\n\
+                    yes = [\"1\", \"J\"]\nno = [\"0\", \"N\"]\n";
+    let header = ["id", "price", "day", "at", "code", "paid"].map(Text);
+    let rows: &[&[_]] = &[
+        &header,
+        &[
+            Number("1"),
+            Number("1234.5"),
+            Formatted("45943", 1),
+            Formatted("45943.5", 2),
+            Number("7"),
+            Bool(true),
+        ],
+        &[Text("2"), Text("0,05"), Text("13.10.2025"), Formatted("45943", 1), Text("x"), Text("N")],
+        &[Number("3"), Nothing, Nothing, Nothing, Nothing, Number("1")],
+    ];
+    let book = Workbook::new().format("dd/mm/yyyy").format("yyyy-mm-dd hh:mm").sheet("S", rows);
+    let table = table_of(&under(contract), &book.bytes());
+    assert_eq!(table.kind("price"), &DataType::Decimal128(8, 2));
+    let raw = |name: &str, printer: Printer| {
+        let column = table.columns(name).next().expect("a batch").clone();
+        (0..3).map(|row| printer.print(&column, row).unwrap_or_default()).collect::<Vec<_>>()
+    };
+    assert_eq!(raw("id", Printer::Integer), ["1", "2", "3"]);
+    assert_eq!(raw("price", Printer::Decimal { scale: 2 }), ["1234.50", "0.05", ""]);
+    assert_eq!(raw("day", Printer::Date), ["2025-10-13", "2025-10-13", ""]);
+    let moment = Printer::Timestamp { separator: ' ', fraction: 0, zone: String::new() };
+    assert_eq!(raw("at", moment), ["2025-10-13 12:00:00", "2025-10-13 00:00:00", ""]);
+    assert_eq!(raw("code", Printer::Text), ["7", "x", ""]);
+    let words = Printer::Bool { yes: "yes".into(), no: "no".into() };
+    assert_eq!(raw("paid", words), ["yes", "no", "yes"]);
+}
+
+#[test]
+fn rows_that_do_not_fit_are_rejects_with_their_sheet() {
+    let contract = "max_rejects = { percent = 50 }\n[column.id]\ntype = \"int64\"\nunique = true\n\
+                    aliases = [\"Nummer\"]\n[column.n]\ntype = \"decimal(6,1)\"\nrequired = true\n";
+    let january: &[&[_]] = &[
+        &[Text("Nummer"), Text("n")],
+        &[Number("1"), Number("2.5")],
+        &[Number("2"), Number("0.30000000000000004")],
+        &[Number("3"), Nothing],
+    ];
+    let february: &[&[_]] = &[
+        &[Text("n"), Text("ID")],
+        &[Number("1"), Number("1")],
+        &[Number("2"), Number("4")],
+        &[Number("3"), Number("5")],
+    ];
+    let book = Workbook::new().sheet("January", january).sheet("February", february).bytes();
+    let table = table_of(&under(contract), &book);
+    assert_eq!(table.values("id"), ["1", "4", "5"]);
+    assert_eq!(table.values("_lf_record"), ["1", "5", "6"]);
+    let told: Vec<_> = table
+        .converted
+        .report
+        .first_rejects
+        .iter()
+        .map(|r| (r.sheet.as_deref().unwrap(), r.record, r.line, r.code.as_str(), r.raw.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("January", 2, 3, "C120", "2,0.30000000000000004"),
+            ("January", 3, 4, "C121", "3"),
+            ("February", 4, 2, "C125", "1,1"),
+        ]
+    );
+    assert_eq!(table.converted.rejects.as_ref().map(|written| written.rows), Some(3));
+    let strict = held(&under(&contract.replace("50", "10")), &book);
+    assert_eq!(strict.summary, "3 of 6 records do not fit the contract");
+    assert!(strict.facts.iter().any(|(name, _)| name == "sheet `January`, line 3"), "{strict:?}");
+}
+
+#[test]
+fn a_workbook_without_the_contracts_columns_is_held() {
+    let contract = under("[column]\nid = \"int64\"\nname = \"text\"\n");
+    let rows: &[&[_]] = &[&[Text("id"), Text("city")], &[Number("1"), Text("Rome")]];
+    let told = held(&contract, &Workbook::new().sheet("S", rows).bytes());
+    assert_eq!(told.code, Code::C126);
+    let other: &[&[_]] = &[&[Text("x"), Text("y")], &[Number("1"), Text("Rome")]];
+    assert_eq!(held(&contract, &Workbook::new().sheet("S", other).bytes()).code, Code::C107);
 }

@@ -65,6 +65,7 @@ impl Bench {
             digest: None,
             format: Format::default(),
             learned: None,
+            contract: None,
             limits: Limits::default(),
         };
         pool.convert(owner, &job, &raw, &self.outputs(n))

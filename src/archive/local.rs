@@ -46,6 +46,22 @@ impl Archive {
         Self { zone, durability, folders: Arc::default() }
     }
 
+    /// Keeps the text of a configuration or contract under its digest; one that is there stays.
+    ///
+    /// # Errors
+    /// [`Error::Durable`].
+    pub fn keep_config(&self, digest: &Digest, text: &[u8]) -> Result<(), Error> {
+        let kept = self.zone.kept_config(digest);
+        if kept.exists() {
+            return Ok(());
+        }
+        self.durability.create_folders(kept.parent().unwrap_or(self.zone.root()))?;
+        match self.durability.write_new(&kept, text) {
+            Err(error) if !error.is_name_taken() => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Makes a staged file a raw object. With no `digest` the bytes are hashed here. When it
     /// returns the object is durable and the staged path is gone.
     ///

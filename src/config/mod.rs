@@ -1,13 +1,13 @@
-//! What `landfall.toml` and the partner files say, as valid values.
+//! What `landfall.toml`, the contracts and the partner files say, as valid values.
 //!
 //! Two steps: *as written* (the `written` module: TOML with positions, all problems of all files
 //! at once, each with `file:line:column` and a suggestion) becomes *valid* (the types here, which
 //! cannot hold a wrong value). Every key is optional; an empty `landfall.toml` is a working zone.
 //!
 //! Partner files are read at every login, so that `partner add` and `partner disable` are live at
-//! once. `landfall.toml` is read at start.
+//! once. `landfall.toml` and `contracts/<feed>.toml` ([`contract`]) are read at start.
 //!
-//! Left out so far: contracts, reload.
+//! Left out so far: reload.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,10 +16,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::contract::Contract;
 use crate::durable::Durability;
 use crate::ledger::{BatchBounds, SidecarKind, SidecarName};
 use crate::names::{Digest, FeedName, FileName, FolderName, PartnerName, SinkName};
 
+pub mod contract;
 mod glob;
 pub mod partner;
 mod problem;
@@ -27,6 +29,7 @@ mod reader;
 mod value;
 mod written;
 
+pub use contract::Written;
 pub use partner::Partner;
 pub use problem::{Problem, Problems};
 pub(crate) use value::end_of;
@@ -37,6 +40,8 @@ pub use written::{load, parse};
 pub struct Config {
     /// SHA-256 of the text it was read from.
     pub digest: Digest,
+    /// The text of `landfall.toml`, which is kept in the archive under its digest.
+    pub text: String,
     /// The zone's name in receipts, manifests and events; `[zone] name`, default `landfall`.
     pub name: String,
     /// The SFTP door.
@@ -45,6 +50,8 @@ pub struct Config {
     pub folders: BTreeMap<FolderName, Folder>,
     /// The feeds.
     pub feeds: BTreeMap<FeedName, Feed>,
+    /// Contracts by feed.
+    pub contracts: BTreeMap<FeedName, Written>,
     /// The sinks.
     pub sinks: BTreeMap<SinkName, Sink>,
     /// Converter workers.
@@ -312,6 +319,11 @@ impl Config {
     /// The feed's settings; the defaults for a feed that is only known from the archive.
     pub fn feed(&self, name: &FeedName) -> Feed {
         self.feeds.get(name).cloned().unwrap_or_default()
+    }
+
+    /// The feed's contract, if it has one.
+    pub fn contract(&self, feed: &FeedName) -> Option<&Contract> {
+        self.contracts.get(feed).map(|written| &written.contract)
     }
 
     /// Whether a name's last part matches the feed's patterns.

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -105,6 +106,24 @@ fn nearest<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<
         .filter(|(distance, word)| *distance <= 1 + word.len() / 4)
         .min()
         .map(|(_, word)| word.to_owned())
+}
+
+/// The names of a folder's `.toml` files without their extension, sorted; none when there is no
+/// folder.
+pub(super) fn toml_stems(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut stems = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let stem = name.strip_suffix(".toml").filter(|stem| !stem.starts_with('.'));
+        stems.extend(stem.map(ToOwned::to_owned));
+    }
+    stems.sort();
+    Ok(stems)
 }
 
 /// The text of a configuration file; what cannot be read is a problem of its first line.

@@ -199,7 +199,27 @@ impl<'s, 't> Reader<'s, 't> {
         names.map(|name| name.get_ref().to_string()).collect()
     }
 
-    fn below(&self, name: &str, value: &'s Spanned<DeValue<'t>>) -> Option<Reader<'s, 't>> {
+    /// Whether the key's value is a table.
+    pub(super) fn is_table(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| value.get_ref().is_table())
+    }
+
+    /// Passes over a key that cannot be read because of another problem.
+    pub(super) fn passed_over(&self, key: &'static str) {
+        self.known.borrow_mut().push(key);
+    }
+
+    /// Reports a problem of one of the [`Self::entries`].
+    pub(super) fn problem_of(&self, key: &Spanned<toml::de::DeString<'_>>, wrong: Wrong) {
+        self.source.problem(&key.span(), wrong);
+    }
+
+    /// The table of one of the [`Self::entries`].
+    pub(super) fn below(
+        &self,
+        name: &str,
+        value: &'s Spanned<DeValue<'t>>,
+    ) -> Option<Reader<'s, 't>> {
         let title = match self.title.as_str() {
             "" => name.to_owned(),
             outer => format!("{outer}.{name}"),

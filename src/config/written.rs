@@ -14,7 +14,7 @@ use super::value::{
 };
 use super::{
     After, Complete, Config, Duplicates, Feed, Folder, Format, Legacy, SameName, Sftp, Sink,
-    SinkKind, Workers, partner,
+    SinkKind, Workers, contract, partner,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName, SinkName};
@@ -32,15 +32,20 @@ const RESERVED: [&str; 8] =
 const RETRY_S: [u64; 9] =
     [5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
 
-/// Reads and checks a zone's `landfall.toml` and every partner file.
+/// Reads and checks a zone's `landfall.toml`, every contract and every partner file.
 ///
 /// # Errors
 /// All problems of all files.
 pub fn load(zone: &Zone) -> Result<Config, Problems> {
-    let (config, mut problems, feeds) = match read_text(&zone.config_file(), FILE) {
+    let (mut config, mut problems, feeds) = match read_text(&zone.config_file(), FILE) {
         Ok(text) => read(FILE, &text, Some(zone.root())),
         Err(problem) => (None, vec![problem], None),
     };
+    let (contracts, wrong) = contract::load_all(zone, feeds.as_deref());
+    problems.extend(wrong);
+    if let Some(config) = &mut config {
+        config.contracts = contracts;
+    }
     problems.extend(partner::check_all(zone, feeds.as_deref()));
     match config {
         Some(config) if problems.is_empty() => Ok(config),
@@ -71,10 +76,12 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
     let declared = Declared { feeds: top.names_under("feed"), sinks: top.names_under("sink") };
     let mut config = Config {
         digest: Digest::from_bytes(sha2::Sha256::digest(text).into()),
+        text: text.to_owned(),
         name: "landfall".to_owned(),
         sftp: Sftp::default(),
         folders: BTreeMap::new(),
         feeds: BTreeMap::new(),
+        contracts: BTreeMap::new(),
         sinks: BTreeMap::new(),
         workers: Workers::default(),
         durability: Durability::Full,

@@ -7,18 +7,20 @@
 //! A data problem is a value, not an error: the [`Outcome`] says what was made, what was left out
 //! and why. Records seen = written + rejected + skipped, always.
 //!
-//! Left out so far: contracts, JSON, archives, fixed width.
+//! Left out so far: JSON, archives, fixed width.
 
 use std::fs::File;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Format;
+use crate::contract::Contract;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::names::{ArrivalId, Digest, FileName};
 use crate::report::Report;
-use crate::schema::{Column, LearnedSchema};
+use crate::schema::{Change, Column, LearnedSchema};
 
+pub mod contract;
 pub mod delimited;
 pub mod detect;
 pub mod excel;
@@ -47,6 +49,8 @@ pub struct Job {
     pub format: Format,
     /// What is known of the feed.
     pub learned: Option<LearnedSchema>,
+    /// What its files must look like.
+    pub contract: Option<Contract>,
     /// Limits inside the worker.
     pub limits: Limits,
 }
@@ -67,6 +71,8 @@ pub struct Limits {
     pub rejects_ppm: u32,
     /// … and at most so many; default 1,000.
     pub rejects_max: u64,
+    /// Values of unique keys that are compared; default 3,500,000, which take 68 MiB.
+    pub unique_values: u64,
 }
 
 impl Default for Limits {
@@ -78,6 +84,7 @@ impl Default for Limits {
             output_bytes: 8 << 30,
             rejects_ppm: 10_000,
             rejects_max: 1_000,
+            unique_values: 3_500_000,
         }
     }
 }
@@ -112,8 +119,8 @@ pub struct Converted {
     pub learned: Option<Vec<Column>>,
     /// Whether a column left its type.
     pub opens_version: bool,
-    /// Drift worth an event, in words.
-    pub drift: Vec<String>,
+    /// How the file's columns differ from the feed's.
+    pub drift: Vec<Change>,
 }
 
 /// A file that was written to a descriptor of the job.
@@ -138,10 +145,13 @@ pub struct Outputs {
 
 /// Converts a raw object, which must be seekable.
 pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
+    if let Err(told) = contract::name_columns(job) {
+        return Outcome::Held(told);
+    }
     match detect::kind(&raw) {
         Ok(detect::Kind::Text) => delimited::run(job, raw, outputs),
         Ok(detect::Kind::Workbook) => excel::run(job, raw, outputs),
-        Ok(detect::Kind::Other(what)) => Outcome::Raw { reason: what.to_owned() },
+        Ok(detect::Kind::Other(what)) => contract::not_a_table(job, what),
         Err(error) => Outcome::Held(unreadable(&error)),
     }
 }
@@ -164,10 +174,13 @@ pub fn inspect(job: &Job, raw: File) -> Inspection {
         rows: Vec::new(),
         obstacle: Some(obstacle),
     };
+    if let Err(told) = contract::name_columns(job) {
+        return nothing(Outcome::Held(told));
+    }
     match detect::kind(&raw) {
         Ok(detect::Kind::Text) => delimited::inspect(job, raw),
         Ok(detect::Kind::Workbook) => excel::inspect(job, raw),
-        Ok(detect::Kind::Other(what)) => nothing(Outcome::Raw { reason: what.to_owned() }),
+        Ok(detect::Kind::Other(what)) => nothing(contract::not_a_table(job, what)),
         Err(error) => nothing(Outcome::Held(unreadable(&error))),
     }
 }

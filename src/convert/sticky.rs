@@ -1,6 +1,7 @@
 //! A feed's learned schema meets a file.
 //!
-//! - Columns are bound by published name, without regard to case; their order means nothing.
+//! - Columns are bound by published name, without regard to case; their order means nothing, and
+//!   another one is only mentioned.
 //! - Types only widen: int64 → decimal → text, anything else → text. A file whose values fit the
 //!   feed's type is written in that type, with its own printer. A column that leaves its type opens
 //!   the feed's next version; so does the first typed value in a column that was all null, because
@@ -13,10 +14,12 @@ use std::collections::HashMap;
 
 use super::infer::Fit;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::schema::{Column, ColumnType, LearnedSchema};
+use crate::schema::{Change, Column, ColumnType, LearnedSchema};
 
 /// Names listed in a diagnostic.
 const NAMES_MAX: usize = 10;
+/// Changes told in a diagnostic.
+const CHANGES_MAX: usize = 100;
 
 /// A column of a file.
 pub struct Found<'a> {
@@ -39,8 +42,8 @@ pub struct Plan {
     pub learned: Option<Vec<Column>>,
     /// Whether a column left its type.
     pub opens_version: bool,
-    /// What changed, in words.
-    pub drift: Vec<String>,
+    /// How the file's columns differ from the feed's.
+    pub drift: Vec<Change>,
 }
 
 /// One column of a [`Plan`].
@@ -112,14 +115,27 @@ impl Joined {
         } else {
             Code::C110
         };
-        let added: Vec<_> = joined.added.iter().filter_map(|at| found.get(*at)).collect();
-        let added: Vec<_> = added.iter().map(|found| found.name).collect();
-        Err(refusal(code, &missing, &added))
+        let added = joined.added.iter().filter_map(|at| found.get(*at)).map(|found| found.name);
+        Err(refusal(code, &missing, &added.collect::<Vec<_>>()))
     }
 
     fn missing<'a>(&self, learned: &'a LearnedSchema) -> Vec<&'a str> {
         let pairs = learned.columns.iter().zip(&self.known);
         pairs.filter(|(_, at)| at.is_none()).map(|(column, _)| column.name.as_str()).collect()
+    }
+
+    /// The order of the known columns in the file, when it is another.
+    fn reordered(&self, learned: &LearnedSchema) -> Option<Change> {
+        let known = self.known.iter().zip(&learned.columns);
+        let mut there: Vec<_> =
+            known.filter_map(|(at, column)| Some((*at.as_ref()?, column))).collect();
+        if there.is_sorted_by_key(|(at, _)| *at) {
+            return None;
+        }
+        there.sort_by_key(|(at, _)| *at);
+        let names =
+            there.into_iter().take(Change::ORDER_MAX).map(|(_, column)| column.name.clone());
+        Some(Change::Reordered { order: names.collect() })
     }
 
     fn plan(&self, learned: &LearnedSchema, found: &[Found<'_>]) -> Result<Plan, Diagnostic> {
@@ -136,9 +152,11 @@ impl Joined {
         }
         for (source, found) in self.added.iter().filter_map(|at| Some((*at, found.get(*at)?))) {
             let column = own_column(found);
-            plan.drift.push(format!("column `{}` ({}) was added", column.name, column.kind));
+            let (name, kind) = (column.name.clone(), Some(column.kind));
+            plan.drift.push(Change::Added { column: name, kind });
             plan.columns.push(Planned { column, source: Some(source) });
         }
+        plan.drift.extend(self.reordered(learned));
         if plan.opens_version {
             plan.version += 1;
         }
@@ -153,15 +171,16 @@ impl Plan {
         let (name, before) = (&column.name, column.kind);
         let kind = found.map_or(before, |found| widened(before, found.values));
         match found {
-            None => self.drift.push(format!("column `{name}` is missing")),
+            None => self.drift.push(Change::Removed { column: name.clone() }),
             Some(found) if found.name != name => {
-                self.drift.push(format!("column `{name}` came as `{}`", found.name));
+                let (column, header) = (name.clone(), found.name.to_owned());
+                self.drift.push(Change::Renamed { column, header });
             }
             Some(_) => {}
         }
         if kind.published() != before.published() {
             self.opens_version = true;
-            self.drift.push(format!("column `{name}` left {before} for {kind}"));
+            self.drift.push(Change::Retyped { column: name.clone(), from: before, to: kind });
         }
         self.columns.push(Planned { column: Column { kind, ..column.clone() }, source });
     }
@@ -214,13 +233,24 @@ fn refusal(code: Code, missing: &[&str], added: &[&str]) -> Diagnostic {
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         shown.join(", ") + &more
     };
+    let header = (code == Code::C109).then_some(Change::HeaderMissing);
+    let changes = differences(missing, added);
     let (missing, added) = (list(missing), list(added));
     let summary = if code == Code::C109 {
         format!("the first row does not look like the known header: {added}")
     } else {
         format!("{missing} is gone and {added} is new")
     };
-    Diagnostic::error(code, summary).fact("missing", missing).fact("new", added)
+    let told = Diagnostic::error(code, summary).fact("missing", missing).fact("new", added);
+    told.changes(header.into_iter().chain(changes))
+}
+
+/// What a file lacks and what is new in it, as changes.
+pub fn differences(missing: &[&str], added: &[&str]) -> Vec<Change> {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let removed = names(missing).into_iter().map(|column| Change::Removed { column });
+    let added = names(added).into_iter().map(|column| Change::Added { column, kind: None });
+    removed.chain(added).take(CHANGES_MAX).collect()
 }
 
 #[cfg(test)]
@@ -249,6 +279,10 @@ mod tests {
         let mut evidence = Evidence::default();
         (2..).zip(values).for_each(|(line, value)| evidence.observe(value, false, line));
         evidence
+    }
+
+    fn told(drift: &[Change]) -> Vec<String> {
+        drift.iter().map(ToString::to_string).collect()
     }
 
     fn kind_after(before: ColumnType, values: &[&str]) -> ColumnType {
@@ -294,7 +328,7 @@ mod tests {
         let monday = feed(&[("id", ColumnType::Int64)]);
         let tuesday = file(&[("id", &["007"])], &monday).expect("a plan");
         assert_eq!((tuesday.version, tuesday.opens_version), (2, true));
-        assert_eq!(tuesday.drift, ["column `id` left int64 for text"]);
+        assert_eq!(told(&tuesday.drift), ["column `id` left int64 for text"]);
         let columns = tuesday.learned.expect("learned");
         let after = LearnedSchema { revision: 2, version: 2, columns };
         let wednesday = file(&[("id", &["8"])], &after).expect("a plan");
@@ -309,14 +343,15 @@ mod tests {
     fn added_and_missing_columns_are_drift_and_order_is_nothing() {
         let known = feed(&[("a", ColumnType::Int64), ("b", ColumnType::Text)]);
         let reordered = file(&[("b", &["x"]), ("a", &["1"])], &known).expect("a plan");
-        assert_eq!((reordered.learned, reordered.drift), (None, vec![]));
+        assert_eq!(reordered.learned, None, "the order means nothing");
+        assert_eq!(told(&reordered.drift), ["the columns came in another order"]);
         assert_eq!(reordered.columns[0].source, Some(1));
         let added = file(&[("a", &["1"]), ("b", &["x"]), ("c", &["1"])], &known).expect("a plan");
         assert_eq!((added.version, added.opens_version), (1, false));
-        assert_eq!(added.drift, ["column `c` (int64) was added"]);
+        assert_eq!(told(&added.drift), ["column `c` (int64) was added"]);
         assert_eq!(added.learned.map(|columns| columns.len()), Some(3));
         let missing = file(&[("A", &["1"])], &known).expect("a plan");
-        assert_eq!(missing.drift, ["column `a` came as `A`", "column `b` is missing"]);
+        assert_eq!(told(&missing.drift), ["column `a` came as `A`", "column `b` is missing"]);
         assert_eq!((missing.learned, missing.columns[1].source), (None, None));
     }
 
@@ -326,8 +361,12 @@ mod tests {
         let renamed = file(&[("a", &["1"]), ("bee", &["x"])], &known).expect_err("held");
         assert_eq!(renamed.code, Code::C110);
         assert_eq!(renamed.summary, "`b` is gone and `bee` is new");
+        let differences =
+            ["column `b` is missing", "column `bee` was added"].map(str::to_owned).to_vec();
+        assert_eq!(told(&renamed.changes), differences);
         let headless = file(&[("1", &["2"]), ("x", &["y"])], &known).expect_err("held");
         assert_eq!(headless.code, Code::C109);
+        assert_eq!(headless.changes[0], Change::HeaderMissing);
         let one = feed(&[("a", ColumnType::Int64)]);
         assert_eq!(file(&[("b", &["1"])], &one).expect_err("held").code, Code::C110);
     }

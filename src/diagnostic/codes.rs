@@ -154,6 +154,39 @@ codes! {
     C113: "quotes are ambiguous",
         "Some fields have quotes where none may stand; the records that hold them are rejects.",
         "Double every quote inside a quoted field.";
+    C120: "a value is not of its type",
+        "The contract says how the column's values are written; this one is not.",
+        "Correct the value, or the column's `type` and format in the contract.";
+    C121: "a required value is missing",
+        "The contract asks for a value in every record of the column.",
+        "Fill in the value, or take `required` out of the contract.";
+    C122: "a value is out of range",
+        "The value is below the column's `min` or above its `max` in the contract.",
+        "Correct the value, or the range in the contract.";
+    C123: "a value does not match its pattern",
+        "The contract has a pattern that every value of the column matches.",
+        "Correct the value, or the pattern in the contract.";
+    C124: "a value is not allowed",
+        "The contract lists the values that the column may have; this is none of them.",
+        "Correct the value, or add it to `allowed` in the contract.";
+    C125: "a key occurs twice",
+        "The contract says that the key is unique in a file. The first record that has it is kept, later ones are left out.",
+        "Send each key once, or take it out of `unique` in the contract.";
+    C126: "columns differ from the contract",
+        "The contract is frozen: a file has exactly its columns, in any order.",
+        "Send the columns of the contract; or add them to it, name another header in a column's `aliases`, or set `mode.columns = \"evolve\"`.";
+    C127: "a required column is missing",
+        "The contract asks for a value in every record of a column that the file does not have.",
+        "Send the column, or name the header it has in the column's `aliases`.";
+    C128: "the number of records is not as declared",
+        "The contract's `rows` says how many records a file has at least or at most.",
+        "Send the whole file, or correct `rows` in the contract.";
+    C129: "the file's name is not as declared",
+        "The contract's `match` says what the feed's files are called.",
+        "Rename the file, or correct `match` in the contract.";
+    C130: "too many keys to compare",
+        "The file has more values of unique keys than can be compared in bounded memory.",
+        "Split the file, or take the key out of `unique` in the contract.";
     H101: "sink is stalled",
         "A sink refused a batch until its retries ended. Nothing later is sent to it for this feed.",
         "Mend the receiver, then run `landfall sink retry`; `landfall status` has the whole command.";

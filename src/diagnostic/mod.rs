@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::schema::Change;
+
 pub mod codes;
 
 pub use codes::Code;
@@ -40,6 +42,9 @@ pub struct Diagnostic {
     /// What led to it, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
+    /// How a file's columns differ from its feed's, when that is what is wrong.
+    #[serde(default, skip_serializing_if = "<[Change]>::is_empty")]
+    pub changes: Box<[Change]>,
     /// The way out, as something to do.
     pub hint: String,
 }
@@ -53,6 +58,7 @@ impl Diagnostic {
             summary: summary.into(),
             facts: Vec::new(),
             causes: Vec::new(),
+            changes: Box::default(),
             hint: code.way_out().to_owned(),
         }
     }
@@ -72,6 +78,12 @@ impl Diagnostic {
     /// Adds an error and all its sources as causes.
     pub fn caused_by(mut self, error: &(dyn std::error::Error + 'static)) -> Self {
         self.causes.extend(causes(error));
+        self
+    }
+
+    /// Adds what is different in a file's columns.
+    pub fn changes(mut self, changes: impl IntoIterator<Item = Change>) -> Self {
+        self.changes = self.changes.into_iter().chain(changes).collect();
         self
     }
 

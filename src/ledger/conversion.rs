@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::Digest;
+use crate::names::{ArrivalId, Digest};
 use crate::report::Report;
-use crate::schema::Column;
+use crate::schema::{Change, Column, LearnedSchema};
 use crate::zone::ZonePath;
 
 /// A file the converter wrote, waiting below `.landfall/converted/`.
@@ -57,6 +57,16 @@ pub struct NewConversion {
     pub learned: Option<Vec<Column>>,
     /// Whether a column left its type.
     pub opens_version: bool,
-    /// Drift worth an event, in words: added, missing, widened columns.
-    pub drift: Vec<String>,
+    /// How the file's columns differed from the feed's: worth an event.
+    pub drift: Vec<Change>,
+}
+
+/// One revision of a feed's learned schema.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Revision {
+    /// What was known from then on.
+    #[serde(flatten)]
+    pub learned: LearnedSchema,
+    /// The arrival that taught it.
+    pub by: ArrivalId,
 }

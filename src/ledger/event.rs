@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::names::{
     ArrivalId, BatchId, Digest, FeedName, FileName, FolderName, PartnerName, SinkName,
 };
+use crate::schema::Change;
 
 use super::{Door, Sender, SidecarKind, Verdict, WaitsFor};
 
@@ -48,7 +49,17 @@ pub enum Event {
     /// The same bytes under the same name were there already.
     Duplicate { of: ArrivalId },
     /// It has Parquet.
-    Converted { seen: u64, written: u64, rejected: u64, skipped: u64, version: u32, revision: u32 },
+    Converted {
+        seen: u64,
+        written: u64,
+        rejected: u64,
+        skipped: u64,
+        version: u32,
+        revision: u32,
+        /// The digest of the contract that it was made under.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract: Option<Digest>,
+    },
     /// It is not a table; the raw object itself is handed off.
     TakenRaw { reason: String },
     /// It waits for a person.
@@ -102,6 +113,8 @@ pub enum Event {
     Reconciled { adopted: u64, removed: u64, reconverting: u64 },
     /// A configuration was loaded.
     ConfigLoaded { digest: Digest },
+    /// A feed's contract was loaded.
+    ContractLoaded { feed: FeedName, digest: Digest },
     /// A partner logged in.
     LoggedIn { partner: PartnerName, from: String, method: String, client: String },
     /// A partner's session was ended because its account no longer allows it.
@@ -132,7 +145,7 @@ pub enum Event {
         revision: u32,
         version: u32,
         by: ArrivalId,
-        changes: Vec<String>,
+        changes: Vec<Change>,
     },
     /// A batch closed.
     BatchClosed { batch: BatchId, feed: FeedName, sequence: u64, files: u64, rows: u64 },
@@ -174,4 +187,28 @@ pub struct Recorded {
     pub arrival: Option<ArrivalId>,
     /// What happened.
     pub event: Event,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_the_first_versions_still_read() {
+        let id = "019a3c5e-7c1a-7b3e-9d55-0c6f1f2b8a10";
+        let changed = format!(
+            r#"{{"kind":"schema_changed","feed":"orders","revision":2,"version":1,"by":"{id}","changes":["column `b` is missing"]}}"#
+        );
+        let Event::SchemaChanged { changes, .. } = serde_json::from_str(&changed).expect("read")
+        else {
+            panic!("another event");
+        };
+        assert_eq!(changes, [Change::Words("column `b` is missing".to_owned())]);
+        let converted = r#"{"kind":"converted","seen":1,"written":1,"rejected":0,"skipped":0,"version":1,"revision":1}"#;
+        let read: Event = serde_json::from_str(converted).expect("read");
+        assert_eq!(serde_json::to_string(&read).expect("json"), converted, "nothing is added");
+        let held = r#"{"kind":"held","diagnostic":{"code":"C110","severity":"error","summary":"s","hint":"h"}}"#;
+        let read: Event = serde_json::from_str(held).expect("read");
+        assert_eq!(serde_json::to_string(&read).expect("json"), held, "nothing is added");
+    }
 }

@@ -28,7 +28,7 @@ mod state;
 
 pub use arrival::{Arrival, NewArrival};
 pub use batch::{Batch, BatchBounds, BatchFile, BatchState, FileKind, Retraction};
-pub use conversion::{Conversion, NewConversion, Output};
+pub use conversion::{Conversion, NewConversion, Output, Revision};
 pub use delivery::{Delivery, DeliveryOutcome, DeliveryState};
 pub use event::{Event, Recorded};
 pub use query::{ArrivalQuery, Listed, Usage};
@@ -134,6 +134,12 @@ pub trait Ledger: Sidecars + Send + Sync {
     /// # Errors
     /// [`Error::Store`].
     fn learned(&self, feed: &FeedName) -> Result<Option<LearnedSchema>, Error>;
+
+    /// Every revision of the feed's learned schema, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn revisions(&self, feed: &FeedName) -> Result<Vec<Revision>, Error>;
 
     // ---- handing off ----
 

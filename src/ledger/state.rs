@@ -127,6 +127,7 @@ impl State {
             | Event::Stopped
             | Event::Reconciled { .. }
             | Event::ConfigLoaded { .. }
+            | Event::ContractLoaded { .. }
             | Event::LoggedIn { .. }
             | Event::SessionEnded { .. }
             | Event::HostKeyChanged { .. }

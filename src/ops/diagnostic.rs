@@ -20,6 +20,7 @@ pub fn text(told: &Diagnostic) -> String {
     let mut out = format!("{severity} {}: {}\n", told.code, told.summary);
     let lines = told.facts.iter().map(|(name, value)| format!("  {name}: {value}\n"));
     out.extend(lines);
+    out.extend(told.changes.iter().map(|change| format!("  change: {change}\n")));
     out.extend(told.causes.iter().map(|cause| format!("  because: {cause}\n")));
     if !told.hint.is_empty() {
         out.push_str("way out: ");

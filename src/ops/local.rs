@@ -78,7 +78,7 @@ pub fn no_feed(feed: &FeedName) -> Diagnostic {
 
 fn told(name: &FileName, refusal: Refusal) -> Diagnostic {
     match refusal {
-        Refusal::Full(diagnostic) | Refusal::Unfit(diagnostic) => diagnostic,
+        Refusal::Full(diagnostic) | Refusal::Unfit(diagnostic) => *diagnostic,
         Refusal::Missing | Refusal::NameTaken | Refusal::Failed(_) => {
             Diagnostic::error(Code::R106, format!("{name} was not taken")).caused_by(&refusal)
         }

@@ -28,6 +28,7 @@ use crate::receive::{Intake, LocalIntake, folder, reconcile, sftp};
 use crate::zone::Zone;
 
 use super::control;
+use super::kept;
 use super::lock::ZoneLock;
 
 /// What a start may set beside the configuration.
@@ -91,30 +92,22 @@ impl Core {
         ));
         let completions = intake.completions();
         let core = Self { zone, config, ledger, intake, completions, archive, clock, _lock: lock };
-        core.keep_config()?;
+        core.keep_config(&core.config)?;
         reconcile::reconcile(&core.zone, &core.config, &core.archive, core.ledger.as_ref())
             .map_err(|error| unusable(&error))?;
         Ok(core)
     }
 
-    /// Archives the configuration's text under its digest, and says in the ledger which one holds.
-    fn keep_config(&self) -> Result<(), Diagnostic> {
-        let kept = self.zone.kept_config(&self.config.digest);
-        if !kept.exists() {
-            let text = std::fs::read(self.zone.config_file()).map_err(|error| unusable(&error))?;
-            let folder = kept.parent().unwrap_or(self.zone.root());
-            let durability = self.config.durability;
-            durability
-                .create_folders(folder)
-                .and_then(|()| durability.write_new(&kept, &text))
-                .map_err(|error| unusable(&error))?;
-        }
-        let event = Event::ConfigLoaded { digest: self.config.digest };
-        self.ledger.note(event).map_err(|error| unusable(&error))
+    /// Archives the texts of a configuration that was loaded, and says in the ledger that it holds.
+    ///
+    /// # Errors
+    /// L101.
+    pub fn keep_config(&self, config: &Config) -> Result<(), Diagnostic> {
+        kept::keep(config, &self.archive, self.ledger.as_ref())
     }
 }
 
-fn unusable(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
+pub(super) fn unusable(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
     Diagnostic::error(Code::L101, "the zone's ledger or folders cannot be used").caused_by(error)
 }
 

@@ -12,6 +12,7 @@ use crate::convert::worker::{self, OutputPaths};
 use crate::convert::{self, Converted, Job, Limits, Outcome};
 use crate::ledger::{self, Arrival, Conversion, Event, NewConversion, Output, State};
 use crate::names::ArrivalId;
+use crate::schema::Change;
 use crate::zone::Zone;
 use crate::{archive, durable};
 
@@ -119,8 +120,10 @@ fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
             digest: Some(arrival.digest),
             format: parts.config.feed(&arrival.feed).format,
             learned,
+            contract: None,
             limits: limits(parts),
         };
+        let job = job.under(parts.config.contract(&arrival.feed));
         let raw = parts.archive.open(&arrival.raw)?;
         let outcome = parts.pool.convert(&arrival.sender.to_string(), &job, &raw, &paths)?;
         match record(parts, arrival, outcome, given_revision) {
@@ -155,6 +158,10 @@ fn record(
         Outcome::Converted(converted) => {
             let conversion = sync_outputs(parts, arrival, &converted, given_revision)?;
             let Converted { learned, opens_version, drift, .. } = *converted;
+            if drift.iter().any(|change| matches!(change, Change::Removed { .. })) {
+                let (id, feed) = (arrival.id, &arrival.feed);
+                tracing::warn!(arrival = %id, %feed, ?drift, "a column is missing: it is null");
+            }
             let new = NewConversion { conversion, given_revision, learned, opens_version, drift };
             let recorded = ledger.converted(arrival.id, new)?;
             if recorded.state == State::Tested {

@@ -102,7 +102,7 @@ impl LocalIntake {
     fn refused(&self, id: ArrivalId, error: &ledger::Error) -> Refusal {
         match error {
             ledger::Error::Missing { .. } => Refusal::Missing,
-            error if error.is_disk_full() => Refusal::Full(disk_full()),
+            error if error.is_disk_full() => Refusal::Full(Box::new(disk_full())),
             ledger::Error::Store { .. }
             | ledger::Error::Refused(_)
             | ledger::Error::SchemaMovedOn { .. }
@@ -163,7 +163,7 @@ impl Intake for LocalIntake {
         let (digest, facts) = (settled.digest, Facts { waits, ..Facts::of(&settled) });
         let raw = self.archive.store(settled.staged, &identity, digest).map_err(|error| {
             if error.is_disk_full() {
-                return Refusal::Full(disk_full());
+                return Refusal::Full(Box::new(disk_full()));
             }
             log(id, "archive a file", &error);
             Refusal::Failed(id)
@@ -209,7 +209,7 @@ impl Intake for LocalIntake {
             log(id, "read a sidecar", &error);
             Refusal::Failed(id)
         })?;
-        let bytes = bytes.ok_or_else(|| Refusal::Unfit(too_large(&settled.name)))?;
+        let bytes = bytes.ok_or_else(|| Refusal::Unfit(Box::new(too_large(&settled.name))))?;
         let path = settled.staged.path;
         let digest = archive::digest::of_bytes(&bytes);
         let Settled { sender, feed, name, modified_s, mode, fingerprint, .. } = settled;

@@ -77,10 +77,10 @@ pub enum Refusal {
     NameTaken,
     /// The disk or a quota is used up; a person can mend that.
     #[error("{}. {}", .0.summary, .0.hint)]
-    Full(Diagnostic),
+    Full(Box<Diagnostic>),
     /// It is not what its name says it is.
     #[error("{}. {}", .0.summary, .0.hint)]
-    Unfit(Diagnostic),
+    Unfit(Box<Diagnostic>),
     /// The archive or the ledger failed; the log has the causes under this id.
     #[error("the file could not be stored; nothing was taken. Quote {0} when you ask")]
     Failed(ArrivalId),

@@ -235,9 +235,9 @@ fn get_refuses_damaged_bytes_and_leaves_nothing_behind() {
 fn feeds_are_listed_and_shown() {
     let place = handed_off();
     assert_snapshot!(place.told(&["feed", "list"]), @"
-    feed    owner  match       drop folder   sinks      live files  rows
-    misc    -      every name  inbox/misc    -          0           0
-    orders  sales  *.csv       inbox/orders  warehouse  1           2
+    feed    owner  match       drop folder   sinks      columns      live files  rows
+    misc    -      every name  inbox/misc    -          -            0           0
+    orders  sales  *.csv       inbox/orders  warehouse  learned, v1  1           2
     --- --- exit 0
     ");
     assert_snapshot!(place.told(&["feed", "show", "orders"]), @"
@@ -247,12 +247,15 @@ fn feeds_are_listed_and_shown() {
       match        *.csv
       drop folder  inbox/orders
       sinks        warehouse
+      contract     -
       dataset      1 live file, 2 rows, 700 B; newest batch 1
       columns of v1, revision 1
         id     text
         price  decimal(18,2)
       query
         select * from '<zone>/lake/orders/v1/*/*.parquet'
+      history of its columns
+        2026-11-22T06:31:04Z  v1, revision 1: 2 columns
     --- --- exit 0
     ");
 }
@@ -315,11 +318,12 @@ fn check_tells_all_problems_or_what_there_is() {
     let place = Place::fresh(crate::zone::CONFIG);
     assert_snapshot!(place.told(&["check"]), @"
     The configuration is valid.
-    sftp      127.0.0.1:2222
-    feeds     misc, orders
-    folders   inbox/misc, inbox/orders
-    sinks     warehouse
-    partners  none
+    sftp       127.0.0.1:2222
+    feeds      misc, orders
+    contracts  none
+    folders    inbox/misc, inbox/orders
+    sinks      warehouse
+    partners   none
     --- --- exit 0
     ");
     fs::write(place.path().join("landfall.toml"), "[sftp]\nlisen = 1\n[feed.A]\n").unwrap();

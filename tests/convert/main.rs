@@ -10,6 +10,7 @@
 )]
 
 mod accounts;
+mod contract;
 mod dialects;
 mod encodings;
 mod hazards;

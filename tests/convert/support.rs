@@ -20,6 +20,7 @@ pub fn job() -> Job {
         digest: None,
         format: Format::default(),
         learned: None,
+        contract: None,
         limits: Limits::default(),
     }
 }
@@ -84,6 +85,10 @@ pub struct Column {
 }
 
 impl Column {
+    pub fn first_array(&self) -> ArrayRef {
+        self.batches[0].clone()
+    }
+
     /// The exact texts, by the recorded printer; `None` for nulls.
     pub fn texts(&self) -> Vec<Option<String>> {
         let print = |array: &ArrayRef| {
@@ -171,6 +176,29 @@ impl Table {
             (0..array.len()).map(text).collect::<Vec<_>>()
         };
         batches.iter().flat_map(print).collect()
+    }
+
+    /// A text column of the rejects.
+    pub fn reject_column(&self, name: &str) -> Vec<Option<String>> {
+        let (batches, _) = read(&self.rejects);
+        let texts = |batch: &RecordBatch| {
+            let array = batch.column_by_name(name).unwrap().clone();
+            (0..array.len()).map(move |row| Printer::Text.print(&array, row)).collect::<Vec<_>>()
+        };
+        batches.iter().flat_map(texts).collect()
+    }
+
+    /// The first array of any column of the Parquet.
+    pub fn array(&self, name: &str) -> ArrayRef {
+        let (batches, _) = read(&file(&self.bytes));
+        batches[0].column_by_name(name).unwrap().clone()
+    }
+
+    /// A value of the Parquet's metadata.
+    pub fn metadata(&self, key: &str) -> String {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file(&self.bytes)).unwrap();
+        let metadata = builder.metadata().file_metadata().key_value_metadata().unwrap();
+        metadata.iter().find(|entry| entry.key == key).unwrap().value.clone().unwrap()
     }
 
     pub fn offsets(&self) -> Vec<i64> {

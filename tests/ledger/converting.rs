@@ -1,8 +1,9 @@
 //! Conversions and what they teach.
 
-use landfall::ledger::{Error, Event, NewConversion, State};
+use landfall::archive::digest;
+use landfall::ledger::{Error, Event, NewConversion, Recorded, State};
 use landfall::names::ArrivalId;
-use landfall::schema::ColumnType;
+use landfall::schema::{Change, ColumnType};
 
 use crate::making::*;
 use crate::place::Place;
@@ -14,7 +15,7 @@ pub(crate) fn a_conversion_teaches_the_feed(place: &mut Place) {
             given_revision,
             learned: Some(vec![column("id", kind)]),
             opens_version,
-            drift: vec!["id changed".to_owned()],
+            drift: vec![Change::HeaderMissing],
             ..conversion(id, 9, 10)
         };
         place.ledger().converted(id, new).expect("converted")
@@ -27,10 +28,32 @@ pub(crate) fn a_conversion_teaches_the_feed(place: &mut Place) {
     assert_eq!((second.revision, second.version), (2, 1));
     let third = teach(place, 2, true, ColumnType::Text).conversion.expect("a conversion");
     assert_eq!((third.revision, third.version), (3, 2));
+    let revisions = place.ledger().revisions(&orders()).expect("read");
+    let told: Vec<_> = revisions.iter().map(|r| (r.learned.revision, r.learned.version)).collect();
+    assert_eq!(told, [(1, 1), (2, 1), (3, 2)]);
+    assert_eq!(revisions[0].by, first.id);
+    assert_eq!(revisions[0].learned.columns, [column("id", ColumnType::Int64)]);
+    assert_eq!(place.ledger().revisions(&feed("other")).expect("read"), []);
     let learned = place.ledger().learned(&orders()).expect("read").expect("learned");
     assert_eq!((learned.revision, learned.version), (3, 2));
     assert_eq!(learned.columns, [column("id", ColumnType::Text)]);
     assert_eq!(place.ledger().learned(&feed("other")).expect("read"), None);
+}
+
+pub(crate) fn a_conversion_names_its_contract(place: &mut Place) {
+    let id = ready_to_convert(place);
+    let mut new = conversion(id, 1, 10);
+    let contract = digest::of_bytes(b"a contract");
+    new.conversion.report.contract = Some(contract);
+    new.drift = vec![Change::Removed { column: "b".to_owned() }];
+    place.ledger().converted(id, new).expect("converted");
+    let made = get(place, id).conversion.expect("a conversion");
+    assert_eq!(made.report.contract, Some(contract));
+    let history = place.ledger().history(id).expect("history");
+    let named = |recorded: &Recorded| matches!(recorded.event, Event::Converted { contract: Some(named), .. } if named == contract);
+    assert!(history.iter().any(named), "{history:?}");
+    let Event::SchemaChanged { changes, .. } = &history[2].event else { panic!("{history:?}") };
+    assert_eq!(*changes, [Change::Removed { column: "b".to_owned() }]);
 }
 
 fn ready_to_convert(place: &mut Place) -> ArrivalId {

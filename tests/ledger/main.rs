@@ -64,6 +64,7 @@ contract! {
     }
     converting {
         a_conversion_teaches_the_feed
+        a_conversion_names_its_contract
         a_conversion_for_an_older_schema_is_refused_only_when_it_changes_it
         a_second_conversion_replaces_the_first
     }

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::PartnerError;
-use super::problem::{Problem, Problems, Source, Wrong, read_text};
+use super::problem::{Problem, Problems, Source, Wrong, read_text, toml_stems};
 use super::reader::{self, Reader};
 use super::value::{duration, name, network, reference, size, some_size, text, truth, whole};
 use crate::clock::Timestamp;
@@ -140,7 +140,7 @@ pub fn load(zone: &Zone, partner: &PartnerName) -> Result<Partner, PartnerError>
 /// # Errors
 /// What the system said of the folder; a missing one has no partners.
 pub fn names(zone: &Zone) -> io::Result<Vec<PartnerName>> {
-    let stems = file_stems(zone)?;
+    let stems = toml_stems(&zone.partners())?;
     Ok(stems.iter().filter_map(|stem| stem.parse().ok()).collect())
 }
 
@@ -227,7 +227,7 @@ pub(super) fn check_all(zone: &Zone, feeds: Option<&[String]>) -> Vec<Problem> {
     let whole_file = |file: String, message: String| {
         vec![Problem { file, line: 1, column: 1, message, suggestion: None }]
     };
-    let stems = match file_stems(zone) {
+    let stems = match toml_stems(&zone.partners()) {
         Ok(stems) => stems,
         Err(error) => return whole_file("partners/".into(), format!("cannot be read: {error}")),
     };
@@ -243,22 +243,6 @@ pub(super) fn check_all(zone: &Zone, feeds: Option<&[String]>) -> Vec<Problem> {
         }
     });
     checked.collect()
-}
-
-fn file_stems(zone: &Zone) -> io::Result<Vec<String>> {
-    let entries = match std::fs::read_dir(zone.partners()) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut stems = Vec::new();
-    for entry in entries {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let stem = name.strip_suffix(".toml").filter(|stem| !stem.starts_with('.'));
-        stems.extend(stem.map(ToOwned::to_owned));
-    }
-    stems.sort();
-    Ok(stems)
 }
 
 fn read(

@@ -18,7 +18,7 @@ impl Examined<'_> {
                 .to_owned(),
             seen: scan.seen(),
             written: scan.rows,
-            rejected: scan.rejected,
+            rejected: scan.rejects.count,
             skipped: scan.skipped(),
             dialect: self.dialect.findings(self.charset.words()),
             columns: match plan {
@@ -27,17 +27,22 @@ impl Examined<'_> {
             },
             sheets: Vec::new(),
             skips: skips.map(|(code, count)| (code.to_owned(), count)).collect(),
-            first_rejects: scan.first_rejects.clone(),
+            rejects_by_code: scan.rejects.by_code(),
+            first_rejects: scan.rejects.first().to_vec(),
             notes: self.notes(),
+            changes: plan.map_or_else(Vec::new, |plan| plan.drift.clone()),
+            contract: self.contract,
         }
     }
 
     fn planned(&self, planned: &Planned) -> ColumnReport {
         let kind = planned.column.kind;
         let evidence = planned.source.and_then(|source| self.scan.evidence.get(source));
-        let (why, nulls) = match evidence {
-            Some(evidence) => (why(evidence, kind), evidence.nulls(kind)),
-            None => ("the feed has it; this file does not".to_owned(), self.scan.rows),
+        let facts = planned.source.and_then(|source| self.scan.facts.column(source));
+        let (why, nulls) = match (facts, evidence) {
+            (Some(facts), _) => (facts.why(), facts.nulls()),
+            (None, Some(evidence)) => (why(evidence, kind), evidence.nulls(kind)),
+            (None, None) => ("the feed has it; this file does not".to_owned(), self.scan.rows),
         };
         ColumnReport {
             name: planned.column.name.clone(),
@@ -59,6 +64,7 @@ impl Examined<'_> {
                  on line {line}"
             ));
         }
+        notes.extend(self.scan.facts.notes());
         for line in &self.scan.preamble {
             notes.push(format!("before the header, left out: {}", line.escape_debug()));
         }

@@ -8,7 +8,7 @@ use super::header::{Header, had_header, known_names};
 use super::syntax::{Ends, Escape, Syntax};
 use super::trial::{DELIMITERS, PREAMBLE_MAX, Sample, Trial};
 use crate::config::Format;
-use crate::convert::{Job, headers};
+use crate::convert::Job;
 use crate::schema::Column;
 
 /// Text that trials are made with.
@@ -41,8 +41,8 @@ pub struct Dialect {
 impl Dialect {
     /// Finds the dialect of a text.
     pub fn detect(sample: Sample<'_>, job: &Job) -> Self {
-        let known = job.learned.as_ref().map_or(&[][..], |learned| &learned.columns);
-        let detection = Detection { sample: cut(sample), job, known };
+        let known = job.known_columns();
+        let detection = Detection { sample: cut(sample), job, known: &known };
         let ends = detection.ends();
         let (trial, delimiter) = detection.delimiter(ends);
         let trial = detection.refined(trial);
@@ -163,7 +163,7 @@ impl Detection<'_> {
     fn best_known(&self, trials: &[Trial]) -> Option<usize> {
         let names = |trial: &Trial| {
             let first = trial.rows.first()?;
-            Some(known_names(&headers::published(first), self.known))
+            Some(known_names(&self.job.published(first), self.known))
         };
         let counts = trials.iter().enumerate().filter_map(|(at, trial)| Some((names(trial)?, at)));
         let (count, at) = counts.max_by_key(|(count, at)| (*count, std::cmp::Reverse(*at)))?;
@@ -214,7 +214,7 @@ impl Detection<'_> {
         if self.known.is_empty() {
             return judged;
         }
-        let names = rows.first().map(|first| headers::published(first)).unwrap_or_default();
+        let names = rows.first().map(|first| self.job.published(first)).unwrap_or_default();
         match (had_header(self.known), known_names(&names, self.known)) {
             (true, 0) => judged,
             (true, _) => Header::certain(true, "it has the feed's columns"),

@@ -10,12 +10,14 @@
 
 use std::fs::File;
 
-use super::sticky::{self, Plan};
+use super::sticky::{self, Found, Plan};
 use super::table::{RejectsWriter, Sheets, TableColumn, TableInfo, TableWriter};
 use super::text::{self, Certainty, Charset, Source, TextReader};
-use super::{Converted, Inspection, Job, Outcome, Outputs, balance};
+use super::{Converted, Inspection, Job, Outcome, Outputs, balance, contract};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::names::Digest;
 use crate::report::Report;
+use crate::schema::Change;
 use dialect::Dialect;
 use problems::Stop;
 use rows::Rows;
@@ -70,6 +72,7 @@ struct Examined<'f> {
     charset: Charset,
     dialect: Dialect,
     scan: Scan,
+    contract: Option<Digest>,
 }
 
 impl<'f> Examined<'f> {
@@ -93,16 +96,18 @@ impl<'f> Examined<'f> {
         let more = more.map_err(|error| Stop::from_text(lines(&text) + 1, error))?;
         let dialect = Dialect::detect(Sample { text: &text, is_whole: !more }, job);
         drop(text);
-        let rows = Rows::open(TextReader::new(raw, &charset), &dialect, &job.limits)?;
-        Ok(Self { raw, charset, scan: Scan::all(rows)?, dialect })
+        let rows = Rows::open(TextReader::new(raw, &charset), &dialect, job)?;
+        let contract = job.contract.as_ref().map(|contract| contract.digest);
+        Ok(Self { raw, charset, scan: Scan::all(rows)?, dialect, contract })
     }
 
     /// What the table will be, given the feed's schema, or why there is none.
     fn plan(&self, job: &Job) -> Result<Plan, Stop> {
-        problems::check(&self.scan, &job.limits)?;
-        let columns = self.scan.headers.iter().zip(&self.scan.names).zip(&self.scan.evidence);
-        let found = columns.map(|((header, name), values)| sticky::Found { header, name, values });
-        let found: Vec<_> = found.collect();
+        problems::check(&self.scan, job)?;
+        let found = self.found();
+        if let Some(contract) = &job.contract {
+            return Ok(contract::plan(contract, job.learned.as_ref(), &found)?);
+        }
         let known = job.learned.as_ref();
         let headless = known.is_some_and(|known| header::had_header(&known.columns))
             && !(self.dialect.header.is_present && self.dialect.header.is_certain)
@@ -113,6 +118,17 @@ impl<'f> Examined<'f> {
         }
     }
 
+    /// The columns of the file; one that a contract declares allows its declared type.
+    fn found(&self) -> Vec<Found<'_>> {
+        let scan = &self.scan;
+        let columns = scan.headers.iter().zip(&scan.names).zip(&scan.evidence).enumerate();
+        let found = columns.map(|(at, ((header, name), evidence))| match scan.facts.column(at) {
+            Some(facts) => Found { header, name, values: facts },
+            None => Found { header, name, values: evidence },
+        });
+        found.collect()
+    }
+
     fn convert(&self, job: &Job, outputs: Outputs) -> Result<Converted, Stop> {
         let plan = self.plan(job)?;
         let findings = self.dialect.findings(self.charset.words());
@@ -121,8 +137,9 @@ impl<'f> Examined<'f> {
         let mut table = TableWriter::create(outputs.parquet, &info)?;
         let mut rejects = RejectsWriter::new(outputs.rejects, job);
         let source = TextReader::new(self.raw, &self.charset);
-        let rows = Rows::open(source, &self.dialect, &job.limits)?;
-        write::all(rows, &plan.columns, &mut table, &mut rejects)?;
+        let rows = Rows::open(source, &self.dialect, job)?;
+        let target = write::Target { plan: &plan.columns, contract: job.contract.as_ref() };
+        write::all(rows, target, &mut table, &mut rejects)?;
         let (parquet, rejects) = (table.finish()?, rejects.finish()?);
         let report = self.report(Some(&plan));
         balance(&report, &parquet, rejects.as_ref())?;
@@ -136,7 +153,10 @@ impl<'f> Examined<'f> {
             let at = |source: usize| Some((self.scan.evidence.get(source)?, source));
             let (printing, header) = match planned.source.and_then(at) {
                 Some((evidence, source)) => {
-                    (evidence.printing(kind), self.scan.headers.get(source).cloned())
+                    let facts = self.scan.facts.column(source);
+                    let printing =
+                        facts.map_or_else(|| evidence.printing(kind), |facts| facts.printing());
+                    (printing, self.scan.headers.get(source).cloned())
                 }
                 None => ((super::infer::Printer::Null, None), None),
             };
@@ -155,7 +175,9 @@ impl<'f> Examined<'f> {
 /// Says that a known header is missing, where the first row is no header at all.
 fn headerless(told: Diagnostic) -> Diagnostic {
     let summary = "the first row does not look like the header this feed has had so far";
-    Diagnostic { facts: told.facts, ..Diagnostic::error(Code::C109, summary) }
+    let changes = std::iter::once(Change::HeaderMissing).chain(told.changes);
+    let headerless = Diagnostic::error(Code::C109, summary).changes(changes);
+    Diagnostic { facts: told.facts, ..headerless }
 }
 
 fn lines(text: &str) -> u64 {

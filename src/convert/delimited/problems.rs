@@ -4,11 +4,8 @@ use super::records::Error as ReadError;
 use super::rows::Error as RowError;
 use super::scan::Scan;
 use super::write::Error as WriteError;
-use crate::convert::{Limits, table, text, unreadable};
+use crate::convert::{Job, contract, table, text, unreadable};
 use crate::diagnostic::{Code, Diagnostic};
-
-/// Rejects told in a diagnostic.
-const EXAMPLES: usize = 5;
 
 /// Why there is no table.
 #[derive(Debug)]
@@ -55,6 +52,10 @@ impl From<RowError> for Stop {
             RowError::BrokenHeader(line) => {
                 let summary = format!("the header on line {line} has text after a closing quote");
                 Diagnostic::error(Code::C113, summary).fact("line", line).into()
+            }
+            RowError::Keys(keys) => {
+                let told = Diagnostic::error(Code::C130, keys.to_string());
+                told.fact("key", &keys.key).fact("limit", keys.max).into()
             }
         }
     }
@@ -123,29 +124,19 @@ impl From<table::Error> for Stop {
 }
 
 /// Stops for a table that may not be published.
-pub fn check(scan: &Scan, limits: &Limits) -> Result<(), Stop> {
+pub fn check(scan: &Scan, job: &Job) -> Result<(), Stop> {
     let is_empty = scan.headers.iter().all(String::is_empty);
     // One column without a name whose lines are all blank: nobody sent a table.
     let is_blank = is_empty && scan.evidence.len() == 1 && scan.has_no_values();
-    if scan.rows + scan.rejected == 0 || is_blank {
+    if scan.records() == 0 || is_blank {
         let what = if is_empty { "is empty" } else { "has a header and no records" };
         return Err(Diagnostic::error(Code::C101, format!("the file {what}")).into());
     }
-    if scan.has_too_many_rejects(limits) {
-        return Err(too_many_rejects(scan, limits).into());
+    if let Some(contract) = &job.contract {
+        contract::check_rows(contract, scan.records())?;
     }
-    Ok(())
-}
-
-fn too_many_rejects(scan: &Scan, limits: &Limits) -> Diagnostic {
-    let count = |code| scan.rejected_by_code.get(&code).copied().unwrap_or(0);
-    let code = if count(Code::C113) > count(Code::C103) { Code::C113 } else { Code::C103 };
-    let (rejected, records) = (scan.rejected, scan.rows + scan.rejected);
-    let summary = format!("{rejected} of {records} records cannot be read");
-    let percent = f64::from(limits.rejects_ppm) / 10_000.0;
-    let most = format!("{percent} % and {}", limits.rejects_max);
-    let told = Diagnostic::error(code, summary).fact("allowed at most", most);
-    scan.first_rejects.iter().take(EXAMPLES).fold(told, |told, reject| {
-        told.fact(format!("line {}", reject.line), format!("{}: {}", reject.reason, reject.raw))
-    })
+    match scan.rejects.too_many(scan.records(), &job.limits) {
+        Some(told) => Err(told.into()),
+        None => Ok(()),
+    }
 }

@@ -1,12 +1,14 @@
 //! The rows of a delimited text: what every pass over it sees, in the same way.
 //!
-//! Each record after the header is a row, a reject or skipped; nothing is passed over in silence.
+//! Each record after the header is a row, a reject or skipped; nothing is passed over in silence. A
+//! contract's judge sees every record here, so that all passes hear the same of it.
 
 use super::dialect::Dialect;
 use super::records::{Error as ReadError, Found, Record, Records};
+use crate::convert::Job;
+use crate::convert::contract::{Cell, Facts, Judge, TooMany};
 use crate::convert::table::Reject;
 use crate::convert::text::Source;
-use crate::convert::{Limits, headers};
 use crate::diagnostic::Code;
 
 /// Bytes kept of a line before the header.
@@ -39,6 +41,9 @@ pub enum Error {
     /// The header has text after a closing quote.
     #[error("the header on line {0} has ambiguous quotes")]
     BrokenHeader(u64),
+    /// The contract asks for more than can be told.
+    #[error(transparent)]
+    Keys(#[from] TooMany),
 }
 
 /// The rows of a text, after its header.
@@ -53,6 +58,7 @@ pub struct Rows<S> {
     /// Blank lines before the header.
     pub blank_before: u64,
     number: u64,
+    judge: Option<Judge>,
 }
 
 impl<S: Source> Rows<S> {
@@ -60,14 +66,15 @@ impl<S: Source> Rows<S> {
     ///
     /// # Errors
     /// When the text cannot be read or the header's quotes are ambiguous.
-    pub fn open(source: S, dialect: &Dialect, limits: &Limits) -> Result<Self, Error> {
+    pub fn open(source: S, dialect: &Dialect, job: &Job) -> Result<Self, Error> {
         let mut rows = Self {
-            records: Records::new(source, dialect.syntax, limits),
+            records: Records::new(source, dialect.syntax, &job.limits),
             headers: vec![String::new(); dialect.columns],
             names: Vec::new(),
             preamble: Vec::new(),
             blank_before: 0,
             number: 0,
+            judge: None,
         };
         while rows.preamble.len() < dialect.preamble {
             match rows.records.next()? {
@@ -82,7 +89,9 @@ impl<S: Source> Rows<S> {
         if dialect.header.is_present {
             rows.read_header()?;
         }
-        rows.names = headers::published(&rows.headers);
+        rows.names = job.published(&rows.headers);
+        let contract = job.contract.as_ref();
+        rows.judge = contract.map(|contract| Judge::new(contract, &rows.names, &job.limits));
         Ok(rows)
     }
 
@@ -100,6 +109,11 @@ impl<S: Source> Rows<S> {
         }
     }
 
+    /// What a contract's judge saw so far of the declared columns; nothing without a contract.
+    pub fn take_facts(&mut self) -> Facts {
+        self.judge.take().map_or_else(Facts::default, Judge::facts)
+    }
+
     /// Reads on.
     ///
     /// # Errors
@@ -112,13 +126,17 @@ impl<S: Source> Rows<S> {
             Found::Blank => Row::Blank,
             Found::Record(record) if record.len() == width => {
                 self.number = number;
-                Row::Data { number, record }
+                match judged(self.judge.as_mut(), number, &record)? {
+                    Some(reject) => Row::Reject(reject),
+                    None => Row::Data { number, record },
+                }
             }
             Found::Record(record) => {
                 self.number = number;
                 Row::Reject(Reject {
                     record: number,
                     line: record.line,
+                    sheet: None,
                     byte_offset: record.byte_offset,
                     column: None,
                     code: Code::C103,
@@ -138,6 +156,7 @@ impl<S: Source> Rows<S> {
                 Row::Reject(Reject {
                     record: number,
                     line: broken.line,
+                    sheet: None,
                     byte_offset: broken.byte_offset,
                     column: column.cloned(),
                     code: Code::C113,
@@ -147,6 +166,29 @@ impl<S: Source> Rows<S> {
             }
         })
     }
+}
+
+/// What a contract's judge says of a record; `None` when it fits.
+fn judged(
+    judge: Option<&mut Judge>,
+    number: u64,
+    record: &Record<'_>,
+) -> Result<Option<Reject>, TooMany> {
+    let Some(judge) = judge else { return Ok(None) };
+    for (at, (text, quoted)) in record.fields().enumerate() {
+        judge.cell(at, &Cell::field(&text, quoted));
+    }
+    let fault = judge.end(record.line)?;
+    Ok(fault.map(|fault| Reject {
+        record: number,
+        line: record.line,
+        sheet: None,
+        byte_offset: record.byte_offset,
+        column: fault.column,
+        code: fault.code,
+        reason: fault.reason,
+        raw: record.raw().to_owned(),
+    }))
 }
 
 /// The beginning of a text, at most so many bytes.

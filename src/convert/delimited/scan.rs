@@ -1,19 +1,13 @@
 //! The first pass: what every column's values allow, which records are rejects, and the accounts.
 
-use std::collections::HashMap;
-
 use super::records::Record;
 use super::rows::{Error, Row, Rows, beginning};
-use crate::convert::Limits;
+use crate::convert::contract::Facts;
 use crate::convert::infer::{Evidence, Fit};
-use crate::convert::table::Reject;
+use crate::convert::table::Tally;
 use crate::convert::text::Source;
-use crate::diagnostic::Code;
-use crate::report::RejectReport;
 use crate::schema::ColumnType;
 
-/// Rejects that are told in reports.
-const REJECTS_TOLD: usize = 20;
 /// Rows kept to be shown.
 const ROWS_SHOWN: usize = 10;
 /// Bytes of one of their cells.
@@ -35,11 +29,9 @@ pub struct Scan {
     /// Blank lines.
     pub blank: u64,
     /// Rejects.
-    pub rejected: u64,
-    /// Rejects by code.
-    pub rejected_by_code: HashMap<Code, u64>,
-    /// The first of them.
-    pub first_rejects: Vec<RejectReport>,
+    pub rejects: Tally,
+    /// What a contract's judge saw.
+    pub facts: Facts,
     /// The first rows as text; `None` for nothing between delimiters.
     pub first_rows: Vec<Vec<Option<String>>>,
     /// Rows with a quote that was taken as data, and the line of the first.
@@ -59,18 +51,20 @@ impl Scan {
             preamble: std::mem::take(&mut rows.preamble),
             rows: 0,
             blank: rows.blank_before,
-            rejected: 0,
-            rejected_by_code: HashMap::new(),
-            first_rejects: Vec::new(),
+            rejects: Tally::default(),
+            facts: Facts::default(),
             first_rows: Vec::new(),
             stray_quotes: (0, 0),
         };
         loop {
             match rows.next()? {
                 Row::Data { record, .. } => scan.take(&record),
-                Row::Reject(reject) => scan.reject(reject),
+                Row::Reject(reject) => scan.rejects.take(&reject),
                 Row::Blank => scan.blank += 1,
-                Row::End => return Ok(scan),
+                Row::End => {
+                    scan.facts = rows.take_facts();
+                    return Ok(scan);
+                }
             }
         }
     }
@@ -94,17 +88,14 @@ impl Scan {
         }
     }
 
-    fn reject(&mut self, reject: Reject) {
-        self.rejected += 1;
-        *self.rejected_by_code.entry(reject.code).or_default() += 1;
-        if self.first_rejects.len() < REJECTS_TOLD {
-            self.first_rejects.push(reject.report());
-        }
+    /// Rows and rejects.
+    pub fn records(&self) -> u64 {
+        self.rows + self.rejects.count
     }
 
     /// All records and lines seen, the header apart.
     pub fn seen(&self) -> u64 {
-        self.rows + self.rejected + self.skipped()
+        self.records() + self.skipped()
     }
 
     /// Whether no row has any value.
@@ -115,13 +106,5 @@ impl Scan {
     /// Records left out by a rule.
     pub fn skipped(&self) -> u64 {
         self.blank + self.preamble.len() as u64
-    }
-
-    /// Whether there are more rejects than may be left out of a published file.
-    pub fn has_too_many_rejects(&self, limits: &Limits) -> bool {
-        let records = self.rows + self.rejected;
-        let share = u128::from(self.rejected) * 1_000_000;
-        self.rejected > limits.rejects_max
-            || share > u128::from(records) * u128::from(limits.rejects_ppm)
     }
 }

@@ -4,9 +4,14 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, new_null_array};
 
+use super::records::Record;
 use super::rows::{Error as RowError, Row, Rows};
+use crate::contract::Contract;
+use crate::convert::contract::{Cell, Rules};
 use crate::convert::sticky::Planned;
-use crate::convert::table::{self, ColumnBuilder, Origin, RejectsWriter, TableWriter, arrow_type};
+use crate::convert::table::{
+    self, ColumnBuilder, NotCanonical, Origin, RejectsWriter, TableWriter, arrow_type,
+};
 use crate::convert::text::Source;
 use crate::schema::ColumnType;
 
@@ -36,9 +41,19 @@ pub enum Error {
     },
 }
 
+/// What rows become.
+#[derive(Clone, Copy)]
+pub struct Target<'p> {
+    /// The columns of the table.
+    pub plan: &'p [Planned],
+    /// How values of declared columns are read.
+    pub contract: Option<&'p Contract>,
+}
+
 /// Rows on their way into the table.
 struct Batch<'p> {
     plan: &'p [Planned],
+    rules: Option<Rules>,
     /// One for each column of the file, in its order.
     columns: Vec<ColumnBuilder>,
     origin: Origin,
@@ -46,15 +61,31 @@ struct Batch<'p> {
 }
 
 impl<'p> Batch<'p> {
-    fn new(plan: &'p [Planned], width: usize) -> Self {
-        let mut kinds = vec![ColumnType::Text; width];
+    fn new(target: Target<'p>, names: &[String]) -> Self {
+        let plan = target.plan;
+        let mut kinds = vec![ColumnType::Text; names.len()];
         for planned in plan {
             if let Some(kind) = planned.source.and_then(|source| kinds.get_mut(source)) {
                 *kind = planned.column.kind;
             }
         }
         let columns = kinds.into_iter().map(ColumnBuilder::new).collect();
-        Self { plan, columns, origin: Origin::default(), bytes: 0 }
+        let rules = target.contract.map(|contract| Rules::bind(contract, names));
+        Self { plan, rules, columns, origin: Origin::default(), bytes: 0 }
+    }
+
+    /// Adds the fields of a row that fits.
+    fn push(&mut self, record: &Record<'_>) -> Result<(), NotCanonical> {
+        for (at, (column, (text, quoted))) in
+            self.columns.iter_mut().zip(record.fields()).enumerate()
+        {
+            match self.rules.as_ref().and_then(|rules| rules.column(at)) {
+                Some(rule) => rule.push(&Cell::field(&text, quoted), column)?,
+                None => column.push(&text, quoted)?,
+            }
+            self.bytes += text.len();
+        }
+        Ok(())
     }
 
     fn rows(&self) -> usize {
@@ -84,19 +115,16 @@ impl<'p> Batch<'p> {
 /// When the text changed under us, a limit is met, or a file cannot be written.
 pub fn all<S: Source>(
     mut rows: Rows<S>,
-    plan: &[Planned],
+    target: Target<'_>,
     table: &mut TableWriter,
     rejects: &mut RejectsWriter,
 ) -> Result<(), Error> {
-    let mut batch = Batch::new(plan, rows.headers.len());
+    let mut batch = Batch::new(target, &rows.names);
     loop {
         match rows.next()? {
             Row::Data { number, record } => {
-                for (column, (text, quoted)) in batch.columns.iter_mut().zip(record.fields()) {
-                    let pushed = column.push(&text, quoted);
-                    pushed.map_err(|source| Error::Value { line: record.line, source })?;
-                    batch.bytes += text.len();
-                }
+                let pushed = batch.push(&record);
+                pushed.map_err(|source| Error::Value { line: record.line, source })?;
                 batch.origin.records.push(i64::try_from(number).unwrap_or(i64::MAX));
                 batch.origin.lines.push(i64::try_from(record.line).unwrap_or(i64::MAX));
             }

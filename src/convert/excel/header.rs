@@ -7,6 +7,8 @@
 use std::collections::HashSet;
 
 use super::row::Row;
+use crate::contract::Contract;
+use crate::convert::headers;
 
 /// Rows that are looked at.
 pub(super) const ROWS_LOOKED_AT: usize = 50;
@@ -18,6 +20,8 @@ pub(super) struct Expected {
     pub(super) names: HashSet<String>,
     /// Whether there is a header, if the feed says so.
     pub(super) header: Option<bool>,
+    /// What the feed's files must look like.
+    pub(super) contract: Option<Contract>,
 }
 
 /// A sheet's header.
@@ -55,9 +59,19 @@ impl Expected {
         found.intersection(&self.names).count() * 2 >= self.names.len()
     }
 
+    /// A header by the name that the contract gives it.
+    fn named<'h>(&'h self, header: &'h str) -> &'h str {
+        self.contract.as_ref().map_or(header, |contract| contract.renamed(header))
+    }
+
+    /// The published names of headers.
+    pub(super) fn published(&self, texts: &[&str]) -> Vec<String> {
+        headers::published(&texts.iter().map(|text| self.named(text)).collect::<Vec<_>>())
+    }
+
     fn known(&self, rows: &[Row<'_>]) -> Option<usize> {
         let known = |row: &Row<'_>| {
-            let texts = row.cells.iter().map(|(_, value)| value.text().to_lowercase());
+            let texts = row.cells.iter().map(|(_, value)| self.named(&value.text()).to_lowercase());
             texts.collect::<HashSet<_>>().intersection(&self.names).count()
         };
         let best = rows.iter().map(known).enumerate().rev().max_by_key(|(_, count)| *count);
@@ -107,7 +121,7 @@ mod tests {
     #[test]
     fn a_known_feed_knows_its_header() {
         let names = ["id", "amount"].map(str::to_owned);
-        let known = Expected { names: names.into(), header: None };
+        let known = Expected { names: names.into(), ..Expected::default() };
         let rows = [row(1, &["Report", "of", "today"]), row(2, &["x", "ID", "Amount"])];
         assert_eq!(place(&known, &rows), Some(1));
         assert!(known.is_met_by(["ID", "other"].into_iter()));

@@ -31,6 +31,8 @@
 //! - **Errors** are their text: `#N/A`.
 //! - **Merged ranges** have their value in the first cell, as stored; the others are missing.
 //! - Mixed columns are text, each value by its own exact text.
+//! - A column that a contract declares takes cells of its type as they are, and the text of others
+//!   by its declared form; what does not fit is judged as in text, with the row as a line of CSV.
 //!
 //! # What cannot be read
 //! Encrypted and damaged workbooks are held (C106); also those with error values that calamine does
@@ -48,6 +50,7 @@ mod choose;
 mod column;
 mod format;
 mod header;
+mod judged;
 mod kind;
 mod package;
 mod reading;

@@ -7,13 +7,15 @@ use super::book::{Book, SheetKind};
 use super::choose::{self, Surveyed};
 use super::column::Seen;
 use super::header::Expected;
+use super::judged::{Judged, Judging};
 use super::kind::Kind;
 use super::package::{Markup, Shared};
 use super::survey::Survey;
 use super::value::Epoch;
-use crate::convert::Job;
+use crate::contract::Contract;
 use crate::convert::sticky::{self, Found, Plan};
 use crate::convert::table::TableColumn;
+use crate::convert::{Job, contract};
 use crate::diagnostic::Diagnostic;
 use crate::report::{ColumnReport, Report, SheetReport};
 
@@ -27,6 +29,9 @@ pub(super) struct Reading {
     pub(super) plan: Plan,
     columns: Vec<FileColumn>,
     kind: Kind,
+    contract: Option<Contract>,
+    /// What the contract's judge saw, if there is one.
+    judged: Judged,
 }
 
 /// A column of the table that the taken sheets make together.
@@ -47,12 +52,36 @@ impl Reading {
         let mut sheets = survey(&mut book, job, &expected)?;
         choose::choose(&mut sheets, &expected, job.format.sheets.as_deref())?;
         let columns = unite(&sheets);
-        let found: Vec<_> = columns
-            .iter()
-            .map(|c| Found { header: &c.header, name: &c.name, values: &c.seen })
-            .collect();
-        let plan = sticky::plan(job.learned.as_ref(), &found)?;
-        Ok(Self { book, sheets, plan, columns, kind })
+        let mut judged = Judged::default();
+        if let Some(contract) = &job.contract {
+            judged = judge(&mut book, contract, &sheets, (&columns, job))?;
+        }
+        let found = columns.iter().enumerate().map(|(at, c)| match judged.facts.column(at) {
+            Some(facts) => Found { header: &c.header, name: &c.name, values: facts },
+            None => Found { header: &c.header, name: &c.name, values: &c.seen },
+        });
+        let found: Vec<_> = found.collect();
+        let plan = match &job.contract {
+            Some(contract) => {
+                let plan = contract::plan(contract, job.learned.as_ref(), &found)?;
+                judged.check(contract, job)?;
+                plan
+            }
+            None => sticky::plan(job.learned.as_ref(), &found)?,
+        };
+        let contract = job.contract.clone();
+        Ok(Self { book, sheets, plan, columns, kind, contract, judged })
+    }
+
+    /// A judge for the second pass, where there is a contract.
+    pub(super) fn judging(&self, job: &Job) -> Option<Judging> {
+        let names: Vec<_> = self.columns.iter().map(|column| column.name.clone()).collect();
+        self.contract.as_ref().map(|contract| Judging::new(contract, &names, job))
+    }
+
+    /// For each place of a sheet, the column of the file.
+    pub(super) fn sources(&self, sheet: &Surveyed) -> Vec<Option<usize>> {
+        sources(sheet, &self.columns)
     }
 
     /// The table's columns, for its writer.
@@ -61,12 +90,18 @@ impl Reading {
         let table_column = |planned: &sticky::Planned| {
             let column = planned.source.and_then(|at| self.columns.get(at));
             let seen = column.map_or(&missing, |column| &column.seen);
+            let kind = planned.column.kind;
+            let facts = planned.source.and_then(|at| self.judged.facts.column(at));
+            let (printer, empty) = match facts {
+                Some(facts) => facts.printing(),
+                None => (seen.printer(kind), seen.empty(kind)),
+            };
             TableColumn {
                 name: planned.column.name.clone(),
                 header: column.map_or_else(String::new, |column| column.header.clone()),
-                kind: planned.column.kind,
-                printer: seen.printer(planned.column.kind),
-                empty: seen.empty(planned.column.kind),
+                kind,
+                printer,
+                empty,
             }
         };
         self.plan.columns.iter().map(table_column).collect()
@@ -74,18 +109,13 @@ impl Reading {
 
     /// For each place of a sheet, the column of the plan that its values go to.
     pub(super) fn targets(&self, sheet: &Surveyed) -> Vec<Option<usize>> {
-        let of_name = |name: &str| {
-            let source = self.columns.iter().position(|c| is_same(&c.name, name))?;
-            self.plan.columns.iter().position(|planned| planned.source == Some(source))
+        let target = |source: Option<usize>| {
+            self.plan
+                .columns
+                .iter()
+                .position(|planned| source.is_some() && planned.source == source)
         };
-        let width = sheet.columns.last().map_or(0, |column| column.place as usize + 1);
-        let mut targets = vec![None; width];
-        for column in &sheet.columns {
-            if let Some(target) = targets.get_mut(column.place as usize) {
-                *target = of_name(&column.name);
-            }
-        }
-        targets
+        self.sources(sheet).into_iter().map(target).collect()
     }
 
     /// How it was read, for the report and the Parquet's metadata.
@@ -114,20 +144,25 @@ impl Reading {
             ("other_sheet", others.map(|sheet| sheet.survey.all_rows()).sum()),
         ];
         let skips: Vec<_> = skips.into_iter().filter(|(_, count)| *count > 0).collect();
-        let (written, skipped) =
-            (sum(|survey| survey.rows), skips.iter().map(|(_, count)| count).sum::<u64>());
+        let rejects = &self.judged.rejects;
+        let skipped = skips.iter().map(|(_, count)| count).sum::<u64>();
+        let rows = sum(|survey| survey.rows);
+        let written = rows.saturating_sub(rejects.count);
         Report {
             kind: self.kind.name().to_owned(),
-            seen: written + skipped,
+            seen: rows + skipped,
             written,
-            rejected: 0,
+            rejected: rejects.count,
             skipped,
             dialect: self.dialect(),
             columns: self.column_reports(written),
             sheets: self.sheets.iter().map(Surveyed::report).collect(),
             skips: skips.into_iter().map(|(code, count)| (code.to_owned(), count)).collect(),
-            first_rejects: Vec::new(),
+            rejects_by_code: rejects.by_code(),
+            first_rejects: rejects.first().to_vec(),
             notes,
+            changes: self.plan.drift.clone(),
+            contract: self.contract.as_ref().map(|contract| contract.digest),
         }
     }
 
@@ -136,19 +171,20 @@ impl Reading {
         let report = |planned: &sticky::Planned| {
             let kind = planned.column.kind;
             let seen = planned.source.and_then(|at| self.columns.get(at)).map(|c| &c.seen);
-            ColumnReport {
-                name: planned.column.name.clone(),
-                kind: kind.to_string(),
-                why: seen.map_or_else(|| "not in this file".to_owned(), |s| s.why(&sheets)),
-                nulls: seen.map_or(rows, |seen| seen.nulls(kind)),
-            }
+            let facts = planned.source.and_then(|at| self.judged.facts.column(at));
+            let (why, nulls) = match (facts, seen) {
+                (Some(facts), _) => (facts.why(), facts.nulls()),
+                (None, Some(seen)) => (seen.why(&sheets), seen.nulls(kind)),
+                (None, None) => ("not in this file".to_owned(), rows),
+            };
+            ColumnReport { name: planned.column.name.clone(), kind: kind.to_string(), why, nulls }
         };
         self.plan.columns.iter().map(report).collect()
     }
 
     /// What the cells do not tell: hidden rows, formulas without a value, merged ranges.
     fn notes(&mut self) -> Vec<String> {
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = self.judged.facts.notes().collect();
         for sheet in self.sheets.iter().filter(|sheet| sheet.taken) {
             let name = &sheet.sheet.name;
             match self.book.markup(name) {
@@ -185,10 +221,11 @@ fn remarks(sheet: &str, markup: Markup) -> impl Iterator<Item = String> {
 }
 
 fn expected(job: &Job) -> Expected {
-    let names = job.learned.iter().flat_map(|learned| &learned.columns);
+    let names = job.known_columns().into_iter();
     Expected {
         names: names.map(|column| column.name.to_lowercase()).collect(),
         header: job.format.header,
+        contract: job.contract.clone(),
     }
 }
 
@@ -237,6 +274,40 @@ fn unite(sheets: &[Surveyed]) -> Vec<FileColumn> {
         column.seen.miss(missed.map(|sheet| sheet.survey.rows).sum());
     }
     columns
+}
+
+/// Hears a contract's judge on every row of the taken sheets.
+fn judge(
+    book: &mut Book,
+    contract: &Contract,
+    sheets: &[Surveyed],
+    (columns, job): (&[FileColumn], &Job),
+) -> Result<Judged, Diagnostic> {
+    let names: Vec<_> = columns.iter().map(|column| column.name.clone()).collect();
+    let (mut judging, mut judged) = (Judging::new(contract, &names, job), Judged::default());
+    for sheet in sheets.iter().filter(|sheet| sheet.taken) {
+        let sources = sources(sheet, columns);
+        book.rows(&sheet.sheet.name, &job.limits, &mut |row| {
+            if sheet.survey.is_data(row) {
+                judged.take(judging.row(row, sheet, &sources)?.as_ref());
+            }
+            Ok(())
+        })?;
+    }
+    judged.facts = judging.facts();
+    Ok(judged)
+}
+
+/// For each place of a sheet, the column of the file.
+fn sources(sheet: &Surveyed, columns: &[FileColumn]) -> Vec<Option<usize>> {
+    let width = sheet.columns.last().map_or(0, |column| column.place as usize + 1);
+    let mut sources = vec![None; width];
+    for column in &sheet.columns {
+        if let Some(source) = sources.get_mut(column.place as usize) {
+            *source = columns.iter().position(|c| is_same(&c.name, &column.name));
+        }
+    }
+    sources
 }
 
 fn is_same(a: &str, b: &str) -> bool {

@@ -3,7 +3,6 @@
 use super::column::{Place, Seen};
 use super::header::{Expected, Header, ROWS_LOOKED_AT};
 use super::row::Row;
-use crate::convert::headers;
 
 /// Tables with a bounding box of fewer cells are never too sparse.
 const SPARSE_CELLS_MIN: u64 = 1_000_000;
@@ -98,7 +97,7 @@ impl Survey {
         columns.sort_by_key(|(place, ..)| *place);
         let rows = self.rows;
         let texts: Vec<_> = columns.iter().map(|(_, header, _)| header.as_str()).collect();
-        let names = headers::published(&texts);
+        let names = expected.published(&texts);
         let named = columns.into_iter().zip(names).map(|((place, header, mut seen), name)| {
             seen.miss(rows - seen.cells());
             SheetColumn { place, header, name, seen }

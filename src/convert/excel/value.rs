@@ -90,7 +90,7 @@ impl Value<'_> {
             Value::Bool(false) => "FALSE".into(),
             Value::Number { value, .. } => printer::number_text(*value).into(),
             Value::Date(days) => printer::date_text(*days).into(),
-            Value::Moment(micros) => moment_text(*micros).into(),
+            Value::Moment(micros) => printer::moment_text(*micros).into(),
             Value::Text(text) => text.as_ref().into(),
         }
     }
@@ -147,22 +147,7 @@ fn duration(days: f64) -> Option<String> {
     }
     let (whole, micros) = split(days.abs())?;
     let sign = if days < 0.0 { "-" } else { "" };
-    Some(format!("{sign}{}", clock_text(i64::from(whole) * DAY_MICROS + micros)))
-}
-
-fn moment_text(micros: i64) -> String {
-    let days = i32::try_from(micros.div_euclid(DAY_MICROS)).unwrap_or_default();
-    format!("{}T{}", printer::date_text(days), clock_text(micros.rem_euclid(DAY_MICROS)))
-}
-
-fn clock_text(micros: i64) -> String {
-    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let fraction = match fraction {
-        0 => String::new(),
-        fraction => format!(".{fraction:06}").trim_end_matches('0').to_owned(),
-    };
-    format!("{hours:02}:{minutes:02}:{seconds:02}{fraction}")
+    Some(format!("{sign}{}", printer::clock_text(i64::from(whole) * DAY_MICROS + micros)))
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! The second pass: rows into Parquet.
 
 use super::choose::Surveyed;
+use super::judged::{Judging, cell};
 use super::reading::Reading;
 use super::row::Row;
 use super::value::{self, Value};
+use crate::convert::contract::Rules;
 use crate::convert::infer::printer;
+use crate::convert::sticky::Plan;
 use crate::convert::table::{
-    ColumnBuilder, Error, NotCanonical, Origin, Sheets, TableInfo, TableWriter, Typed,
+    ColumnBuilder, Error, NotCanonical, Origin, RejectsWriter, Sheets, TableInfo, TableWriter,
+    Typed,
 };
 use crate::convert::{Converted, Job, Outputs, balance};
 use crate::diagnostic::Diagnostic;
@@ -32,24 +36,39 @@ pub(super) fn write(
     let (columns, dialect) = (reading.table_columns(), reading.dialect());
     let info = TableInfo { job, columns: &columns, sheets: Sheets::Yes, dialect: &dialect };
     let table = TableWriter::create(outputs.parquet, &info).map_err(failed)?;
-    let kinds: Vec<_> = reading.plan.columns.iter().map(|planned| planned.column.kind).collect();
-    let mut batches = Batches::new(table, &kinds);
+    let mut batches = Batches::new(table, &reading.plan, job);
+    let mut rejects = RejectsWriter::new(outputs.rejects, job);
+    let mut judging = reading.judging(job);
     let sheets = std::mem::take(&mut reading.sheets);
     for sheet in sheets.iter().filter(|sheet| sheet.taken) {
-        let targets = reading.targets(sheet);
-        let mut take = |row: &Row<'_>| batches.row(row, sheet, &targets).map_err(failed);
+        let (targets, sources) = (reading.targets(sheet), reading.sources(sheet));
+        let mut take = |row: &Row<'_>| {
+            if !sheet.survey.is_data(row) {
+                return Ok(());
+            }
+            let judged =
+                judging.as_mut().map(|judging: &mut Judging| judging.row(row, sheet, &sources));
+            match judged.transpose()?.flatten() {
+                Some(reject) => {
+                    batches.record += 1;
+                    rejects.push(reject).map_err(failed)
+                }
+                None => batches.row(row, sheet, &targets).map_err(failed),
+            }
+        };
         reading.book.rows(&sheet.sheet.name, &job.limits, &mut take)?;
         batches.write(&sheet.sheet.name).map_err(failed)?;
     }
     reading.sheets = sheets;
     let parquet = batches.table.finish().map_err(failed)?;
+    let rejects = rejects.finish().map_err(failed)?;
     let report = reading.report();
-    balance(&report, &parquet, None)?;
+    balance(&report, &parquet, rejects.as_ref())?;
     let plan = reading.plan;
     Ok(Converted {
         report,
         parquet,
-        rejects: None,
+        rejects,
         version: plan.version,
         learned: plan.learned,
         opens_version: plan.opens_version,
@@ -61,6 +80,8 @@ pub(super) fn write(
 struct Batches {
     table: TableWriter,
     columns: Vec<(ColumnType, ColumnBuilder)>,
+    /// How values of declared columns are read.
+    rules: Option<Rules>,
     /// For each column, the rows of this batch it has a value or null for.
     filled: Vec<usize>,
     origin: Origin,
@@ -70,11 +91,14 @@ struct Batches {
 }
 
 impl Batches {
-    fn new(table: TableWriter, kinds: &[ColumnType]) -> Self {
+    fn new(table: TableWriter, plan: &Plan, job: &Job) -> Self {
+        let kinds: Vec<_> = plan.columns.iter().map(|planned| planned.column.kind).collect();
+        let names: Vec<_> = plan.columns.iter().map(|p| p.column.name.clone()).collect();
         let rows_max = BATCH_CELLS / kinds.len().max(1);
         Self {
             table,
             columns: kinds.iter().map(|kind| (*kind, ColumnBuilder::new(*kind))).collect(),
+            rules: job.contract.as_ref().map(|contract| Rules::bind(contract, &names)),
             filled: vec![0; kinds.len()],
             origin: Origin::default(),
             record: 0,
@@ -89,9 +113,6 @@ impl Batches {
         sheet: &Surveyed,
         targets: &[Option<usize>],
     ) -> Result<(), Error> {
-        if !sheet.survey.is_data(row) {
-            return Ok(());
-        }
         self.record += 1;
         self.origin.records.push(self.record);
         self.origin.lines.push(row.number.into());
@@ -110,7 +131,10 @@ impl Batches {
     fn value(&mut self, target: Option<usize>, value: &Value<'_>) -> Result<(), NotCanonical> {
         let at = target.ok_or(NotCanonical)?;
         let (kind, column) = self.columns.get_mut(at).ok_or(NotCanonical)?;
-        push(column, *kind, value)?;
+        match self.rules.as_ref().and_then(|rules| rules.column(at)) {
+            Some(rule) => rule.push(&cell(value), column)?,
+            None => push(column, *kind, value)?,
+        }
         if let Value::Text(text) = value {
             self.text_bytes += text.len();
         }

@@ -8,6 +8,10 @@ use arrow_array::{Array, ArrayRef, Decimal64Array, Decimal128Array, Int64Array};
 use serde::{Deserialize, Serialize};
 
 use super::canonical::{Zone, civil_from_days};
+use crate::contract::TimeFormat;
+use crate::convert::contract::time;
+
+const DAY_MICROS: i64 = 86_400_000_000;
 
 /// How a value's exact text is printed back from the published value. Kept in the Parquet's
 /// metadata, one per column.
@@ -48,16 +52,37 @@ pub enum Printer {
         /// For false.
         no: String,
     },
+    /// A decimal with so many digits after the point and other marks, as a contract declares them.
+    Marked {
+        /// Digits after the point; 0 is none and no point.
+        scale: u8,
+        /// What stands for the point.
+        point: char,
+        /// What divides groups of three digits before the point.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thousands: Option<char>,
+    },
+    /// A date or timestamp in a format that a contract declares.
+    Format {
+        /// The format.
+        format: TimeFormat,
+    },
+    /// None: the texts vary within what a contract allows. They are in the raw object only.
+    Source,
 }
 
 /// How a null is spelled in the source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Empty {
     /// Nothing between the delimiters, or an empty cell.
     Nothing,
     /// Two quotes.
     Quotes,
+    /// A word that a contract declares.
+    Word(String),
+    /// In several ways, or as values that did not fit: see the raw object.
+    Source,
 }
 
 impl Printer {
@@ -68,7 +93,7 @@ impl Printer {
             return None;
         }
         match self {
-            Self::Null => None,
+            Self::Null | Self::Source => None,
             Self::Text => Some(array.as_string_opt::<i32>()?.value(row).to_owned()),
             Self::Integer => fixed_text(array, row, 0),
             Self::Decimal { scale } => fixed_text(array, row, *scale),
@@ -88,6 +113,17 @@ impl Printer {
             Self::Bool { yes, no } => {
                 let value = array.as_boolean_opt()?.value(row);
                 Some(if value { yes } else { no }.clone())
+            }
+            Self::Marked { scale, point, thousands } => {
+                fixed_text(array, row, *scale).map(|text| marked(&text, *point, *thousands))
+            }
+            Self::Format { format } => {
+                let days = array.as_primitive_opt::<Date32Type>();
+                let micros = match days {
+                    Some(days) => i64::from(days.value(row)) * DAY_MICROS,
+                    None => array.as_primitive_opt::<TimestampMicrosecondType>()?.value(row),
+                };
+                time::print(format, micros)
             }
         }
     }
@@ -113,6 +149,23 @@ fn fixed_text(array: &ArrayRef, row: usize, scale: u8) -> Option<String> {
     Some(format!("{sign}{whole}{point}{fraction}"))
 }
 
+/// A number's text with other marks.
+fn marked(text: &str, point: char, thousands: Option<char>) -> String {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (sign, digits) = whole.split_at(usize::from(whole.starts_with('-')));
+    let mut marked = sign.to_owned();
+    for (at, digit) in digits.char_indices() {
+        let ends_group = at > 0 && (digits.len() - at) % 3 == 0;
+        marked.extend(thousands.filter(|_| ends_group));
+        marked.push(digit);
+    }
+    if !fraction.is_empty() {
+        marked.push(point);
+        marked.push_str(fraction);
+    }
+    marked
+}
+
 /// A double by its shortest text, whole numbers without `.0`.
 pub fn number_text(number: f64) -> String {
     let mut text = format!("{number:?}");
@@ -126,6 +179,23 @@ pub fn number_text(number: f64) -> String {
 pub fn date_text(days: i32) -> String {
     let (year, month, day) = civil_from_days(days);
     format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// A moment as `YYYY-MM-DDTHH:MM:SS`, with as much of a fraction as it has.
+pub fn moment_text(micros: i64) -> String {
+    let days = i32::try_from(micros.div_euclid(DAY_MICROS)).unwrap_or_default();
+    format!("{}T{}", date_text(days), clock_text(micros.rem_euclid(DAY_MICROS)))
+}
+
+/// Hours, minutes, seconds and as much of a fraction as there is; hours may be any number.
+pub fn clock_text(micros: i64) -> String {
+    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let fraction = match fraction {
+        0 => String::new(),
+        fraction => format!(".{fraction:06}").trim_end_matches('0').to_owned(),
+    };
+    format!("{hours:02}:{minutes:02}:{seconds:02}{fraction}")
 }
 
 fn timestamp_text(micros: i64, separator: char, fraction: u8, zone: &str) -> Option<String> {
@@ -169,6 +239,18 @@ mod tests {
         let print = |row| Printer::Number.print(&wide, row).expect("printed");
         assert_eq!([0, 1, 2, 3].map(print), ["12.5", "12", "0", "-0.05"]);
         assert_eq!(number_text(1e16), "1e16");
+    }
+
+    #[test]
+    fn marks_are_as_declared() {
+        let wide =
+            Decimal64Array::from(vec![123_456_789, -12_345, 100]).with_precision_and_scale(18, 2);
+        let wide: ArrayRef = Arc::new(wide.expect("a decimal"));
+        let german = Printer::Marked { scale: 2, point: ',', thousands: Some('.') };
+        let print = |row| german.print(&wide, row).expect("printed");
+        assert_eq!([0, 1, 2].map(print), ["1.234.567,89", "-123,45", "1,00"]);
+        let json = serde_json::to_string(&german).expect("json");
+        assert_eq!(serde_json::from_str::<Printer>(&json).expect("back"), german);
     }
 
     #[test]

@@ -40,6 +40,8 @@ enum Values {
 pub enum Typed {
     Bool(bool),
     Int64(i64),
+    /// Units of the column's scale.
+    Decimal(i128),
     Double(f64),
     /// Days since 1970-01-01.
     Date(i32),
@@ -102,6 +104,10 @@ impl ColumnBuilder {
         match (&mut self.values, value) {
             (Values::Bool(builder), Typed::Bool(value)) => builder.append_value(value),
             (Values::Int64(builder), Typed::Int64(value)) => builder.append_value(value),
+            (Values::Decimal64(builder), Typed::Decimal(units)) => {
+                builder.append_value(i64::try_from(units).map_err(|_wide| NotCanonical)?);
+            }
+            (Values::Decimal128(builder), Typed::Decimal(units)) => builder.append_value(units),
             (Values::Double(builder), Typed::Double(value)) => builder.append_value(value),
             (Values::Date(builder), Typed::Date(days)) => builder.append_value(days),
             (Values::Timestamp(builder), Typed::Timestamp(micros)) => builder.append_value(micros),

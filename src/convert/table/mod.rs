@@ -22,8 +22,10 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
+use super::contract::{NameColumn, name_columns};
 use super::infer::{Empty, Printer};
 use super::{Job, VERSION, Written, unreadable};
+use crate::contract::Literal;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::ColumnType;
 use output::Output;
@@ -31,9 +33,11 @@ use output::Output;
 mod column;
 mod output;
 mod rejects;
+mod tally;
 
 pub use column::{ColumnBuilder, NotCanonical, Typed};
 pub use rejects::{Reject, RejectsWriter};
+pub use tally::Tally;
 
 /// `created_by` of every file, in the form that parquet-java can parse.
 const CREATED_BY: &str = concat!("landfall version ", env!("CARGO_PKG_VERSION"), " (build c1)");
@@ -181,6 +185,8 @@ pub struct TableWriter {
     writer: ArrowWriter<Output>,
     schema: SchemaRef,
     provenance: Option<Provenance>,
+    /// Columns from the file's name.
+    named: Vec<NameColumn>,
     rows: u64,
 }
 
@@ -217,6 +223,22 @@ impl Provenance {
     }
 }
 
+/// A column with the same value in every row.
+fn constant(named: &NameColumn, rows: usize) -> Result<ArrayRef, NotCanonical> {
+    let mut column = ColumnBuilder::new(named.kind);
+    for _ in 0..rows {
+        match &named.value {
+            Literal::Text(text) => column.push(text, true)?,
+            Literal::Date(days) => column.push_typed(Typed::Date(*days))?,
+            Literal::Timestamp(micros) => column.push_typed(Typed::Timestamp(*micros))?,
+            Literal::Int64(_) | Literal::Decimal(_) | Literal::Double(_) | Literal::Bool(_) => {
+                return Err(NotCanonical);
+            }
+        }
+    }
+    Ok(column.finish())
+}
+
 fn repeated(text: Option<&str>, rows: usize) -> ArrayRef {
     Arc::new(StringArray::from_iter(std::iter::repeat_n(text, rows)))
 }
@@ -231,7 +253,11 @@ impl TableWriter {
         let provenance = arrival.map(|arrival| Provenance { arrival, sheets: info.sheets });
         let data = info.columns.iter().map(|c| Field::new(&c.name, arrow_type(c.kind), true));
         let origin = provenance.iter().flat_map(Provenance::fields);
-        let schema = Arc::new(Schema::new(data.chain(origin).collect::<Vec<_>>()));
+        // A name that does not fit was refused before.
+        let named = name_columns(info.job).unwrap_or_default();
+        let from_name = named.iter().map(|c| Field::new(&c.name, arrow_type(c.kind), true));
+        let fields = data.chain(origin).chain(from_name);
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let columns = serde_json::to_string(info.columns).unwrap_or_default();
         let dialect: serde_json::Map<_, _> =
             info.dialect.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
@@ -239,7 +265,8 @@ impl TableWriter {
         metadata.push(entry("landfall.columns", columns));
         metadata.push(entry("landfall.dialect", serde_json::Value::from(dialect).to_string()));
         let output = Output::new(out, info.job.limits.output_bytes);
-        Ok(Self { writer: parquet(output, &schema, metadata)?, schema, provenance, rows: 0 })
+        let writer = parquet(output, &schema, metadata)?;
+        Ok(Self { writer, schema, provenance, named, rows: 0 })
     }
 
     /// Writes a batch: one array per data column, of the type [`arrow_type`] says. Batches of a few
@@ -248,8 +275,12 @@ impl TableWriter {
     /// # Errors
     /// When the arrays do not fit, the limit is met, or the file cannot be written.
     pub fn write(&mut self, mut columns: Vec<ArrayRef>, origin: Origin) -> Result<(), Error> {
+        let rows = columns.first().map_or(0, |column| column.len());
         if let Some(provenance) = &self.provenance {
             columns.extend(provenance.columns(origin));
+        }
+        for named in &self.named {
+            columns.push(constant(named, rows)?);
         }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         self.rows += batch.num_rows() as u64;
@@ -269,6 +300,9 @@ impl TableWriter {
 fn source_metadata(job: &Job) -> Vec<KeyValue> {
     let mut metadata = vec![entry("landfall.version", VERSION.to_owned())];
     metadata.extend(job.digest.map(|digest| entry("landfall.source.sha256", digest.to_string())));
+    let contract = job.contract.as_ref();
+    let contract = contract.map(|c| entry("landfall.contract.sha256", c.digest.to_string()));
+    metadata.extend(contract);
     metadata
 }
 

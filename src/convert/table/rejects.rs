@@ -24,6 +24,8 @@ pub struct Reject {
     pub record: u64,
     /// The physical line it begins on, from 1; the row of a sheet.
     pub line: u64,
+    /// The sheet of a workbook.
+    pub sheet: Option<String>,
     /// Where it begins in the raw object; 0 in a workbook.
     pub byte_offset: u64,
     /// The published name of the column at fault, if one is.
@@ -43,6 +45,9 @@ impl Reject {
         RejectReport {
             record: self.record,
             line: self.line,
+            sheet: self.sheet.clone(),
+            byte_offset: self.byte_offset,
+            column: self.column.clone(),
             code: self.code.to_string(),
             reason: self.reason.clone(),
             raw: self.raw.get(..cut).unwrap_or_default().to_owned(),
@@ -52,7 +57,7 @@ impl Reject {
 
 /// Writes rejects; makes a file only when there are any.
 ///
-/// Columns: `_lf_arrival`, `record`, `line`, `byte_offset`, `column`, `code`, `reason`, `raw`.
+/// Columns: `_lf_arrival`, `record`, `line`, `sheet`, `byte_offset`, `column`, `code`, `reason`, `raw`.
 pub struct RejectsWriter {
     out: Option<Output>,
     writer: Option<ArrowWriter<Output>>,
@@ -118,6 +123,7 @@ fn schema() -> SchemaRef {
         text("_lf_arrival"),
         number("record"),
         number("line"),
+        text("sheet"),
         number("byte_offset"),
         text("column"),
         text("code"),
@@ -138,6 +144,7 @@ fn columns(arrival: Option<&str>, rejects: &[Reject]) -> Vec<ArrayRef> {
         repeated(arrival, rejects.len()),
         number(|reject| reject.record),
         number(|reject| reject.line),
+        text(|reject| reject.sheet.as_deref()),
         number(|reject| reject.byte_offset),
         text(|reject| reject.column.as_deref()),
         text(|reject| Some(reject.code.as_str())),

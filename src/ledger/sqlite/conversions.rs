@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::ledger::{Arrival, Conversion, Error, Event, NewConversion, Refused, State};
+use crate::ledger::{Arrival, Conversion, Error, Event, NewConversion, Refused, Revision, State};
 use crate::names::{ArrivalId, FeedName};
 use crate::schema::LearnedSchema;
 
@@ -42,6 +42,7 @@ pub(super) fn converted(
             skipped: conversion.skipped,
             version: conversion.version,
             revision: conversion.revision,
+            contract: conversion.report.contract,
         },
     )?;
     store(tx, &subject, &conversion)?;
@@ -116,13 +117,22 @@ fn store(tx: &Transaction<'_>, subject: &Subject, new: &Conversion) -> Result<()
 pub(super) fn learned(conn: &Connection, feed: &FeedName) -> Result<Option<LearnedSchema>, Fault> {
     let sql = "SELECT revision, version, columns FROM learned WHERE feed = ?1
                ORDER BY revision DESC LIMIT 1";
-    let found = conn.prepare_cached(sql)?.query_row([feed], |row| {
-        let mut cells = Cells::of(row);
-        Ok(LearnedSchema {
-            revision: cells.take()?,
-            version: cells.take()?,
-            columns: cells.json()?,
-        })
-    });
+    let found = conn.prepare_cached(sql)?.query_row([feed], |row| learned_of(&mut Cells::of(row)));
     Ok(found.optional()?)
+}
+
+/// [`crate::ledger::Ledger::revisions`].
+pub(super) fn revisions(conn: &Connection, feed: &FeedName) -> Result<Vec<Revision>, Fault> {
+    let sql = "SELECT revision, version, columns, arrival FROM learned WHERE feed = ?1
+               ORDER BY revision";
+    let mut statement = conn.prepare_cached(sql)?;
+    let found = statement.query_map([feed], |row| {
+        let mut cells = Cells::of(row);
+        Ok(Revision { learned: learned_of(&mut cells)?, by: cells.take()? })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn learned_of(cells: &mut Cells<'_, '_>) -> rusqlite::Result<LearnedSchema> {
+    Ok(LearnedSchema { revision: cells.take()?, version: cells.take()?, columns: cells.json()? })
 }

@@ -19,8 +19,8 @@ use crate::schema::LearnedSchema;
 
 use super::{
     Arrival, ArrivalQuery, Batch, BatchBounds, BatchFile, Delivery, DeliveryOutcome, Error, Event,
-    Ledger, Listed, NewArrival, NewConversion, NewSidecar, Recorded, Retraction, Sender, Sidecar,
-    Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor, chain,
+    Ledger, Listed, NewArrival, NewConversion, NewSidecar, Recorded, Retraction, Revision, Sender,
+    Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor, chain,
 };
 
 mod advance;
@@ -111,6 +111,10 @@ impl Ledger for SqliteLedger {
 
     fn learned(&self, feed: &FeedName) -> Result<Option<LearnedSchema>, Error> {
         self.readers.read("read a learned schema", |conn| conversions::learned(conn, feed))
+    }
+
+    fn revisions(&self, feed: &FeedName) -> Result<Vec<Revision>, Error> {
+        self.readers.read("read a feed's revisions", |conn| conversions::revisions(conn, feed))
     }
 
     fn close_batch(&self, feed: &FeedName, bounds: BatchBounds) -> Result<Option<Batch>, Error> {

@@ -16,6 +16,7 @@ pub(super) fn run(_: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagno
         struct Checked {
             config: crate::names::Digest,
             feeds: usize,
+            contracts: usize,
             folders: usize,
             sinks: usize,
             partners: usize,
@@ -23,6 +24,7 @@ pub(super) fn run(_: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagno
         let checked = Checked {
             config: config.digest,
             feeds: config.feeds.len(),
+            contracts: config.contracts.len(),
             folders: config.folders.len(),
             sinks: config.sinks.len(),
             partners: partners.len(),
@@ -34,6 +36,7 @@ pub(super) fn run(_: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagno
     let rows = [
         ["sftp".to_owned(), door],
         ["feeds".to_owned(), joined(config.feeds.keys())],
+        ["contracts".to_owned(), joined(config.contracts.keys())],
         ["folders".to_owned(), joined(config.folders.values().map(|f| f.path.display()))],
         ["sinks".to_owned(), joined(config.sinks.keys())],
         ["partners".to_owned(), joined(&partners)],

@@ -7,12 +7,14 @@ use serde::Serialize;
 
 use super::output::{count, size};
 use super::{Exit, Output, report};
-use crate::config::{Format, Workers};
+use crate::config::{self, Format, Workers};
+use crate::contract::Contract;
 use crate::convert::worker::{OutputPaths, Pool};
 use crate::convert::{Converted, Job, Limits, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::{self, Durability};
 use crate::names::FileName;
+use crate::ops::diagnostic::of_problems;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -22,6 +24,9 @@ pub(super) struct Args {
     /// Where the Parquet goes
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     output: PathBuf,
+    /// A contract that the files must meet
+    #[arg(long, value_name = "FILE")]
+    contract: Option<PathBuf>,
     /// Replace Parquet files that are there already
     #[arg(long)]
     force: bool,
@@ -43,13 +48,14 @@ pub(super) fn run(args: Args, out: &Output) -> Result<Exit, Diagnostic> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Diagnostic::error(Code::Z105, "no file could be converted").caused_by(error)
     };
+    let contract = contract(args.contract.as_deref())?;
     Durability::Relaxed.create_folders(&absolute(&args.output)?).map_err(|e| failed(&e))?;
     let program = std::env::current_exe().map_err(|e| failed(&e))?;
     let workers = Workers { count: 1, ..Workers::default() };
     let pool = Pool::new(program, workers).map_err(|e| failed(&e))?;
     let mut exit = Exit::Ok;
     for path in &args.files {
-        match convert(&pool, path, &args, out) {
+        match convert(&pool, path, (&args, contract.as_ref()), out) {
             Ok(Exit::Ok) => {}
             Ok(_) => exit = Exit::Problems,
             Err(told) if args.files.len() == 1 => return Err(told),
@@ -87,8 +93,20 @@ pub(super) fn job(path: &Path, file: &File) -> Result<Job, Diagnostic> {
         digest: None,
         format: Format::default(),
         learned: None,
+        contract: None,
         limits: Limits::default(),
     })
+}
+
+/// Reads a contract that is named on the command line.
+pub(super) fn contract(path: Option<&Path>) -> Result<Option<Contract>, Diagnostic> {
+    let Some(path) = path else { return Ok(None) };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Diagnostic::error(Code::Z105, format!("{} cannot be read", path.display()))
+            .caused_by(&error)
+    })?;
+    let contract = config::contract::parse(&path.display().to_string(), &text);
+    contract.map(Some).map_err(|problems| of_problems(&problems))
 }
 
 /// Opens a file to be converted or inspected.
@@ -123,9 +141,14 @@ impl Names {
     }
 }
 
-fn convert(pool: &Pool, path: &Path, args: &Args, out: &Output) -> Result<Exit, Diagnostic> {
+fn convert(
+    pool: &Pool,
+    path: &Path,
+    (args, contract): (&Args, Option<&Contract>),
+    out: &Output,
+) -> Result<Exit, Diagnostic> {
     let raw = open(path)?;
-    let job = job(path, &raw)?;
+    let job = job(path, &raw)?.under(contract);
     let names = Names::new(path, &args.output);
     let bar = out.working(&format!("converting {}", path.display()));
     let outcome = pool.convert("convert", &job, &raw, &names.temporary);

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
+use super::drift::{self, Drifted, Revised};
 use super::output::{count, counted, size, table};
 use super::report::block;
 use super::{Exit, Output, ZoneArgs, reading};
 use crate::config::{Config, Feed};
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{BatchFile, FileKind, Ledger};
+use crate::ledger::{self, BatchFile, FileKind, Ledger};
 use crate::names::{ArrivalId, Digest, FeedName};
 use crate::schema::LearnedSchema;
 use crate::zone::Zone;
@@ -71,6 +72,7 @@ struct Listed<'a> {
     patterns: &'a [String],
     folders: Vec<String>,
     sinks: Vec<String>,
+    version: Option<u32>,
     live_files: u64,
     live_rows: u64,
     live_bytes: u64,
@@ -83,6 +85,8 @@ fn listed<'a>(
     feed: &'a Feed,
 ) -> Result<Listed<'a>, Diagnostic> {
     let live = live(ledger, name, None)?;
+    let learned = ledger.map(|ledger| ledger.learned(name)).transpose();
+    let learned = learned.map_err(|error| reading::unreadable(&error))?.flatten();
     let folders = config.folders.values().filter(|folder| folder.feed == *name);
     Ok(Listed {
         feed: name,
@@ -91,6 +95,7 @@ fn listed<'a>(
         patterns: &feed.patterns,
         folders: folders.map(|folder| folder.path.display().to_string()).collect(),
         sinks: feed.sinks.iter().map(ToString::to_string).collect(),
+        version: learned.map(|learned| learned.version),
         live_files: live.len() as u64,
         live_rows: live.iter().map(|file| file.rows).sum(),
         live_bytes: live.iter().map(|file| file.size_bytes).sum(),
@@ -98,7 +103,8 @@ fn listed<'a>(
 }
 
 fn list(config: &Config, ledger: Option<&dyn Ledger>, out: &Output) -> Result<(), Diagnostic> {
-    let heading = ["feed", "owner", "match", "drop folder", "sinks", "live files", "rows"];
+    let heading =
+        ["feed", "owner", "match", "drop folder", "sinks", "columns", "live files", "rows"];
     let mut rows = vec![heading.map(str::to_owned)];
     for (name, feed) in &config.feeds {
         let listed = listed(config, ledger, name, feed)?;
@@ -111,6 +117,7 @@ fn list(config: &Config, ledger: Option<&dyn Ledger>, out: &Output) -> Result<()
             patterns(listed.patterns),
             listed.folders.join(", "),
             if listed.sinks.is_empty() { "-".to_owned() } else { listed.sinks.join(", ") },
+            columns(config, name, listed.version),
             count(listed.live_files),
             count(listed.live_rows),
         ]);
@@ -121,6 +128,17 @@ fn list(config: &Config, ledger: Option<&dyn Ledger>, out: &Output) -> Result<()
         (false, false) => out.print(&table(&rows)),
     }
     Ok(())
+}
+
+/// Where the columns come from: `learned, v2`, `contract, v1`, `-`.
+fn columns(config: &Config, feed: &FeedName, version: Option<u32>) -> String {
+    let version = version.map(|version| format!("v{version}"));
+    let from = match (config.contract(feed), &version) {
+        (Some(_), _) => "contract",
+        (None, Some(_)) => "learned",
+        (None, None) => "-",
+    };
+    std::iter::once(from.to_owned()).chain(version).collect::<Vec<_>>().join(", ")
 }
 
 fn patterns(patterns: &[String]) -> String {
@@ -139,23 +157,34 @@ fn show(
         #[serde(flatten)]
         listed: Listed<'a>,
         batches: u64,
+        contract: Option<Digest>,
         learned: Option<LearnedSchema>,
+        revisions: Vec<Revised>,
+        drift: Vec<Drifted>,
     }
     let feed = config.feeds.get(name).ok_or_else(|| reading::no_feed(name))?;
     let listed = listed(config, ledger, name, feed)?;
-    let (learned, batches) = match ledger {
-        Some(ledger) => {
-            let learned = ledger.learned(name).map_err(|error| reading::unreadable(&error))?;
-            (learned, newest_batch(ledger, name)?)
-        }
-        None => (None, 0),
+    let contract = config.contract(name).map(|contract| contract.digest);
+    let mut shown = Shown {
+        listed,
+        batches: 0,
+        contract,
+        learned: None,
+        revisions: Vec::new(),
+        drift: Vec::new(),
     };
-    let shown = Shown { listed, batches, learned };
+    if let Some(ledger) = ledger {
+        let failed = |error: ledger::Error| reading::unreadable(&error);
+        shown.batches = newest_batch(ledger, name)?;
+        shown.learned = ledger.learned(name).map_err(failed)?;
+        shown.revisions = drift::revisions(ledger, name).map_err(failed)?;
+        shown.drift = drift::recent(ledger, name).map_err(failed)?;
+    }
     if out.is_json() {
         out.object("landfall.feed/v1", &shown);
         return Ok(());
     }
-    let Shown { listed, batches, learned } = shown;
+    let Shown { listed, batches, contract, learned, revisions, drift } = shown;
     let dataset = format!(
         "{}, {}, {}; newest batch {batches}",
         counted(listed.live_files, "live file"),
@@ -168,11 +197,14 @@ fn show(
         ["match", &patterns(listed.patterns)],
         ["drop folder", &listed.folders.join(", ")],
         ["sinks", &listed.sinks.join(", ")],
+        ["contract", &contract.map_or("-".to_owned(), |digest| digest.to_string())],
         ["dataset", &dataset],
     ];
     let facts = facts.map(|fact| fact.map(str::to_owned));
     let facts: String = table(&facts).lines().map(|line| format!("  {line}\n")).collect();
-    out.print(&format!("{name}\n{facts}{}", schema(zone, name, learned.as_ref())));
+    let schema = schema(zone, name, learned.as_ref());
+    let history = drift::history(&revisions) + &drift::text(&drift);
+    out.print(&format!("{name}\n{facts}{schema}{history}"));
     Ok(())
 }
 

@@ -20,11 +20,15 @@ const COLUMNS_MAX: usize = 8;
 pub(super) struct Args {
     /// The file
     file: PathBuf,
+    /// A contract that the file must meet
+    #[arg(long, value_name = "FILE")]
+    contract: Option<PathBuf>,
 }
 
 pub(super) fn run(args: Args, out: &Output) -> Result<Exit, Diagnostic> {
     let raw = convert::open(&args.file)?;
-    let job = convert::job(&args.file, &raw)?;
+    let contract = convert::contract(args.contract.as_deref())?;
+    let job = convert::job(&args.file, &raw)?.under(contract.as_ref());
     let inspection = converter::inspect(&job, raw);
     if out.is_json() {
         #[derive(Serialize)]

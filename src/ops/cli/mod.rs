@@ -17,6 +17,7 @@ use crate::diagnostic::Diagnostic;
 mod check;
 mod convert;
 mod demo;
+mod drift;
 mod exit;
 mod explain;
 mod feed;

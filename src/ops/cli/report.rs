@@ -16,6 +16,10 @@ pub(super) fn text(report: &Report) -> String {
         ("columns", columns(report)),
         ("sheets", sheets(report)),
         ("rejects", rejects(report)),
+        (
+            "changes",
+            report.changes.iter().map(|change| shown(&change.to_string()) + "\n").collect(),
+        ),
         ("remarks", report.notes.iter().map(|note| shown(note) + "\n").collect()),
     ];
     blocks.iter().map(|(heading, lines)| block(heading, lines)).collect()
@@ -72,11 +76,15 @@ fn sheets(report: &Report) -> String {
 }
 
 fn rejects(report: &Report) -> String {
-    let mut text = String::new();
+    let by_code = report.rejects_by_code.iter();
+    let mut text: String =
+        by_code.map(|(code, rejected)| format!("{} with {code}\n", count(*rejected))).collect();
     for reject in &report.first_rejects {
         let (line, record) = (reject.line, reject.record);
         let (reason, raw) = (shown(&reject.reason), shown(&reject.raw));
-        text.push_str(&format!("line {line} (record {record}): {reason}\n    {raw}\n"));
+        let sheet = reject.sheet.as_ref().map(|sheet| format!("sheet {}, ", shown(sheet)));
+        let sheet = sheet.unwrap_or_default();
+        text.push_str(&format!("{sheet}line {line} (record {record}): {reason}\n    {raw}\n"));
     }
     let more = report.rejected.saturating_sub(report.first_rejects.len() as u64);
     if more > 0 {

@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::ledger::{Arrival, BatchState, DeliveryState, Event, State, Verdict};
 use crate::receive::receipt::shown;
+use crate::schema::Change;
 
 use super::output::{count, counted, size};
 
@@ -96,11 +97,14 @@ fn about_arrival(event: &Event) -> Option<String> {
             format!("received from {sender}: {size}, archived{found}{newer}{waits}{same}")
         }
         Event::Duplicate { of } => format!("duplicate of {of}"),
-        Event::Converted { seen, written, rejected, skipped, version, .. } => format!(
-            "converted: {} of {} rows into v{version}, {rejected} rejected, {skipped} skipped",
-            count(*written),
-            count(*seen)
-        ),
+        Event::Converted { seen, written, rejected, skipped, version, contract, .. } => {
+            let (written, seen) = (count(*written), count(*seen));
+            let under = if contract.is_some() { ", under its contract" } else { "" };
+            format!(
+                "converted: {written} of {seen} rows into v{version}, {rejected} rejected, \
+                 {skipped} skipped{under}"
+            )
+        }
         Event::TakenRaw { reason } => format!("taken as it is: {reason}"),
         Event::Held { diagnostic } => format!("held: {diagnostic}"),
         Event::Released { by, reason } => format!("released by {by}: {reason}"),
@@ -145,7 +149,7 @@ fn about_sidecar(event: &Event) -> Option<String> {
 fn about_handoff(event: &Event) -> Option<String> {
     Some(match event {
         Event::SchemaChanged { feed, revision, version, changes, .. } => {
-            let changes = changes.join("; ");
+            let changes = told(changes);
             let what = if changes.is_empty() { String::new() } else { format!(": {changes}") };
             format!("columns of {feed} are v{version}, revision {revision}{what}")
         }
@@ -175,6 +179,11 @@ fn about_handoff(event: &Event) -> Option<String> {
     })
 }
 
+/// Changes of a feed's columns on one line.
+pub(super) fn told(changes: &[Change]) -> String {
+    changes.iter().map(|change| shown(&change.to_string())).collect::<Vec<_>>().join("; ")
+}
+
 fn about_zone(event: &Event) -> String {
     match event {
         Event::Started { version } => format!("server {version} started"),
@@ -183,6 +192,7 @@ fn about_zone(event: &Event) -> String {
             "start-up: {adopted} adopted, {removed} leftovers removed, {reconverting} to convert again"
         ),
         Event::ConfigLoaded { digest } => format!("configuration {digest} loaded"),
+        Event::ContractLoaded { feed, digest } => format!("contract {digest} of {feed} loaded"),
         Event::LoggedIn { partner, from, method, client } => {
             format!("{partner} logged in from {from} by {method} with {client}")
         }

@@ -108,7 +108,7 @@ impl Taker {
             Err(refusal) => {
                 durable::remove_quietly(&path);
                 match refusal {
-                    Refusal::Full(told) | Refusal::Unfit(told) => Attempt::Refused(told),
+                    Refusal::Full(told) | Refusal::Unfit(told) => Attempt::Refused(*told),
                     Refusal::Missing | Refusal::NameTaken | Refusal::Failed(_) => {
                         refused(name, &refusal)
                     }

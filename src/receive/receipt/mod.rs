@@ -11,8 +11,10 @@ use serde::Serialize;
 
 use crate::clock::rfc3339_millis;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{Arrival, State, WaitsFor};
+use crate::ledger::{Arrival, Conversion, State, WaitsFor};
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
+use crate::report::RejectReport;
+use crate::schema::Change;
 
 mod problem;
 mod result;
@@ -99,6 +101,8 @@ struct Receipt<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<Rows>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    rejects: Option<Rejects<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem<'a>>,
     /// It was sent to the test area: nothing of it is handed on.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -125,6 +129,27 @@ struct Rows {
     skipped: u64,
 }
 
+/// Records that were left out.
+#[derive(Serialize)]
+struct Rejects<'a> {
+    by_code: std::collections::BTreeMap<&'a str, u64>,
+    first: Vec<RejectReport>,
+}
+
+impl<'a> Rejects<'a> {
+    fn of(made: &'a Conversion) -> Option<Self> {
+        let by_code = made.report.rejects_by_code.iter();
+        let by_code = by_code.map(|(code, count)| (code.as_str(), *count)).collect();
+        let safe = |reject: &RejectReport| RejectReport {
+            reason: shown(&reject.reason),
+            raw: shown(&reject.raw),
+            ..reject.clone()
+        };
+        let first = made.report.first_rejects.iter().map(safe).collect();
+        (made.rejected > 0).then_some(Self { by_code, first })
+    }
+}
+
 /// The part of a [`Diagnostic`] that is meant for outsiders: causes stay inside.
 #[derive(Serialize)]
 struct Problem<'a> {
@@ -132,6 +157,8 @@ struct Problem<'a> {
     summary: &'a str,
     facts: &'a [(String, String)],
     hint: &'a str,
+    #[serde(skip_serializing_if = "<[Change]>::is_empty")]
+    changes: &'a [Change],
 }
 
 /// The receipt of an arrival as it stands: `landfall.receipt/v1`, indented JSON.
@@ -147,6 +174,7 @@ pub fn json(arrival: &Arrival) -> Vec<u8> {
         summary: &told.summary,
         facts: &told.facts,
         hint: &told.hint,
+        changes: &told.changes,
     });
     let waits = arrival.waits.filter(|_| arrival.state == State::Received);
     let receipt = Receipt {
@@ -161,6 +189,7 @@ pub fn json(arrival: &Arrival) -> Vec<u8> {
         state: arrival.state,
         changed_at: rfc3339_millis(arrival.changed_at),
         rows,
+        rejects: arrival.conversion.as_ref().and_then(Rejects::of),
         problem,
         test: arrival.sender.is_test(),
         waits_for: waits.map(|waits| waits.what),

@@ -97,6 +97,10 @@ fn conversion(text: &mut Text, arrival: &Arrival, made: &Conversion) {
         let read = made.report.dialect.iter();
         text.items(read.map(|(name, value)| format!("{name}: {}", shown(value))));
     }
+    if !made.report.changes.is_empty() {
+        text.heading("Different from earlier files");
+        text.items(made.report.changes.iter().map(|change| shown(&change.to_string())));
+    }
     if !made.report.notes.is_empty() {
         text.heading("Remarks");
         text.items(made.report.notes.iter().map(|note| shown(note)));

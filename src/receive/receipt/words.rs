@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::Arrival;
 use crate::names::is_unsafe_to_show;
 use crate::report::RejectReport;
@@ -68,21 +68,32 @@ pub(super) fn diagnosis(told: &Diagnostic) -> Vec<String> {
     std::iter::once(summary).chain(facts).collect()
 }
 
-/// The records that were left out: position, reason, beginning of the raw text.
+/// The records that were left out: how many for which reason, then of the first of them position,
+/// reason and beginning of the raw text.
 pub(super) fn left_out(arrival: &Arrival) -> Vec<String> {
     let Some(made) = &arrival.conversion else { return Vec::new() };
     let one = |reject: &RejectReport| {
         let (line, record) = (reject.line, reject.record);
         let (reason, raw) = (shown(&reject.reason), shown(&reject.raw));
-        [format!("line {line} (record {record}): {reason}"), format!("  {raw}")]
+        let sheet = reject.sheet.as_ref().map(|sheet| format!("sheet {}, ", shown(sheet)));
+        let sheet = sheet.unwrap_or_default();
+        [format!("{sheet}line {line} (record {record}): {reason}"), format!("  {raw}")]
     };
-    let shown = &made.report.first_rejects;
-    let mut lines: Vec<String> = shown.iter().flat_map(one).collect();
-    let more = made.rejected.saturating_sub(shown.len() as u64);
+    let told = &made.report.first_rejects;
+    let mut lines: Vec<String> =
+        made.report.rejects_by_code.iter().map(|(code, count)| for_reason(code, *count)).collect();
+    lines.extend(told.iter().flat_map(one));
+    let more = made.rejected.saturating_sub(told.len() as u64);
     if more > 0 {
         lines.push(format!("… and {more} more"));
     }
     lines
+}
+
+/// `12 records: a value is out of range (C122)`.
+fn for_reason(code: &str, rejected: u64) -> String {
+    let title = code.parse::<Code>().map_or("left out", Code::title);
+    format!("{}: {title} ({code})", count(rejected, "record"))
 }
 
 /// What to quote when asking about a file.
