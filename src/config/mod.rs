@@ -5,9 +5,9 @@
 //! cannot hold a wrong value). Every key is optional; an empty `landfall.toml` is a working zone.
 //!
 //! Partner files are read at every login, so that `partner add` and `partner disable` are live at
-//! once. `landfall.toml` is read at start.
+//! once. `landfall.toml` is read at start and at every reload; [`Live`] is the one in force.
 //!
-//! Left out so far: contracts, reload.
+//! Left out so far: contracts.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,12 +21,14 @@ use crate::ledger::BatchBounds;
 use crate::names::{Digest, FeedName, FolderName, PartnerName, SinkName};
 
 mod glob;
+mod live;
 pub mod partner;
 mod problem;
 mod reader;
 mod value;
 mod written;
 
+pub use live::{Live, needing_restart};
 pub use partner::Partner;
 pub use problem::{Problem, Problems};
 pub(crate) use value::end_of;

@@ -42,7 +42,7 @@ pub struct Core {
     /// The zone.
     pub zone: Zone,
     /// Its configuration.
-    pub config: Arc<Config>,
+    pub config: config::Live,
     /// Its ledger.
     pub ledger: Arc<dyn Ledger>,
     /// The narrow way in.
@@ -71,41 +71,44 @@ impl Core {
         if options.listen.is_some() && config.sftp.listen.is_some() {
             config.sftp.listen = options.listen;
         }
-        let config = Arc::new(config);
+        let durability = config.durability;
+        let config = config::Live::from(Arc::new(config));
         for folder in [zone.run_time(), zone.staging(), zone.converted(), zone.keys()] {
-            config.durability.create_folders(&folder).map_err(|error| unusable(&error))?;
+            durability.create_folders(&folder).map_err(|error| unusable(&error))?;
         }
         let lock = ZoneLock::take(&zone)?;
-        let opened = sqlite::open(&zone.ledger_file(), clock.clone(), config.durability);
+        let opened = sqlite::open(&zone.ledger_file(), clock.clone(), durability);
         let ledger: Arc<dyn Ledger> = Arc::new(opened.map_err(|error| unusable(&error))?);
-        let archive = Archive::new(zone.clone(), config.durability);
+        let archive = Archive::new(zone.clone(), durability);
         let intake = Arc::new(LocalIntake::new(
             zone.clone(),
-            Arc::clone(&config),
+            config.clone(),
             archive.clone(),
             Arc::clone(&ledger),
             clock.clone(),
         ));
-        let core = Self { zone, config, ledger, intake, archive, clock, _lock: lock };
+        let core =
+            Self { zone, config: config.clone(), ledger, intake, archive, clock, _lock: lock };
         core.keep_config()?;
-        reconcile::reconcile(&core.zone, &core.config, &core.archive, core.ledger.as_ref())
+        reconcile::reconcile(&core.zone, &config.now(), &core.archive, core.ledger.as_ref())
             .map_err(|error| unusable(&error))?;
         Ok(core)
     }
 
     /// Archives the configuration's text under its digest, and says in the ledger which one holds.
     fn keep_config(&self) -> Result<(), Diagnostic> {
-        let kept = self.zone.kept_config(&self.config.digest);
+        let config = self.config.now();
+        let kept = self.zone.kept_config(&config.digest);
         if !kept.exists() {
             let text = std::fs::read(self.zone.config_file()).map_err(|error| unusable(&error))?;
             let folder = kept.parent().unwrap_or(self.zone.root());
-            let durability = self.config.durability;
+            let durability = config.durability;
             durability
                 .create_folders(folder)
                 .and_then(|()| durability.write_new(&kept, &text))
                 .map_err(|error| unusable(&error))?;
         }
-        let event = Event::ConfigLoaded { digest: self.config.digest };
+        let event = Event::ConfigLoaded { digest: config.digest };
         self.ledger.note(event).map_err(|error| unusable(&error))
     }
 }
@@ -137,11 +140,11 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let (stop, stopped) = watch::channel(false);
     // The running binary, also after an upgrade has replaced its file.
     let program = PathBuf::from("/proc/self/exe");
-    let pool = Pool::new(program, core.config.workers.clone());
+    let pool = Pool::new(program, core.config.now().workers.clone());
     let pool = Arc::new(pool.map_err(|error| not_started("workers", &error))?);
     let parts = Parts {
         zone: core.zone.clone(),
-        config: Arc::clone(&core.config),
+        config: core.config.clone(),
         ledger: Arc::clone(&core.ledger),
         archive: core.archive.clone(),
         pool: Arc::clone(&pool),
@@ -153,7 +156,7 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let mut tasks = JoinSet::new();
     let outbox = Outbox::new(
         core.zone.clone(),
-        Arc::clone(&core.config),
+        core.config.clone(),
         Arc::clone(&core.ledger),
         core.clock.clone(),
     );
@@ -190,7 +193,7 @@ impl Running {
 
     /// The zone's configuration.
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.core.config)
+        self.core.config.now()
     }
 
     /// Tells the terminal and the service manager that the doors are open.
@@ -246,15 +249,16 @@ async fn open_sftp(
     stopped: &watch::Receiver<bool>,
 ) -> Result<Option<SocketAddr>, Diagnostic> {
     // Also with the door closed: what nobody claims is litter.
-    let (staging, _) = Staging::recover(&core.zone, core.config.durability, core.clock.clone())
-        .map_err(|error| unusable(&error))?;
-    if let Some(reserve_bytes) = core.config.free_reserve {
+    let (staging, _) =
+        Staging::recover(&core.zone, core.config.now().durability, core.clock.clone())
+            .map_err(|error| unusable(&error))?;
+    if let Some(reserve_bytes) = core.config.now().free_reserve {
         staging.space().keep_free(reserve_bytes);
     }
-    let Some(listen) = core.config.sftp.listen else { return Ok(None) };
+    let Some(listen) = core.config.now().sftp.listen else { return Ok(None) };
     let desk = sftp::Desk {
         zone: core.zone.clone(),
-        config: Arc::clone(&core.config),
+        config: core.config.clone(),
         intake: Arc::clone(&core.intake),
         staging,
         clock: core.clock.clone(),
@@ -272,7 +276,7 @@ async fn open_sftp(
 fn open_folders(core: &Core, stopped: watch::Receiver<bool>) -> Result<JoinHandle<()>, Diagnostic> {
     let door = folder::Door::new(
         core.zone.clone(),
-        Arc::clone(&core.config),
+        core.config.clone(),
         Arc::clone(&core.intake),
         core.clock.clone(),
     );
@@ -293,7 +297,7 @@ async fn open_control(
     let (asked, mut stopped) = (stop.clone(), stop.subscribe());
     let desk = control::Desk {
         zone: core.zone.clone(),
-        config: Arc::clone(&core.config),
+        config: core.config.clone(),
         intake: Arc::clone(&core.intake),
         ledger: Arc::clone(&core.ledger),
         status: control::ServerStatus {
@@ -301,7 +305,7 @@ async fn open_control(
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: core.clock.now(),
             sftp: sftp.map(|address| address.to_string()),
-            config: core.config.digest,
+            config: core.config.now().digest,
         },
         stop: Box::new(move || {
             asked.send_replace(true);

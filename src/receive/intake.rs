@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::archive::{self, Archive, Identity, RawObject};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, Duplicates, Partner, PartnerError, SameName, partner};
+use crate::config::{self, Config, Duplicates, Partner, PartnerError, SameName, partner};
 use crate::diagnostic::{Code, Diagnostic, on_one_line};
 use crate::ledger::{
     self, Arrival, Event, Ledger, Listed, NewArrival, Recorded, Sender, State, Usage,
@@ -26,7 +26,7 @@ use super::{Completion, Existing, Intake, Refusal, Settled};
 #[derive(Clone)]
 pub struct LocalIntake {
     zone: Zone,
-    config: Arc<Config>,
+    config: config::Live,
     archive: Archive,
     ledger: Arc<dyn Ledger>,
     clock: Clock,
@@ -36,12 +36,12 @@ impl LocalIntake {
     /// The intake of a zone.
     pub fn new(
         zone: Zone,
-        config: Arc<Config>,
+        config: impl Into<config::Live>,
         archive: Archive,
         ledger: Arc<dyn Ledger>,
         clock: Clock,
     ) -> Self {
-        Self { zone, config, archive, ledger, clock }
+        Self { zone, config: config.into(), archive, ledger, clock }
     }
 
     /// Why a file must wait for a person from the start.
@@ -53,10 +53,11 @@ impl LocalIntake {
     }
 
     fn unsorted(&self, feed: &FeedName, name: &FileName) -> Option<Diagnostic> {
-        if self.config.feed_takes(feed, name) {
+        let config = self.config.now();
+        if config.feed_takes(feed, name) {
             return None;
         }
-        let patterns = self.config.feed(feed).patterns.join(", ");
+        let patterns = config.feed(feed).patterns.join(", ");
         let summary = format!("`{name}` matches no pattern of feed {feed}");
         Some(Diagnostic::error(Code::R101, summary).fact("patterns", patterns))
     }
@@ -141,7 +142,7 @@ impl Intake for LocalIntake {
             log(id, "archive a file", &error);
             Refusal::Failed(id)
         })?;
-        let new = describe(&self.config, identity, raw, facts);
+        let new = describe(&self.config.now(), identity, raw, facts);
         self.ledger.receive(new.clone()).map_err(|error| {
             self.give_back(&new, &staged, &error);
             self.refused(id, &error)
@@ -163,7 +164,7 @@ impl Intake for LocalIntake {
     }
 
     fn listing(&self, sender: &Sender, feed: &FeedName) -> Result<Vec<Listed>, Refusal> {
-        let listed = self.config.feed(feed).listed;
+        let listed = self.config.now().feed(feed).listed;
         let since = self.clock.now().checked_sub(listed).unwrap_or(Timestamp::MIN);
         self.ledger.listing(sender, feed, since).map_err(self.refuse())
     }

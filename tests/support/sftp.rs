@@ -87,7 +87,8 @@ impl Site {
             .enable_all()
             .build()
             .expect("a runtime");
-        let desk = Desk { zone: zone.clone(), config: Arc::clone(&config), intake, staging, clock };
+        let desk =
+            Desk { zone: zone.clone(), config: Arc::clone(&config).into(), intake, staging, clock };
         let door = runtime.block_on(Door::bind(desk, ([127, 0, 0, 1], 0).into())).expect("bound");
         let (address, legacy) = (door.local_addr(), door.legacy_addr());
         let (stop, stopping) = watch::channel(false);

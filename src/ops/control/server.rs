@@ -13,7 +13,7 @@ use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
 use super::{Answer, REQUEST_BYTES_MAX, Request, ServerStatus, descriptor, with_socket_path};
-use crate::config::Config;
+use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
 use crate::ledger::{Event, Ledger};
@@ -34,7 +34,7 @@ pub struct Desk {
     /// The zone that is served.
     pub zone: Zone,
     /// Its configuration.
-    pub config: Arc<Config>,
+    pub config: config::Live,
     /// The way in.
     pub intake: Arc<dyn Intake>,
     /// Its ledger.
@@ -164,7 +164,7 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
                 Diagnostic::error(Code::Z105, "the request came without the file's descriptor")
             })?;
             let file = LocalFile { file, feed, name, modified_s, by };
-            let arrival = local::take(&desk.zone, &desk.config, desk.intake.as_ref(), file)?;
+            let arrival = local::take(&desk.zone, &desk.config.now(), desk.intake.as_ref(), file)?;
             Ok(Answer::Taken { id: arrival.id })
         }
         Request::PartnerChanged { partner, by, change } => {

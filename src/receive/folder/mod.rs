@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::watch::Receiver;
 
 use crate::clock::{Clock, Pace};
-use crate::config::{Config, Folder};
+use crate::config::{self, Folder};
 use crate::ledger::Sender;
 use crate::names::FolderName;
 use crate::receive::Intake;
@@ -54,15 +54,20 @@ const STOP_LOOK: Duration = Duration::from_millis(200);
 /// All drop folders of a zone.
 pub struct Door {
     zone: Zone,
-    config: Arc<Config>,
+    config: config::Live,
     intake: Arc<dyn Intake>,
     clock: Clock,
 }
 
 impl Door {
     /// The door to the folders that the configuration names.
-    pub fn new(zone: Zone, config: Arc<Config>, intake: Arc<dyn Intake>, clock: Clock) -> Self {
-        Self { zone, config, intake, clock }
+    pub fn new(
+        zone: Zone,
+        config: impl Into<config::Live>,
+        intake: Arc<dyn Intake>,
+        clock: Clock,
+    ) -> Self {
+        Self { zone, config: config.into(), intake, clock }
     }
 
     /// Takes files until `shutdown` says true or its sender is gone. Blocks.
@@ -98,10 +103,11 @@ impl Door {
         outcomes: &Arc<Outcomes>,
         stop: &Arc<AtomicBool>,
     ) -> Vec<(SyncSender<Message>, JoinHandle<()>)> {
-        let hints = self.config.folders.values().any(|folder| folder.notify);
+        let config = self.config.now();
+        let hints = config.folders.values().any(|folder| folder.notify);
         let watch = hints.then(Watch::start).flatten().map(Arc::new);
         let mut threads = Vec::new();
-        for (name, folder) in &self.config.folders {
+        for (name, folder) in &config.folders {
             let taker = Arc::new(self.taker(name, folder, stop));
             self.make_missing(folder, &taker);
             let watch = watch.clone().filter(|_| folder.notify);

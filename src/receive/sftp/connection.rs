@@ -138,7 +138,7 @@ pub async fn serve(
         end,
         seat: None,
     };
-    let login_timeout = hall.desk.config.sftp.login_timeout;
+    let login_timeout = hall.desk.config.now().sftp.login_timeout;
     let socket = Socket::new(tcp, Arc::clone(&link), login_timeout, hall.cut_off.clone());
     let started = run_stream(ssh, socket, Session::new(visit)).await;
     let ended = match started {
@@ -213,7 +213,7 @@ fn why_not(desk: &Desk, link: &Link, ended: Result<(), Error>) -> String {
             "it made room for newcomers before it tried to log in".to_owned()
         }
         _ if link.is_late() => {
-            format!("no login within {} s", desk.config.sftp.login_timeout.as_secs())
+            format!("no login within {} s", desk.config.now().sftp.login_timeout.as_secs())
         }
         Err(Error::Ssh(russh::Error::NoCommonAlgo { kind, ours, theirs })) => format!(
             "no algorithm in common ({kind:?}): the client offers {}; this server allows {}. A \

@@ -19,7 +19,7 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config;
 use crate::receive::Intake;
 use crate::receive::staging::Staging;
 use crate::zone::Zone;
@@ -68,7 +68,7 @@ pub struct Desk {
     /// Where keys and staged files lie.
     pub zone: Zone,
     /// The zone's configuration.
-    pub config: Arc<Config>,
+    pub config: config::Live,
     /// Where complete files go.
     pub intake: Arc<dyn Intake>,
     /// Uploads in progress.

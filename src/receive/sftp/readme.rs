@@ -8,11 +8,12 @@ pub fn text(account: &Account) -> Vec<u8> {
     let partner = &account.partner;
     let mut text = format!(
         "This is the landing zone `{}`. You are logged in as {}.\n\n",
-        account.desk.config.name, partner.name
+        account.desk.config.now().name,
+        partner.name
     );
     text.push_str("Put your files into the folder of their feed:\n\n");
     for feed in &partner.feeds {
-        let purpose = account.desk.config.feed(feed).purpose.unwrap_or_default();
+        let purpose = account.desk.config.now().feed(feed).purpose.unwrap_or_default();
         text.push_str(format!("  /{feed}/  {purpose}").trim_end());
         text.push('\n');
     }

@@ -74,11 +74,12 @@ impl Door {
     /// # Errors
     /// [`Error`].
     pub async fn bind(desk: Desk, listen: SocketAddr) -> Result<Self, Error> {
-        let idle_timeout = desk.config.sftp.idle_timeout;
+        let config = desk.config.now();
+        let idle_timeout = config.sftp.idle_timeout;
         let key = keys::host_key(&desk.zone)?;
         let hardened =
             Listener::bind(listen, algorithms::hardened(vec![key], idle_timeout)).await?;
-        let legacy = match &desk.config.sftp.legacy {
+        let legacy = match &config.sftp.legacy {
             None => None,
             Some(legacy) => {
                 let keys = keys::legacy_host_keys(&desk.zone)?;
@@ -113,7 +114,7 @@ impl Door {
             strangers: Notes::default(),
             busy,
         });
-        let crowd = Crowd::new(&self.desk.config.sftp);
+        let crowd = Crowd::new(&self.desk.config.now().sftp);
         let threads = Threads::default();
         let sweeping = tokio::spawn(sweep_until(Arc::clone(&self.desk), shutdown.clone()));
         let reviewing =
