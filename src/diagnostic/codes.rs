@@ -82,6 +82,9 @@ codes! {
     R106: "the file could not be stored",
         "The server could not write the file. Nothing was taken.",
         "Send the file again later; if it fails again, tell the people who run this server.";
+    R120: "a restart is needed",
+        "The new landfall.toml changes a setting that is bound into the running server; nothing was changed.",
+        "Restart the server to take the whole file over, or put that setting back and reload.";
     F101: "entry is not a regular file",
         "A drop folder holds something that is not a regular file, such as a link, a pipe or a device. It is left alone.",
         "Put the file itself into the folder.";

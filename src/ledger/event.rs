@@ -70,7 +70,12 @@ pub enum Event {
     /// Start-up compared disk and ledger.
     Reconciled { adopted: u64, removed: u64, reconverting: u64 },
     /// A configuration was loaded.
-    ConfigLoaded { digest: Digest },
+    ConfigLoaded {
+        digest: Digest,
+        /// Who asked for it; nobody at a start.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// A partner logged in.
     LoggedIn { partner: PartnerName, from: String, method: String, client: String },
     /// A partner's session was ended because its account no longer allows it.

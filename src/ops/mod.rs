@@ -12,6 +12,7 @@ pub mod diagnostic;
 pub mod local;
 pub mod lock;
 pub mod needs;
+pub mod reload;
 pub mod serve;
 pub mod stalled;
 pub mod telemetry;

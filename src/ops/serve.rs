@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::archive::Archive;
+use crate::archive::{Archive, digest};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::convert::worker::Pool;
@@ -28,12 +28,23 @@ use crate::zone::Zone;
 
 use super::control;
 use super::lock::ZoneLock;
+use super::reload::Reload;
 
 /// What a start may set beside the configuration.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Where the SFTP door listens, instead of `[sftp] listen`.
     pub listen: Option<SocketAddr>,
+}
+
+impl Options {
+    /// The configuration with what this start sets beside it.
+    pub fn apply(&self, mut config: Config) -> Config {
+        if self.listen.is_some() && config.sftp.listen.is_some() {
+            config.sftp.listen = self.listen;
+        }
+        config
+    }
 }
 
 /// A zone whose ledger is open and agrees with the disk: everything but the doors. Holds the zone's
@@ -51,6 +62,8 @@ pub struct Core {
     pub archive: Archive,
     /// The time.
     pub clock: Clock,
+    /// What this start set beside the configuration.
+    pub options: Options,
     /// Gone last: nobody else may write before all else has ended.
     _lock: ZoneLock,
 }
@@ -66,11 +79,9 @@ impl Core {
             let summary = format!("{} is not a zone", zone.root().display());
             return Err(Diagnostic::error(Code::Z102, summary));
         }
-        let mut config =
+        let config =
             config::load(&zone).map_err(|problems| super::diagnostic::of_problems(&problems))?;
-        if options.listen.is_some() && config.sftp.listen.is_some() {
-            config.sftp.listen = options.listen;
-        }
+        let config = options.apply(config);
         let durability = config.durability;
         let config = config::Live::from(Arc::new(config));
         for folder in [zone.run_time(), zone.staging(), zone.converted(), zone.keys()] {
@@ -87,20 +98,34 @@ impl Core {
             Arc::clone(&ledger),
             clock.clone(),
         ));
-        let core =
-            Self { zone, config: config.clone(), ledger, intake, archive, clock, _lock: lock };
-        core.keep_config()?;
+        let core = Self {
+            zone,
+            config: config.clone(),
+            ledger,
+            intake,
+            archive,
+            clock,
+            options,
+            _lock: lock,
+        };
+        core.keep_config(&core.config.now(), None)?;
         reconcile::reconcile(&core.zone, &config.now(), &core.archive, core.ledger.as_ref())
             .map_err(|error| unusable(&error))?;
         Ok(core)
     }
 
     /// Archives the configuration's text under its digest, and says in the ledger which one holds.
-    fn keep_config(&self) -> Result<(), Diagnostic> {
-        let config = self.config.now();
+    ///
+    /// # Errors
+    /// [`Code::L101`].
+    pub fn keep_config(&self, config: &Config, by: Option<&str>) -> Result<(), Diagnostic> {
         let kept = self.zone.kept_config(&config.digest);
         if !kept.exists() {
             let text = std::fs::read(self.zone.config_file()).map_err(|error| unusable(&error))?;
+            if digest::of_bytes(&text) != config.digest {
+                let summary = "landfall.toml was changed while it was read";
+                return Err(Diagnostic::error(Code::L101, summary).hint("Try again."));
+            }
             let folder = kept.parent().unwrap_or(self.zone.root());
             let durability = config.durability;
             durability
@@ -108,7 +133,7 @@ impl Core {
                 .and_then(|()| durability.write_new(&kept, &text))
                 .map_err(|error| unusable(&error))?;
         }
-        let event = Event::ConfigLoaded { digest: config.digest };
+        let event = Event::ConfigLoaded { digest: config.digest, by: by.map(ToOwned::to_owned) };
         self.ledger.note(event).map_err(|error| unusable(&error))
     }
 }
@@ -161,9 +186,14 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
         core.clock.clone(),
     );
     tasks.spawn_on(outbox.run(stopped.clone()), runtime.handle());
-    let sftp_address = runtime.block_on(open_sftp(&core, &mut tasks, &stopped))?;
+    let staging = open_staging(&core)?;
+    let reload = Arc::new(Reload::new(Arc::clone(&core), staging.clone()));
+    let hangup = runtime.block_on(async { signal(SignalKind::hangup()) });
+    let hangup = hangup.map_err(|error| not_started("reload by SIGHUP", &error))?;
+    tasks.spawn_on(Arc::clone(&reload).at_each(hangup, stopped.clone()), runtime.handle());
+    let sftp_address = runtime.block_on(open_sftp(&core, staging, &mut tasks, &stopped))?;
     let folders = open_folders(&core, stopped.clone())?;
-    runtime.block_on(open_control(&core, sftp_address, &mut tasks, &stop))?;
+    runtime.block_on(open_control(&core, (sftp_address, reload), &mut tasks, &stop))?;
     Ok(Running { core, runtime, sftp_address, stop, tasks, folders, pipeline, pool })
 }
 
@@ -243,18 +273,21 @@ impl Running {
     }
 }
 
+/// Finds the uploads in progress again. Also with the door closed: what nobody claims is litter.
+fn open_staging(core: &Core) -> Result<Staging, Diagnostic> {
+    let config = core.config.now();
+    let (staging, _) = Staging::recover(&core.zone, config.durability, core.clock.clone())
+        .map_err(|error| unusable(&error))?;
+    staging.space().keep_free(config.free_reserve);
+    Ok(staging)
+}
+
 async fn open_sftp(
     core: &Core,
+    staging: Staging,
     tasks: &mut JoinSet<()>,
     stopped: &watch::Receiver<bool>,
 ) -> Result<Option<SocketAddr>, Diagnostic> {
-    // Also with the door closed: what nobody claims is litter.
-    let (staging, _) =
-        Staging::recover(&core.zone, core.config.now().durability, core.clock.clone())
-            .map_err(|error| unusable(&error))?;
-    if let Some(reserve_bytes) = core.config.now().free_reserve {
-        staging.space().keep_free(reserve_bytes);
-    }
     let Some(listen) = core.config.now().sftp.listen else { return Ok(None) };
     let desk = sftp::Desk {
         zone: core.zone.clone(),
@@ -288,7 +321,7 @@ fn open_folders(core: &Core, stopped: watch::Receiver<bool>) -> Result<JoinHandl
 
 async fn open_control(
     core: &Core,
-    sftp: Option<SocketAddr>,
+    (sftp, reload): (Option<SocketAddr>, Arc<Reload>),
     tasks: &mut JoinSet<()>,
     stop: &watch::Sender<bool>,
 ) -> Result<(), Diagnostic> {
@@ -310,6 +343,7 @@ async fn open_control(
         stop: Box::new(move || {
             asked.send_replace(true);
         }),
+        reload: Box::new(move |by| reload.reload(by)),
     };
     tasks.spawn(server.run(desk, async move {
         // An error means that the sender is gone, which is a stop as well.

@@ -52,7 +52,7 @@ fn about_the_zone() -> Vec<Event> {
         Event::Started { version: text() },
         Event::Stopped,
         Event::Reconciled { adopted: 0, removed: 0, reconverting: 0 },
-        Event::ConfigLoaded { digest: manifest },
+        Event::ConfigLoaded { digest: manifest, by: None },
         Event::HostKeyChanged { by: text(), change: text() },
         Event::SessionEnded { partner: partner(), from: text(), reason: text() },
         Event::LoggedIn { partner: partner(), from: text(), method: text(), client: text() },

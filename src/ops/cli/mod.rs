@@ -28,6 +28,7 @@ mod list;
 mod output;
 mod partner;
 mod reading;
+mod reload;
 mod report;
 mod send;
 mod serve;
@@ -74,6 +75,8 @@ enum Command {
     Init(init::Args),
     /// Check the configuration: every problem, with its place
     Check(check::Args),
+    /// Put a changed landfall.toml in force without a restart; a wrong one is refused
+    Reload(reload::Args),
     /// What needs a person now, and how the zone is
     Status(status::Args),
     /// List files that arrived, newest first
@@ -139,6 +142,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Demo(args) => demo::run(args, zone, out),
         Command::Init(args) => init::run(args, zone, out),
         Command::Check(args) => check::run(args, zone, out),
+        Command::Reload(args) => reload::run(args, zone, out),
         Command::Status(args) => status::run(args, zone, out),
         Command::List(args) => list::run(args, zone, out),
         Command::Show(args) => show::run(args, zone, out),

@@ -64,7 +64,16 @@ fn read(zone: &Zone, suffix: &str) -> Result<Status, Diagnostic> {
         }
     };
     let server = match Client::find(zone).and_then(|found| found.map(|c| c.status()).transpose()) {
-        Ok(server) => server,
+        Ok(server) => {
+            let in_force = server.as_ref().map(|server| server.config);
+            let written = config.as_ref().map(|config| config.digest);
+            if let Some(in_force) = in_force
+                && written.is_some_and(|written| written != in_force)
+            {
+                needs.push(needs::of_changed_config(suffix));
+            }
+            server
+        }
         Err(told) => {
             needs.push(needs::of_diagnostic(&told, format!("landfall status{suffix}")));
             None

@@ -124,7 +124,10 @@ fn about_zone(event: &Event) -> String {
         Event::Reconciled { adopted, removed, reconverting, .. } => format!(
             "start-up: {adopted} adopted, {removed} leftovers removed, {reconverting} to convert again"
         ),
-        Event::ConfigLoaded { digest } => format!("configuration {digest} loaded"),
+        Event::ConfigLoaded { digest, by: None } => format!("configuration {digest} loaded"),
+        Event::ConfigLoaded { digest, by: Some(by) } => {
+            format!("configuration {digest} loaded by {by}")
+        }
         Event::LoggedIn { partner, from, method, client } => {
             format!("{partner} logged in from {from} by {method} with {client}")
         }

@@ -85,6 +85,14 @@ impl Client {
         Ok(*delivery)
     }
 
+    /// Asks the server to read `landfall.toml` again.
+    ///
+    /// # Errors
+    /// Why the old configuration stays; [`Code::Z106`].
+    pub fn reload(&self) -> Result<(), Diagnostic> {
+        self.expect_done(&Request::Reload { by: crate::ops::who() })
+    }
+
     /// Asks the server to stop in order; returns before it has.
     ///
     /// # Errors

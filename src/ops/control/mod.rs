@@ -55,6 +55,11 @@ pub enum Request {
     },
     /// A person decided about a stalled sink.
     Decide(Decision),
+    /// Read `landfall.toml` again.
+    Reload {
+        /// Who asks.
+        by: String,
+    },
     /// Stop in order.
     Stop,
     /// Every event above this sequence, as it happens, until the connection ends.
@@ -94,7 +99,7 @@ pub struct ServerStatus {
     pub started_at: Timestamp,
     /// Where its SFTP door listens; `None` when that is closed.
     pub sftp: Option<String>,
-    /// The configuration it was started with.
+    /// The configuration in force.
     pub config: Digest,
 }
 

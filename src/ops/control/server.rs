@@ -43,6 +43,8 @@ pub struct Desk {
     pub status: ServerStatus,
     /// Called by [`Request::Stop`].
     pub stop: Box<dyn Fn() + Send + Sync>,
+    /// Called by [`Request::Reload`] with who asks.
+    pub reload: Box<dyn Fn(&str) -> Result<(), Diagnostic> + Send + Sync>,
 }
 
 /// The bound socket. Its path is removed when it is dropped.
@@ -158,7 +160,10 @@ fn read_request(stream: &UnixStream) -> io::Result<Option<(Vec<u8>, Option<Owned
 
 fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, Diagnostic> {
     match request {
-        Request::Status => Ok(Answer::Status(desk.status.clone())),
+        Request::Status => {
+            let config = desk.config.now().digest;
+            Ok(Answer::Status(ServerStatus { config, ..desk.status.clone() }))
+        }
         Request::Send { feed, name, modified_s, by } => {
             let file = file.ok_or_else(|| {
                 Diagnostic::error(Code::Z105, "the request came without the file's descriptor")
@@ -178,6 +183,7 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
             let delivery = stalled::decide(desk.ledger.as_ref(), decision)?;
             Ok(Answer::Decided(Box::new(delivery)))
         }
+        Request::Reload { by } => (desk.reload)(&by).map(|()| Answer::Done),
         Request::Stop => {
             (desk.stop)();
             Ok(Answer::Done)
