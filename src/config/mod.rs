@@ -77,6 +77,9 @@ pub struct Sftp {
     pub unauthenticated_max: u32,
     /// `unauthenticated_per_address_max`, default 20.
     pub unauthenticated_per_address_max: u32,
+    /// `penalty_exempt = ["10.0.0.0/8"]`, default none: networks that are never turned away for
+    /// what came from them, such as the address that many partners share.
+    pub penalty_exempt: Vec<IpNet>,
     /// `idle_timeout`, default 15 min.
     pub idle_timeout: Duration,
     /// `[sftp.legacy]`: a second listener for old clients; none by default.
@@ -102,6 +105,7 @@ impl Default for Sftp {
             connections_max: 1000,
             unauthenticated_max: 100,
             unauthenticated_per_address_max: 20,
+            penalty_exempt: Vec::new(),
             idle_timeout: Duration::from_secs(15 * 60),
             legacy: None,
         }

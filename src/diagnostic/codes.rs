@@ -85,6 +85,9 @@ codes! {
     R120: "a restart is needed",
         "The new landfall.toml changes a setting that is bound into the running server; nothing was changed.",
         "Restart the server to take the whole file over, or put that setting back and reload.";
+    R121: "not this step's turn",
+        "Host keys change in steps: rotate, tell the partners, activate, retire; this one does not come now.",
+        "See `landfall hostkey list` for where the change stands.";
     F101: "entry is not a regular file",
         "A drop folder holds something that is not a regular file, such as a link, a pipe or a device. It is left alone.",
         "Put the file itself into the folder.";

@@ -61,6 +61,8 @@ pub enum Event {
     Touched { modified_s: Option<u32>, mode: Option<u32> },
     /// Its sender removed it from the listing.
     Hidden,
+    /// Its sender removed what is told about it from the listing, until its outcome is another.
+    PapersHidden { outcome: String },
 
     // ---- about the zone ----
     /// The server began to serve.
@@ -82,6 +84,8 @@ pub enum Event {
     SessionEnded { partner: PartnerName, from: String, reason: String },
     /// A login was refused.
     LoginRefused { user: String, from: String, client: String, offered: String, reason: String },
+    /// A source begins to be turned away.
+    SourcePenalised { source: String, until: Timestamp, reason: String },
     /// A connection ended before a login could be tried.
     ConnectionRefused { from: String, client: String, reason: String },
     /// An upload ended without CLOSE; it stays for resume.

@@ -108,6 +108,7 @@ impl State {
             Event::Renamed { .. }
             | Event::Touched { .. }
             | Event::Hidden
+            | Event::PapersHidden { .. }
             | Event::Started { .. }
             | Event::Stopped
             | Event::Reconciled { .. }
@@ -116,6 +117,7 @@ impl State {
             | Event::SessionEnded { .. }
             | Event::HostKeyChanged { .. }
             | Event::LoginRefused { .. }
+            | Event::SourcePenalised { .. }
             | Event::ConnectionRefused { .. }
             | Event::UploadInterrupted { .. }
             | Event::UploadExpired { .. }

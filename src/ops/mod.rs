@@ -9,6 +9,7 @@ pub mod cli;
 pub mod control;
 pub mod default_zone;
 pub mod diagnostic;
+pub mod hostkeys;
 pub mod local;
 pub mod lock;
 pub mod needs;

@@ -24,6 +24,7 @@ use crate::ledger::{Event, Ledger, sqlite};
 use crate::pipeline::{Parts, Pipeline};
 use crate::receive::staging::Staging;
 use crate::receive::{Intake, LocalIntake, folder, reconcile, sftp};
+use crate::signing::SigningKey;
 use crate::zone::Zone;
 
 use super::control;
@@ -98,6 +99,8 @@ impl Core {
             Arc::clone(&ledger),
             clock.clone(),
         ));
+        // Made now rather than with the first receipt, so that a key that cannot be used is told.
+        SigningKey::open(&zone.receipt_key()).map_err(|error| not_started("receipts", &error))?;
         let core = Self {
             zone,
             config: config.clone(),
@@ -191,9 +194,10 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let hangup = runtime.block_on(async { signal(SignalKind::hangup()) });
     let hangup = hangup.map_err(|error| not_started("reload by SIGHUP", &error))?;
     tasks.spawn_on(Arc::clone(&reload).at_each(hangup, stopped.clone()), runtime.handle());
-    let sftp_address = runtime.block_on(open_sftp(&core, staging, &mut tasks, &stopped))?;
+    let sftp = runtime.block_on(open_sftp(&core, staging, &mut tasks, &stopped))?;
     let folders = open_folders(&core, stopped.clone())?;
-    runtime.block_on(open_control(&core, (sftp_address, reload), &mut tasks, &stop))?;
+    runtime.block_on(open_control(&core, (sftp.as_ref(), reload), &mut tasks, &stop))?;
+    let sftp_address = sftp.map(|(address, _)| address);
     Ok(Running { core, runtime, sftp_address, stop, tasks, folders, pipeline, pool })
 }
 
@@ -282,12 +286,15 @@ fn open_staging(core: &Core) -> Result<Staging, Diagnostic> {
     Ok(staging)
 }
 
+/// Where the SFTP door listens, and whom it turns away.
+type OpenDoor = (SocketAddr, Arc<sftp::Penalties>);
+
 async fn open_sftp(
     core: &Core,
     staging: Staging,
     tasks: &mut JoinSet<()>,
     stopped: &watch::Receiver<bool>,
-) -> Result<Option<SocketAddr>, Diagnostic> {
+) -> Result<Option<OpenDoor>, Diagnostic> {
     let Some(listen) = core.config.now().sftp.listen else { return Ok(None) };
     let desk = sftp::Desk {
         zone: core.zone.clone(),
@@ -301,9 +308,9 @@ async fn open_sftp(
             .caused_by(&error)
             .hint("Free the address, or set another one: [sftp] listen, or --listen.")
     })?;
-    let address = door.local_addr();
+    let open = (door.local_addr(), door.penalties());
     tasks.spawn(door.run(stopped.clone()));
-    Ok(Some(address))
+    Ok(Some(open))
 }
 
 fn open_folders(core: &Core, stopped: watch::Receiver<bool>) -> Result<JoinHandle<()>, Diagnostic> {
@@ -321,13 +328,14 @@ fn open_folders(core: &Core, stopped: watch::Receiver<bool>) -> Result<JoinHandl
 
 async fn open_control(
     core: &Core,
-    (sftp, reload): (Option<SocketAddr>, Arc<Reload>),
+    (sftp, reload): (Option<&OpenDoor>, Arc<Reload>),
     tasks: &mut JoinSet<()>,
     stop: &watch::Sender<bool>,
 ) -> Result<(), Diagnostic> {
     let server =
         control::Server::bind(&core.zone).map_err(|error| not_started("control socket", &error))?;
     let (asked, mut stopped) = (stop.clone(), stop.subscribe());
+    let (penalties, clock) = (sftp.map(|(_, known)| Arc::clone(known)), core.clock.clone());
     let desk = control::Desk {
         zone: core.zone.clone(),
         config: core.config.clone(),
@@ -337,13 +345,17 @@ async fn open_control(
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: core.clock.now(),
-            sftp: sftp.map(|address| address.to_string()),
+            sftp: sftp.map(|(address, _)| address.to_string()),
             config: core.config.now().digest,
+            penalised: Vec::new(),
         },
         stop: Box::new(move || {
             asked.send_replace(true);
         }),
         reload: Box::new(move |by| reload.reload(by)),
+        penalised: Box::new(move || {
+            penalties.as_ref().map_or_else(Vec::new, |penalties| penalties.active(clock.now()))
+        }),
     };
     tasks.spawn(server.run(desk, async move {
         // An error means that the sender is gone, which is a stop as well.

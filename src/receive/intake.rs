@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::archive::{self, Archive, Identity, RawObject};
@@ -18,8 +18,11 @@ use crate::ledger::{
     self, Arrival, Event, Ledger, Listed, NewArrival, Recorded, Sender, State, Usage,
 };
 use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
+use crate::signing::key_file::KeyError;
+use crate::signing::{Namespace, SigningKey};
 use crate::zone::Zone;
 
+use super::receipt::{Outcome, Papers};
 use super::{Completion, Existing, Intake, Refusal, Settled};
 
 /// Archive and ledger behind the [`Intake`].
@@ -30,6 +33,8 @@ pub struct LocalIntake {
     archive: Archive,
     ledger: Arc<dyn Ledger>,
     clock: Clock,
+    /// Signs receipts; read when the first one is signed.
+    signer: Arc<OnceLock<SigningKey>>,
 }
 
 impl LocalIntake {
@@ -41,25 +46,15 @@ impl LocalIntake {
         ledger: Arc<dyn Ledger>,
         clock: Clock,
     ) -> Self {
-        Self { zone, config: config.into(), archive, ledger, clock }
+        Self { zone, config: config.into(), archive, ledger, clock, signer: Arc::default() }
     }
 
     /// Why a file must wait for a person from the start.
-    fn reason_to_hold(&self, settled: &Settled) -> Option<Diagnostic> {
+    fn reason_to_hold(config: &Config, settled: &Settled) -> Option<Diagnostic> {
         match settled.completion {
             Completion::NeverRenamed => Some(never_renamed(&settled.name)),
-            Completion::Final => self.unsorted(&settled.feed, &settled.name),
+            Completion::Final => unsorted(config, &settled.feed, &settled.name),
         }
-    }
-
-    fn unsorted(&self, feed: &FeedName, name: &FileName) -> Option<Diagnostic> {
-        let config = self.config.now();
-        if config.feed_takes(feed, name) {
-            return None;
-        }
-        let patterns = config.feed(feed).patterns.join(", ");
-        let summary = format!("`{name}` matches no pattern of feed {feed}");
-        Some(Diagnostic::error(Code::R101, summary).fact("patterns", patterns))
     }
 
     /// The ledger refused a raw object. If it is certain that no row speaks of it, now or after a
@@ -109,6 +104,18 @@ impl LocalIntake {
         self.ledger.advance(id, event).map_err(self.refuse())
     }
 
+    fn sign(&self, receipt: &[u8]) -> Result<String, KeyError> {
+        let signer = match self.signer.get() {
+            Some(signer) => signer,
+            // Two that come at once read the same key.
+            None => {
+                let read = SigningKey::open(&self.zone.receipt_key())?;
+                self.signer.get_or_init(|| read)
+            }
+        };
+        signer.sign(Namespace::Receipt, receipt)
+    }
+
     /// A file that waited for a better name goes on once it has one.
     fn judge_again(&self, renamed: &Arrival) -> Result<(), Refusal> {
         let code = renamed.diagnostic.as_ref().map(|diagnostic| diagnostic.code);
@@ -116,7 +123,7 @@ impl LocalIntake {
         if !waits || renamed.name.is_temporary() {
             return Ok(());
         }
-        let event = match self.unsorted(&renamed.feed, &renamed.name) {
+        let event = match unsorted(&self.config.now(), &renamed.feed, &renamed.name) {
             Some(diagnostic) => Event::Held { diagnostic },
             None => Event::Released {
                 by: renamed.sender.to_string(),
@@ -129,9 +136,9 @@ impl LocalIntake {
 
 impl Intake for LocalIntake {
     fn settle(&self, settled: Settled) -> Result<Arrival, Refusal> {
-        let now = self.clock.now();
+        let (now, config) = (self.clock.now(), self.config.now());
         let id = ArrivalId::new(now);
-        let held = self.reason_to_hold(&settled);
+        let held = Self::reason_to_hold(&config, &settled);
         let identity = identify(id, now, &settled, held);
         let staged = settled.staged.path.clone();
         let (digest, facts) = (settled.digest, Facts::of(&settled));
@@ -142,7 +149,7 @@ impl Intake for LocalIntake {
             log(id, "archive a file", &error);
             Refusal::Failed(id)
         })?;
-        let new = describe(&self.config.now(), identity, raw, facts);
+        let new = describe(&config, identity, raw, facts);
         self.ledger.receive(new.clone()).map_err(|error| {
             self.give_back(&new, &staged, &error);
             self.refused(id, &error)
@@ -196,6 +203,28 @@ impl Intake for LocalIntake {
 
     fn hide(&self, landed: ArrivalId) -> Result<(), Refusal> {
         self.advance(landed, Event::Hidden).map(drop)
+    }
+
+    fn papers(&self, sender: &Sender, id: ArrivalId) -> Result<Papers, Refusal> {
+        let arrival = self.arrival(sender, id)?;
+        let history = self.ledger.history(id).map_err(self.refuse())?;
+        let hidden_at = history.iter().rev().find_map(|recorded| {
+            if let Event::PapersHidden { outcome } = &recorded.event {
+                Some(outcome.as_str())
+            } else {
+                None
+            }
+        });
+        let papers = Papers::render(arrival, hidden_at);
+        papers.sign(|receipt| self.sign(receipt)).map_err(|error| {
+            log(id, "sign a receipt", &error);
+            Refusal::Failed(id)
+        })
+    }
+
+    fn hide_papers(&self, sender: &Sender, id: ArrivalId) -> Result<(), Refusal> {
+        let outcome = Outcome::of(&self.arrival(sender, id)?).as_str().to_owned();
+        self.advance(id, Event::PapersHidden { outcome }).map(drop)
     }
 
     fn open_raw(&self, landed: ArrivalId) -> Result<File, Refusal> {
@@ -311,6 +340,15 @@ pub(super) fn describe(
         replace_same_name: feed.same_name == SameName::Replace,
         adopted: facts.adopted,
     }
+}
+
+fn unsorted(config: &Config, feed: &FeedName, name: &FileName) -> Option<Diagnostic> {
+    if config.feed_takes(feed, name) {
+        return None;
+    }
+    let patterns = config.feed(feed).patterns.join(", ");
+    let summary = format!("`{name}` matches no pattern of feed {feed}");
+    Some(Diagnostic::error(Code::R101, summary).fact("patterns", patterns))
 }
 
 fn never_renamed(name: &FileName) -> Diagnostic {

@@ -37,6 +37,7 @@ fn about_an_arrival() -> Vec<Event> {
         Event::Renamed { from: file("a"), to: file("b") },
         Event::Touched { modified_s: None, mode: None },
         Event::Hidden,
+        Event::PapersHidden { outcome: "held".to_owned() },
     ]
 }
 
@@ -63,6 +64,7 @@ fn about_the_zone() -> Vec<Event> {
             offered: text(),
             reason: text(),
         },
+        Event::SourcePenalised { source: text(), until: now(), reason: text() },
         Event::ConnectionRefused { from: text(), client: text(), reason: text() },
         Event::UploadInterrupted {
             sender: sender.clone(),
@@ -129,6 +131,7 @@ fn every_state_meets_every_event() {
     renamed    =          =          =          =          =          =          =          =          =          =
     touched    =          =          =          =          =          =          =          =          =          =
     hidden     =          =          =          =          =          =          =          =          =          =
+    papers_hidden =          =          =          =          =          =          =          =          =          =
     ");
 }
 

@@ -18,6 +18,7 @@ use landfall::ledger::{
     Arrival, ArrivalQuery, Event, Ledger, Listed, Recorded, Sender, Usage, sqlite,
 };
 use landfall::names::{ArrivalId, FeedName, FileName, PartnerName};
+use landfall::receive::receipt::Papers;
 use landfall::receive::sftp::{Desk, Door, keys};
 use landfall::receive::staging::{Recovered, Staging};
 use landfall::receive::{Existing, Intake, LocalIntake, Refusal, Settled};
@@ -64,6 +65,8 @@ impl Site {
         let text = "[zone]\nname = 'test'\n[feed.orders]\n[feed.stock]\n";
         let mut config = config::parse("landfall.toml", text).expect("valid");
         config.durability = Durability::Relaxed;
+        // Tests of refusals are not to be kept waiting by them.
+        config.sftp.penalty_exempt = vec!["127.0.0.1/32".parse().expect("a network")];
         change(&mut config);
         let config = Arc::new(config);
         let clock = Clock::system();
@@ -335,6 +338,14 @@ impl Intake for Gated {
 
     fn hide(&self, landed: ArrivalId) -> Result<(), Refusal> {
         self.intake.hide(landed)
+    }
+
+    fn papers(&self, sender: &Sender, id: ArrivalId) -> Result<Papers, Refusal> {
+        self.intake.papers(sender, id)
+    }
+
+    fn hide_papers(&self, sender: &Sender, id: ArrivalId) -> Result<(), Refusal> {
+        self.intake.hide_papers(sender, id)
     }
 
     fn open_raw(&self, landed: ArrivalId) -> Result<fs::File, Refusal> {

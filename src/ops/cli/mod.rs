@@ -28,6 +28,7 @@ mod list;
 mod output;
 mod partner;
 mod reading;
+mod receipt;
 mod reload;
 mod report;
 mod send;
@@ -97,6 +98,9 @@ enum Command {
     /// The keys by which partners know the server
     #[command(subcommand)]
     Hostkey(hostkey::Command),
+    /// Receipts: how partners check their signatures
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     /// Feeds: the streams of files and their datasets
     #[command(subcommand)]
     Feed(feed::Command),
@@ -152,6 +156,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Inspect(args) => inspect::run(args, out),
         Command::Partner(command) => partner::run(command, zone, out),
         Command::Hostkey(command) => hostkey::run(command, zone, out),
+        Command::Receipt(command) => receipt::run(command, zone, out),
         Command::Feed(command) => feed::run(command, zone, out),
         Command::Sink(command) => sink::run(command, zone, out),
         Command::Explain(args) => explain::run(args, out),

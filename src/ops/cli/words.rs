@@ -79,6 +79,7 @@ fn about_arrival(event: &Event) -> Option<String> {
         Event::Renamed { from, to } => format!("renamed from {from} to {to}"),
         Event::Touched { .. } => "times or permissions set by its sender".to_owned(),
         Event::Hidden => "removed from its sender's listing".to_owned(),
+        Event::PapersHidden { .. } => "its receipt removed from its sender's listing".to_owned(),
         _ => return None,
     })
 }
@@ -137,6 +138,9 @@ fn about_zone(event: &Event) -> String {
         Event::LoginRefused { user, from, reason, .. } => {
             format!("login of {user} from {from} refused: {reason}")
         }
+        Event::SourcePenalised { source, until, reason } => {
+            format!("{source} is turned away until {}: {reason}", time(*until))
+        }
         Event::ConnectionRefused { from, reason, .. } => {
             format!("connection from {from} refused: {reason}")
         }
@@ -174,6 +178,7 @@ fn about_zone(event: &Event) -> String {
         | Event::Renamed { .. }
         | Event::Touched { .. }
         | Event::Hidden
+        | Event::PapersHidden { .. }
         | Event::SchemaChanged { .. }
         | Event::BatchClosed { .. }
         | Event::BatchPublished { .. }

@@ -18,8 +18,9 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
 use crate::ledger::{Event, Ledger};
 use crate::ops::local::{self, LocalFile};
-use crate::ops::stalled;
+use crate::ops::{hostkeys, stalled};
 use crate::receive::Intake;
+use crate::receive::sftp::Penalised;
 use crate::zone::Zone;
 
 /// Connections at a time; more wait.
@@ -28,6 +29,9 @@ const CONNECTIONS_MAX: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Events read from the ledger at a time.
 const EVENTS_AT_A_TIME: u32 = 1000;
+
+/// Reads `landfall.toml` again for somebody, or says why not.
+pub type Reload = Box<dyn Fn(&str) -> Result<(), Diagnostic> + Send + Sync>;
 
 /// What the server needs to answer.
 pub struct Desk {
@@ -43,8 +47,10 @@ pub struct Desk {
     pub status: ServerStatus,
     /// Called by [`Request::Stop`].
     pub stop: Box<dyn Fn() + Send + Sync>,
+    /// Who is turned away.
+    pub penalised: Box<dyn Fn() -> Vec<Penalised> + Send + Sync>,
     /// Called by [`Request::Reload`] with who asks.
-    pub reload: Box<dyn Fn(&str) -> Result<(), Diagnostic> + Send + Sync>,
+    pub reload: Reload,
 }
 
 /// The bound socket. Its path is removed when it is dropped.
@@ -161,8 +167,8 @@ fn read_request(stream: &UnixStream) -> io::Result<Option<(Vec<u8>, Option<Owned
 fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, Diagnostic> {
     match request {
         Request::Status => {
-            let config = desk.config.now().digest;
-            Ok(Answer::Status(ServerStatus { config, ..desk.status.clone() }))
+            let (config, penalised) = (desk.config.now().digest, (desk.penalised)());
+            Ok(Answer::Status(ServerStatus { config, penalised, ..desk.status.clone() }))
         }
         Request::Send { feed, name, modified_s, by } => {
             let file = file.ok_or_else(|| {
@@ -184,6 +190,11 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
             Ok(Answer::Decided(Box::new(delivery)))
         }
         Request::Reload { by } => (desk.reload)(&by).map(|()| Answer::Done),
+        Request::HostKey { step, by } => {
+            let change = hostkeys::take(&desk.zone, desk.ledger.as_ref(), step, by)?;
+            desk.config.look_again();
+            Ok(Answer::HostKey { change })
+        }
         Request::Stop => {
             (desk.stop)();
             Ok(Answer::Done)

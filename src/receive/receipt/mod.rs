@@ -5,19 +5,25 @@
 //! no path and no error chain of ours is in them, and no name or value of a file can drive a
 //! terminal.
 //!
-//! Left out so far: signatures, languages.
+//! A receipt tells the outcome and not the steps after it, so that its bytes stay the same once the
+//! outcome is final; only then is it signed. A person who lets a held file go on, and a sender who
+//! renames a file, make it another receipt with a signature of its own.
+//!
+//! Left out so far: languages.
 
 use serde::Serialize;
 
 use crate::clock::rfc3339_millis;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Arrival, State};
-use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
+use crate::names::{ArrivalId, Digest, FeedName, FileName};
 
+mod papers;
 mod problem;
 mod result;
 mod words;
 
+pub use papers::Papers;
 pub use problem::problem;
 pub use result::result_text;
 pub use words::shown;
@@ -65,6 +71,14 @@ impl Outcome {
         }
     }
 
+    /// Whether nothing more happens to it by itself.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Received => false,
+            Self::Accepted | Self::Partial | Self::Held | Self::Duplicate | Self::Failed => true,
+        }
+    }
+
     /// The outcome as text: `accepted`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -93,8 +107,6 @@ struct Receipt<'a> {
     sha256: Digest,
     received_at: String,
     outcome: Outcome,
-    state: State,
-    changed_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<Rows>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,8 +115,6 @@ struct Receipt<'a> {
     duplicate_of: Option<ArrivalId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<ArrivalId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    batch: Option<BatchId>,
 }
 
 #[derive(Serialize)]
@@ -147,13 +157,10 @@ pub fn json(arrival: &Arrival) -> Vec<u8> {
         sha256: arrival.digest,
         received_at: rfc3339_millis(arrival.received_at),
         outcome: Outcome::of(arrival),
-        state: arrival.state,
-        changed_at: rfc3339_millis(arrival.changed_at),
         rows,
         problem,
         duplicate_of: arrival.duplicate_of,
         supersedes: arrival.supersedes,
-        batch: arrival.batch,
     };
     // Plain data with text keys: it cannot fail to become JSON.
     let mut json = serde_json::to_vec_pretty(&receipt).unwrap_or_default();

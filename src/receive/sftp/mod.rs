@@ -14,7 +14,7 @@
 //! a connection for good, and none of them costs more than fixed memory; names of peers never
 //! become paths.
 //!
-//! Left out so far: the test area, penalties for hostile addresses.
+//! Left out so far: the test area.
 
 use std::sync::Arc;
 
@@ -42,6 +42,7 @@ mod lane;
 mod listing;
 mod look;
 mod names;
+mod penalties;
 mod proof;
 mod readme;
 mod receipts;
@@ -60,6 +61,7 @@ mod upload;
 mod view;
 pub mod wire;
 
+pub use penalties::{Offence, Penalised, Penalties};
 pub use server::{Door, Error};
 
 /// What the door works with.

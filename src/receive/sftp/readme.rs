@@ -2,18 +2,18 @@
 
 use super::account::Account;
 use crate::config::partner::ReadBack;
+use crate::signing::{Namespace, principal};
 
 /// The text of `README.txt`.
 pub fn text(account: &Account) -> Vec<u8> {
-    let partner = &account.partner;
+    let (partner, config) = (&account.partner, account.desk.config.now());
     let mut text = format!(
         "This is the landing zone `{}`. You are logged in as {}.\n\n",
-        account.desk.config.now().name,
-        partner.name
+        config.name, partner.name
     );
     text.push_str("Put your files into the folder of their feed:\n\n");
     for feed in &partner.feeds {
-        let purpose = account.desk.config.now().feed(feed).purpose.unwrap_or_default();
+        let purpose = config.feed(feed).purpose.unwrap_or_default();
         text.push_str(format!("  /{feed}/  {purpose}").trim_end());
         text.push('\n');
     }
@@ -23,8 +23,17 @@ pub fn text(account: &Account) -> Vec<u8> {
          An upload that breaks off stays and can be resumed. A file of the same name sent again\n\
          is a new version. Removing a file only takes it out of your listing.\n\n\
          What became of a file is in /receipts/FEED/NAME.receipt.json: its size, its SHA-256 and\n\
-         its outcome. If something is wrong with it, /receipts/FEED/NAME.problem.txt tells what.\n\n",
+         its outcome. If something is wrong with it, /receipts/FEED/NAME.problem.txt tells what.\n\
+         Removing these takes them out of the listing until the outcome changes.\n\n",
     );
+    text.push_str(&format!(
+        "Once the outcome is final, /receipts/FEED/NAME.receipt.json.sig signs the receipt. To check\n\
+         it, put the line that the people who run this server gave you into a file `allowed_signers`:\n\n\
+         \x20 ssh-keygen -Y verify -f allowed_signers -I {} -n {} \\\n\
+         \x20   -s NAME.receipt.json.sig < NAME.receipt.json\n\n",
+        principal(&config.name),
+        Namespace::Receipt.as_str(),
+    ));
     text.push_str(&match partner.read_back {
         ReadBack::Never => "Files cannot be read back; their receipts can.\n".to_owned(),
         ReadBack::Always => {

@@ -14,6 +14,7 @@ use super::auth::PASSWORDS_AT_ONCE;
 use super::connection::{Hall, Notes, serve};
 use super::crowd::{Crowd, Places};
 use super::keys::{self, KeyError};
+use super::penalties::{Penalties, save_until};
 use super::roster::{Roster, review_until};
 use super::socket::{Link, until_true};
 use super::sweep::sweep_until;
@@ -50,6 +51,7 @@ pub struct Door {
     hardened: Listener,
     legacy: Option<Listener>,
     desk: Arc<Desk>,
+    penalties: Arc<Penalties>,
 }
 
 /// One address that is listened on.
@@ -79,7 +81,8 @@ impl Door {
             None => None,
             Some(legacy) => Some(Listener::bind(legacy.listen, self::legacy(&desk)?).await?),
         };
-        Ok(Self { hardened, legacy, desk: Arc::new(desk) })
+        let penalties = Arc::new(Penalties::load(&desk.zone));
+        Ok(Self { hardened, legacy, desk: Arc::new(desk), penalties })
     }
 
     /// Takes over for new connections what a reload changed, host keys included.
@@ -102,6 +105,11 @@ impl Door {
         self.hardened.address
     }
 
+    /// Who is turned away.
+    pub fn penalties(&self) -> Arc<Penalties> {
+        Arc::clone(&self.penalties)
+    }
+
     /// Where it listens for old clients, if it does.
     pub fn legacy_addr(&self) -> Option<SocketAddr> {
         self.legacy.as_ref().map(|listener| listener.address)
@@ -119,11 +127,17 @@ impl Door {
             stopping: shutdown.clone(),
             cut_off: cut_off_receiver,
             strangers: Notes::default(),
+            penalties: Arc::clone(&self.penalties),
             busy,
         });
         let crowd = Crowd::default();
         let threads = Threads::default();
         let sweeping = tokio::spawn(sweep_until(Arc::clone(&self.desk), shutdown.clone()));
+        let saving = tokio::spawn(save_until(
+            Arc::clone(&self.penalties),
+            self.desk.clock.clone(),
+            shutdown.clone(),
+        ));
         let reviewing =
             tokio::spawn(review_until(roster, Arc::clone(&self.desk), shutdown.clone()));
         let (mut stopping, mut reloads) = (shutdown, self.desk.config.subscribe());
@@ -164,11 +178,11 @@ impl Door {
         if tokio::task::spawn_blocking(|| threads.end()).await.is_err() {
             tracing::error!("the threads of the SFTP door were not ended in order");
         }
-        if let Err(error) = reviewing.await {
-            tracing::error!(%error, "running sessions were not looked after");
-        }
-        if let Err(error) = sweeping.await {
-            tracing::error!(%error, "uploads in progress were not looked after");
+        for (task, what) in [(reviewing, "sessions"), (sweeping, "uploads"), (saving, "penalties")]
+        {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "{what} were not looked after");
+            }
         }
     }
 }
@@ -207,9 +221,14 @@ fn admit(
     hall: &Hall,
     crowd: &Crowd,
 ) -> Option<(Arc<Link>, Places)> {
+    let sftp = &hall.desk.config.now().sftp;
+    // A line before the version is allowed (RFC 4253 section 4.2) and clients show it.
+    if hall.penalties.forbid(origin, &sftp.penalty_exempt, hall.desk.clock.now()) {
+        drop(tcp.try_write(b"Not allowed at this time; try again in some minutes.\r\n"));
+        return None;
+    }
     let link = Arc::new(Link::default());
-    let Some(places) = crowd.admit(origin, &link, &hall.desk.config.now().sftp) else {
-        // A line before the version is allowed (RFC 4253 section 4.2) and clients show it.
+    let Some(places) = crowd.admit(origin, &link, sftp) else {
         let told = b"Too many connections; try again in a minute.\r\n";
         tracing::warn!(from = %origin, "turned away: too many connections");
         drop(tcp.try_write(told));
