@@ -1,7 +1,7 @@
 //! SSH keys as files: made, kept, read, shown by their fingerprint.
 //!
 //! A key file is OpenSSH's own format, mode 0600, with the public line beside it in `<name>.pub`. A
-//! key file is never replaced by writing; see [`write`].
+//! key file is never replaced by writing; see [`write()`].
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};

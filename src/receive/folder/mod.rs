@@ -8,7 +8,7 @@
 //! taken twice because a move was interrupted.
 //!
 //! Each folder has a thread of its own ([`rounds`]): one that hangs on a dead mount holds only
-//! itself.
+//! itself. A reload begins and ends them ([`threads`]).
 //!
 //! Left out so far: sidecars, markers.
 

@@ -8,11 +8,11 @@ use crate::ledger::Arrival;
 pub struct Papers {
     /// The arrival they are about.
     pub arrival: Arrival,
-    /// [`json`].
+    /// What became of the file: [`json()`].
     pub receipt: Vec<u8>,
     /// The receipt's signature (SSHSIG), once its outcome is final.
     pub signature: Option<Vec<u8>>,
-    /// [`problem`].
+    /// What is wrong with it: [`problem()`].
     pub problem: Option<Vec<u8>>,
     /// Whether the sender has removed them from the listing since they last changed. They can still
     /// be read by their names.

@@ -9,7 +9,8 @@
 //! account takes certificates.
 //!
 //! Left to russh, which does not do it: a client that asks for the `ssh-userauth` service again before
-//! another attempt (paramiko does, after a refused key) gets no answer and waits until the deadline.
+//! another attempt gets no answer and waits until the deadline. paramiko does, after a refused key:
+//! it must be given the right key alone, or `transport_factory=ServiceRequestingTransport`.
 //!
 //! After a refusal the client is offered keyboard-interactive, in which SSH can show a sentence to
 //! the person (RFC 4256 section 3.2); without a refusal before, it asks for the password.
