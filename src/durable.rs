@@ -167,6 +167,16 @@ impl Durability {
         self.sync_folder(path.parent().unwrap_or(Path::new("/")))
     }
 
+    /// Puts a synced file of ours (never a published name) in the place of a settings file in one
+    /// step. Both lie in one folder.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn replace_by(self, from: &Path, to: &Path) -> Result<(), Error> {
+        fs::rename(from, to).map_err(|e| Error::new("replace", to, e))?;
+        self.sync_folder(to.parent().unwrap_or(Path::new("/")))
+    }
+
     fn write_temporary(self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         fs::write(path, bytes).map_err(|e| Error::new("write", path, e))?;
         let file = File::open(path).map_err(|e| Error::new("open", path, e))?;

@@ -18,7 +18,7 @@
 //! 6. **Archive first, judge after.** No path leads from received to held without the archive.
 //! 7. **Doors do not know the pipeline.** They hand a settled file to [`receive::Intake`] in
 //!    messages that could cross a process boundary. Stages meet in the ledger, not in each other.
-//! 8. **One owner per foreign crate**: russh in `receive/sftp`, notify in `receive/folder/watch`,
+//! 8. **One owner per foreign crate**: russh in `receive/sftp` (its key types in `signing`), notify in `receive/folder/watch`,
 //!    SQL in `ledger/sqlite`, csv, calamine, arrow and parquet in `convert`, clap in `ops/cli`.
 //! 9. **Only [`ops`] speaks** to terminal, environment and exit code.
 //! 10. **A bad file stops itself, never the zone.** Conversions run in confined worker processes.
@@ -33,6 +33,8 @@ pub mod names;
 pub mod report;
 pub mod schema;
 pub mod zone;
+
+pub mod signing;
 
 pub mod config;
 pub mod ledger;

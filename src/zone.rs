@@ -122,6 +122,16 @@ impl Zone {
         self.run_time().join("keys")
     }
 
+    /// `.landfall/keys/receipt`, the key that signs receipts.
+    pub fn receipt_key(&self) -> PathBuf {
+        self.keys().join("receipt")
+    }
+
+    /// `.landfall/penalties.json`, the addresses that are turned away.
+    pub fn penalties_file(&self) -> PathBuf {
+        self.run_time().join("penalties.json")
+    }
+
     /// `.landfall/ledger.db`.
     pub fn ledger_file(&self) -> PathBuf {
         self.run_time().join("ledger.db")

@@ -34,6 +34,7 @@ login_timeout = "5s"
 connections_max = 7
 unauthenticated_max = 6
 unauthenticated_per_address_max = 5
+penalty_exempt = ["10.0.0.0/8"]
 idle_timeout = "90s"
 
 [sftp.legacy]
@@ -114,6 +115,7 @@ fn every_documented_key_of_doors_and_workers_is_read() {
         connections_max: 7,
         unauthenticated_max: 6,
         unauthenticated_per_address_max: 5,
+        penalty_exempt: vec!["10.0.0.0/8".parse().unwrap()],
         idle_timeout: seconds(90),
         legacy: Some(Legacy {
             listen: "10.0.0.1:2200".parse().unwrap(),

@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["clock", "schema"],
     &["names", "diagnostic"],
     &["report", "zone", "durable", "contract"],
+    &["signing"],
     &["ledger"],
     &["config"],
     &["archive"],
@@ -28,7 +29,8 @@ const FLOOR_EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// Foreign crates and the only places that may name them.
 const OWNERS: &[(&str, &[&str])] = &[
-    ("russh", &["receive/sftp"]),
+    // Signatures and key files need its key types.
+    ("russh", &["receive/sftp", "signing"]),
     ("notify", &["receive/folder"]),
     ("rusqlite", &["ledger/sqlite"]),
     ("csv", &["convert"]),

@@ -5,9 +5,8 @@
 //! cannot hold a wrong value). Every key is optional; an empty `landfall.toml` is a working zone.
 //!
 //! Partner files are read at every login, so that `partner add` and `partner disable` are live at
-//! once. `landfall.toml` and `contracts/<feed>.toml` ([`contract`]) are read at start.
-//!
-//! Left out so far: reload.
+//! once. `landfall.toml` and `contracts/<feed>.toml` ([`contract`]) are read at start and at every
+//! reload; [`Live`] is the one in force.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,6 +22,7 @@ use crate::names::{Digest, FeedName, FileName, FolderName, PartnerName, SinkName
 
 pub mod contract;
 mod glob;
+mod live;
 pub mod partner;
 mod problem;
 mod reader;
@@ -30,6 +30,7 @@ mod value;
 mod written;
 
 pub use contract::Written;
+pub use live::{Live, needing_restart};
 pub use partner::Partner;
 pub use problem::{Problem, Problems};
 pub(crate) use value::end_of;
@@ -83,6 +84,9 @@ pub struct Sftp {
     pub unauthenticated_max: u32,
     /// `unauthenticated_per_address_max`, default 20.
     pub unauthenticated_per_address_max: u32,
+    /// `penalty_exempt = ["10.0.0.0/8"]`, default none: networks that are never turned away for
+    /// what came from them, such as the address that many partners share.
+    pub penalty_exempt: Vec<IpNet>,
     /// `idle_timeout`, default 15 min.
     pub idle_timeout: Duration,
     /// `[sftp.legacy]`: a second listener for old clients; none by default.
@@ -108,6 +112,7 @@ impl Default for Sftp {
             connections_max: 1000,
             unauthenticated_max: 100,
             unauthenticated_per_address_max: 20,
+            penalty_exempt: Vec::new(),
             idle_timeout: Duration::from_secs(15 * 60),
             legacy: None,
         }

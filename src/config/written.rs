@@ -140,6 +140,7 @@ fn read_sftp(table: Reader<'_, '_>) -> Sftp {
     table.set(&mut sftp.unauthenticated_max, "unauthenticated_max", whole(1));
     let per_address = &mut sftp.unauthenticated_per_address_max;
     table.set(per_address, "unauthenticated_per_address_max", whole(1));
+    sftp.penalty_exempt = table.list("penalty_exempt", network).unwrap_or_default();
     sftp.legacy = table.table("legacy").and_then(read_legacy);
     if table.get("enabled", truth) == Some(false) {
         sftp.listen = None;

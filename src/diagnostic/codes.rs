@@ -97,6 +97,12 @@ codes! {
     R111: "sidecar without its file",
         "A marker or checksum came, and the file that it speaks of did not.",
         "Send the file under the name that the sidecar has before its last dot, or remove the sidecar.";
+    R120: "a restart is needed",
+        "The new landfall.toml changes a setting that is bound into the running server; nothing was changed.",
+        "Restart the server to take the whole file over, or put that setting back and reload.";
+    R121: "not this step's turn",
+        "Host keys change in steps: rotate, tell the partners, activate, retire; this one does not come now.",
+        "See `landfall hostkey list` for where the change stands.";
     F101: "entry is not a regular file",
         "A drop folder holds something that is not a regular file, such as a link, a pipe or a device. It is left alone.",
         "Put the file itself into the folder.";

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::archive::digest;
 use crate::clock::{Clock, Timestamp};
-use crate::config::Config;
+use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::{self, Durability};
 use crate::ledger::{self, Batch, BatchFile, BatchState, FileKind, Ledger, Retraction};
@@ -72,7 +72,7 @@ impl Error {
 #[derive(Clone)]
 pub struct Publisher {
     zone: Zone,
-    config: Arc<Config>,
+    config: config::Live,
     ledger: Arc<dyn Ledger>,
     durability: Durability,
     clock: Clock,
@@ -89,8 +89,14 @@ pub struct Retired {
 
 impl Publisher {
     /// A publisher that takes durability, bounds, sinks and graces from the configuration.
-    pub fn new(zone: Zone, config: Arc<Config>, ledger: Arc<dyn Ledger>, clock: Clock) -> Self {
-        let durability = config.durability;
+    pub fn new(
+        zone: Zone,
+        config: impl Into<config::Live>,
+        ledger: Arc<dyn Ledger>,
+        clock: Clock,
+    ) -> Self {
+        let config = config.into();
+        let durability = config.now().durability;
         Self { zone, config, ledger, durability, clock }
     }
 
@@ -100,7 +106,7 @@ impl Publisher {
     /// # Errors
     /// [`Error`]: the batch, once closed, stays closed until it can be published.
     pub fn close_and_publish(&self, feed: &FeedName) -> Result<Option<Batch>, Error> {
-        let bounds = self.config.feed(feed).batch;
+        let bounds = self.config.now().feed(feed).batch;
         let closed = self.ledger.close_batch(feed, bounds)?;
         closed.map(|batch| self.publish(&batch)).transpose()
     }
@@ -127,7 +133,7 @@ impl Publisher {
         self.publish_files(batch)?;
         let members = manifest::members(self.ledger.as_ref(), batch)?;
         let digest = self.publish_manifest(batch, &manifest::render(batch, &members))?;
-        let sinks = self.config.feed(&batch.feed).sinks;
+        let sinks = self.config.now().feed(&batch.feed).sinks;
         Ok(self.ledger.published(batch.id, digest, &sinks)?)
     }
 
@@ -224,7 +230,7 @@ impl Publisher {
 
     fn grace_ends(&self, retraction: &Retraction, since: Timestamp) -> Result<Timestamp, Error> {
         let grace = match self.ledger.arrival(retraction.arrival)? {
-            Some(arrival) => self.config.feed(&arrival.feed).retract_grace,
+            Some(arrival) => self.config.now().feed(&arrival.feed).retract_grace,
             None => return Ok(since),
         };
         Ok(since.checked_add(grace).unwrap_or(Timestamp::MAX))

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::archive::digest;
 use crate::clock::{Clock, Pace, Timestamp};
-use crate::config::{Config, Sink, SinkKind};
+use crate::config::{self, Sink, SinkKind};
 use crate::ledger::{self, Delivery, DeliveryOutcome, DeliveryState, Ledger};
 use crate::names::{FeedName, SinkName};
 use crate::zone::Zone;
@@ -50,7 +50,7 @@ pub struct Outbox {
 
 struct Parts {
     zone: Zone,
-    config: Arc<Config>,
+    config: config::Live,
     ledger: Arc<dyn Ledger>,
     clock: Clock,
     http: OnceLock<Result<webhook::Http, String>>,
@@ -59,7 +59,13 @@ struct Parts {
 
 impl Outbox {
     /// The outbox of a zone.
-    pub fn new(zone: Zone, config: Arc<Config>, ledger: Arc<dyn Ledger>, clock: Clock) -> Self {
+    pub fn new(
+        zone: Zone,
+        config: impl Into<config::Live>,
+        ledger: Arc<dyn Ledger>,
+        clock: Clock,
+    ) -> Self {
+        let config = config.into();
         let (http, stop) = (OnceLock::new(), AtomicBool::new(false));
         Self { parts: Arc::new(Parts { zone, config, ledger, clock, http, stop }) }
     }
@@ -149,7 +155,7 @@ async fn blocking<T: Send + 'static>(
 
 /// Tells the sink once and records how it answered.
 async fn attempt(parts: Arc<Parts>, delivery: Delivery) {
-    let outcome = match parts.config.sinks.get(&delivery.sink) {
+    let outcome = match parts.config.now().sinks.get(&delivery.sink) {
         None => DeliveryOutcome::Stalled(format!("no sink `{}` is configured", delivery.sink)),
         Some(sink) => {
             let answer = tell(&parts, sink, &delivery).await;
@@ -260,7 +266,7 @@ impl Parts {
             manifest_name,
             manifest_path,
             zone: self.zone.root().to_owned(),
-            zone_name: self.config.name.clone(),
+            zone_name: self.config.now().name.clone(),
         })
     }
 }

@@ -103,6 +103,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         diagnostic: Option<Diagnostic>,
     },
+    /// Its sender removed what is told about it from the listing, until its outcome is another.
+    PapersHidden { outcome: String },
 
     // ---- about the zone ----
     /// The server began to serve.
@@ -112,7 +114,12 @@ pub enum Event {
     /// Start-up compared disk and ledger.
     Reconciled { adopted: u64, removed: u64, reconverting: u64 },
     /// A configuration was loaded.
-    ConfigLoaded { digest: Digest },
+    ConfigLoaded {
+        digest: Digest,
+        /// Who asked for it; nobody at a start.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// A feed's contract was loaded.
     ContractLoaded { feed: FeedName, digest: Digest },
     /// A partner logged in.
@@ -121,6 +128,8 @@ pub enum Event {
     SessionEnded { partner: PartnerName, from: String, reason: String },
     /// A login was refused.
     LoginRefused { user: String, from: String, client: String, offered: String, reason: String },
+    /// A source begins to be turned away.
+    SourcePenalised { source: String, until: Timestamp, reason: String },
     /// A connection ended before a login could be tried.
     ConnectionRefused { from: String, client: String, reason: String },
     /// An upload ended without CLOSE; it stays for resume.

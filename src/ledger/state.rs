@@ -123,6 +123,7 @@ impl State {
             | Event::SidecarChecked { .. }
             | Event::SidecarAlone { .. }
             | Event::SidecarHidden { .. }
+            | Event::PapersHidden { .. }
             | Event::Started { .. }
             | Event::Stopped
             | Event::Reconciled { .. }
@@ -132,6 +133,7 @@ impl State {
             | Event::SessionEnded { .. }
             | Event::HostKeyChanged { .. }
             | Event::LoginRefused { .. }
+            | Event::SourcePenalised { .. }
             | Event::ConnectionRefused { .. }
             | Event::UploadInterrupted { .. }
             | Event::UploadExpired { .. }

@@ -47,6 +47,17 @@ pub fn of_problems(problems: &Problems, suffix: &str) -> Need {
     }
 }
 
+/// The configuration was changed and is not in force.
+pub fn of_changed_config(suffix: &str) -> Need {
+    Need {
+        code: None,
+        cause: "landfall.toml was changed, and the server goes by the old one".to_owned(),
+        owner: None,
+        since: None,
+        command: format!("landfall reload{suffix}"),
+    }
+}
+
 /// A diagnostic of ours.
 pub fn of_diagnostic(told: &Diagnostic, command: String) -> Need {
     let cause = told.to_string();

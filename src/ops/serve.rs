@@ -25,11 +25,13 @@ use crate::pipeline::{Parts, Pipeline};
 use crate::receive::completion::{Completions, Judges};
 use crate::receive::staging::Staging;
 use crate::receive::{Intake, LocalIntake, folder, reconcile, sftp};
+use crate::signing::SigningKey;
 use crate::zone::Zone;
 
 use super::control;
 use super::kept;
 use super::lock::ZoneLock;
+use super::reload::Reload;
 
 /// What a start may set beside the configuration.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,13 +40,23 @@ pub struct Options {
     pub listen: Option<SocketAddr>,
 }
 
+impl Options {
+    /// The configuration with what this start sets beside it.
+    pub fn apply(&self, mut config: Config) -> Config {
+        if self.listen.is_some() && config.sftp.listen.is_some() {
+            config.sftp.listen = self.listen;
+        }
+        config
+    }
+}
+
 /// A zone whose ledger is open and agrees with the disk: everything but the doors. Holds the zone's
 /// lock.
 pub struct Core {
     /// The zone.
     pub zone: Zone,
     /// Its configuration.
-    pub config: Arc<Config>,
+    pub config: config::Live,
     /// Its ledger.
     pub ledger: Arc<dyn Ledger>,
     /// The narrow way in.
@@ -55,6 +67,8 @@ pub struct Core {
     pub archive: Archive,
     /// The time.
     pub clock: Clock,
+    /// What this start set beside the configuration.
+    pub options: Options,
     /// Gone last: nobody else may write before all else has ended.
     _lock: ZoneLock,
 }
@@ -70,40 +84,52 @@ impl Core {
             let summary = format!("{} is not a zone", zone.root().display());
             return Err(Diagnostic::error(Code::Z102, summary));
         }
-        let mut config =
+        let config =
             config::load(&zone).map_err(|problems| super::diagnostic::of_problems(&problems))?;
-        if options.listen.is_some() && config.sftp.listen.is_some() {
-            config.sftp.listen = options.listen;
-        }
-        let config = Arc::new(config);
+        let config = options.apply(config);
+        let durability = config.durability;
+        let config = config::Live::from(Arc::new(config));
         for folder in [zone.run_time(), zone.staging(), zone.converted(), zone.keys()] {
-            config.durability.create_folders(&folder).map_err(|error| unusable(&error))?;
+            durability.create_folders(&folder).map_err(|error| unusable(&error))?;
         }
         let lock = ZoneLock::take(&zone)?;
-        let opened = sqlite::open(&zone.ledger_file(), clock.clone(), config.durability);
+        let opened = sqlite::open(&zone.ledger_file(), clock.clone(), durability);
         let ledger: Arc<dyn Ledger> = Arc::new(opened.map_err(|error| unusable(&error))?);
-        let archive = Archive::new(zone.clone(), config.durability);
+        let archive = Archive::new(zone.clone(), durability);
         let intake = Arc::new(LocalIntake::new(
             zone.clone(),
-            Arc::clone(&config),
+            config.clone(),
             archive.clone(),
             Arc::clone(&ledger),
             clock.clone(),
         ));
         let completions = intake.completions();
-        let core = Self { zone, config, ledger, intake, completions, archive, clock, _lock: lock };
-        core.keep_config(&core.config)?;
-        reconcile::reconcile(&core.zone, &core.config, &core.archive, core.ledger.as_ref())
+        // Made now rather than with the first receipt, so that a key that cannot be used is told.
+        SigningKey::open(&zone.receipt_key()).map_err(|error| not_started("receipts", &error))?;
+        let core = Self {
+            zone,
+            config: config.clone(),
+            ledger,
+            intake,
+            completions,
+            archive,
+            clock,
+            options,
+            _lock: lock,
+        };
+        core.keep_config(&core.config.now(), None)?;
+        reconcile::reconcile(&core.zone, &config.now(), &core.archive, core.ledger.as_ref())
             .map_err(|error| unusable(&error))?;
         Ok(core)
     }
 
-    /// Archives the texts of a configuration that was loaded, and says in the ledger that it holds.
+    /// Archives the texts of a configuration that was loaded, and says in the ledger that it holds and
+    /// who asked for it.
     ///
     /// # Errors
-    /// L101.
-    pub fn keep_config(&self, config: &Config) -> Result<(), Diagnostic> {
-        kept::keep(config, &self.archive, self.ledger.as_ref())
+    /// [`Code::L101`].
+    pub fn keep_config(&self, config: &Config, by: Option<&str>) -> Result<(), Diagnostic> {
+        kept::keep(config, by, &self.archive, self.ledger.as_ref())
     }
 }
 
@@ -135,11 +161,11 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let (stop, stopped) = watch::channel(false);
     // The running binary, also after an upgrade has replaced its file.
     let program = PathBuf::from("/proc/self/exe");
-    let pool = Pool::new(program, core.config.workers.clone());
+    let pool = Pool::new(program, core.config.now().workers.clone());
     let pool = Arc::new(pool.map_err(|error| not_started("workers", &error))?);
     let parts = Parts {
         zone: core.zone.clone(),
-        config: Arc::clone(&core.config),
+        config: core.config.clone(),
         ledger: Arc::clone(&core.ledger),
         archive: core.archive.clone(),
         pool: Arc::clone(&pool),
@@ -153,14 +179,20 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let mut tasks = JoinSet::new();
     let outbox = Outbox::new(
         core.zone.clone(),
-        Arc::clone(&core.config),
+        core.config.clone(),
         Arc::clone(&core.ledger),
         core.clock.clone(),
     );
     tasks.spawn_on(outbox.run(stopped.clone()), runtime.handle());
-    let sftp_address = runtime.block_on(open_sftp(&core, &mut tasks, &stopped))?;
+    let staging = open_staging(&core)?;
+    let reload = Arc::new(Reload::new(Arc::clone(&core), staging.clone()));
+    let hangup = runtime.block_on(async { signal(SignalKind::hangup()) });
+    let hangup = hangup.map_err(|error| not_started("reload by SIGHUP", &error))?;
+    tasks.spawn_on(Arc::clone(&reload).at_each(hangup, stopped.clone()), runtime.handle());
+    let sftp = runtime.block_on(open_sftp(&core, staging, &mut tasks, &stopped))?;
     let folders = open_folders(&core, stopped.clone())?;
-    runtime.block_on(open_control(&core, sftp_address, &mut tasks, &stop))?;
+    runtime.block_on(open_control(&core, (sftp.as_ref(), reload), &mut tasks, &stop))?;
+    let sftp_address = sftp.map(|(address, _)| address);
     Ok(Running { core, runtime, sftp_address, stop, tasks, folders, judges, pipeline, pool })
 }
 
@@ -190,7 +222,7 @@ impl Running {
 
     /// The zone's configuration.
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.core.config)
+        self.core.config.now()
     }
 
     /// Tells the terminal and the service manager that the doors are open.
@@ -241,21 +273,28 @@ impl Running {
     }
 }
 
+/// Finds the uploads in progress again. Also with the door closed: what nobody claims is litter.
+fn open_staging(core: &Core) -> Result<Staging, Diagnostic> {
+    let config = core.config.now();
+    let (staging, _) = Staging::recover(&core.zone, config.durability, core.clock.clone())
+        .map_err(|error| unusable(&error))?;
+    staging.space().keep_free(config.free_reserve);
+    Ok(staging)
+}
+
+/// Where the SFTP door listens, and whom it turns away.
+type OpenDoor = (SocketAddr, Arc<sftp::Penalties>);
+
 async fn open_sftp(
     core: &Core,
+    staging: Staging,
     tasks: &mut JoinSet<()>,
     stopped: &watch::Receiver<bool>,
-) -> Result<Option<SocketAddr>, Diagnostic> {
-    // Also with the door closed: what nobody claims is litter.
-    let (staging, _) = Staging::recover(&core.zone, core.config.durability, core.clock.clone())
-        .map_err(|error| unusable(&error))?;
-    if let Some(reserve_bytes) = core.config.free_reserve {
-        staging.space().keep_free(reserve_bytes);
-    }
-    let Some(listen) = core.config.sftp.listen else { return Ok(None) };
+) -> Result<Option<OpenDoor>, Diagnostic> {
+    let Some(listen) = core.config.now().sftp.listen else { return Ok(None) };
     let desk = sftp::Desk {
         zone: core.zone.clone(),
-        config: Arc::clone(&core.config),
+        config: core.config.clone(),
         intake: Arc::clone(&core.intake),
         staging,
         clock: core.clock.clone(),
@@ -265,15 +304,15 @@ async fn open_sftp(
             .caused_by(&error)
             .hint("Free the address, or set another one: [sftp] listen, or --listen.")
     })?;
-    let address = door.local_addr();
+    let open = (door.local_addr(), door.penalties());
     tasks.spawn(door.run(stopped.clone()));
-    Ok(Some(address))
+    Ok(Some(open))
 }
 
 fn open_folders(core: &Core, stopped: watch::Receiver<bool>) -> Result<JoinHandle<()>, Diagnostic> {
     let door = folder::Door::new(
         core.zone.clone(),
-        Arc::clone(&core.config),
+        core.config.clone(),
         Arc::clone(&core.intake),
         core.clock.clone(),
     );
@@ -285,27 +324,33 @@ fn open_folders(core: &Core, stopped: watch::Receiver<bool>) -> Result<JoinHandl
 
 async fn open_control(
     core: &Core,
-    sftp: Option<SocketAddr>,
+    (sftp, reload): (Option<&OpenDoor>, Arc<Reload>),
     tasks: &mut JoinSet<()>,
     stop: &watch::Sender<bool>,
 ) -> Result<(), Diagnostic> {
     let server =
         control::Server::bind(&core.zone).map_err(|error| not_started("control socket", &error))?;
     let (asked, mut stopped) = (stop.clone(), stop.subscribe());
+    let (penalties, clock) = (sftp.map(|(_, known)| Arc::clone(known)), core.clock.clone());
     let desk = control::Desk {
         zone: core.zone.clone(),
-        config: Arc::clone(&core.config),
+        config: core.config.clone(),
         intake: Arc::clone(&core.intake),
         ledger: Arc::clone(&core.ledger),
         status: control::ServerStatus {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: core.clock.now(),
-            sftp: sftp.map(|address| address.to_string()),
-            config: core.config.digest,
+            sftp: sftp.map(|(address, _)| address.to_string()),
+            config: core.config.now().digest,
+            penalised: Vec::new(),
         },
         stop: Box::new(move || {
             asked.send_replace(true);
+        }),
+        reload: Box::new(move |by| reload.reload(by)),
+        penalised: Box::new(move || {
+            penalties.as_ref().map_or_else(Vec::new, |penalties| penalties.active(clock.now()))
         }),
     };
     tasks.spawn(server.run(desk, async move {

@@ -50,7 +50,7 @@ enum Error {
 pub fn start(parts: &Parts, stop: &Arc<AtomicBool>) -> io::Result<Vec<JoinHandle<()>>> {
     let queue = Arc::new(Queue::default());
     let mut threads = Vec::new();
-    for number in 0..parts.config.workers.count * 2 {
+    for number in 0..parts.config.now().workers.count * 2 {
         let (parts, queue) = (parts.clone(), Arc::clone(&queue));
         let name = format!("convert-{number}");
         threads.push(thread::Builder::new().name(name).spawn(move || convert_all(&parts, &queue))?);
@@ -113,17 +113,18 @@ fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
         let paths = output_paths(parts, arrival)?;
         let learned = parts.ledger.learned(&arrival.feed)?;
         let given_revision = learned.as_ref().map_or(0, |learned| learned.revision);
+        let config = parts.config.now();
         let job = Job {
             arrival: Some(arrival.id),
             name: arrival.name.clone(),
             size_bytes: arrival.size_bytes,
             digest: Some(arrival.digest),
-            format: parts.config.feed(&arrival.feed).format,
+            format: config.feed(&arrival.feed).format,
             learned,
             contract: None,
             limits: limits(parts),
         };
-        let job = job.under(parts.config.contract(&arrival.feed));
+        let job = job.under(config.contract(&arrival.feed));
         let raw = parts.archive.open(&arrival.raw)?;
         let outcome = parts.pool.convert(&arrival.sender.to_string(), &job, &raw, &paths)?;
         match record(parts, arrival, outcome, given_revision) {
@@ -191,13 +192,13 @@ fn sync_outputs(
         let at = parts.zone.resolve(&path).ok_or_else(|| Error::Outside(path.clone()))?;
         let file =
             std::fs::File::open(&at).map_err(|source| Error::Open { path: at.clone(), source })?;
-        parts.config.durability.sync_file(&file, &at)?;
+        parts.config.now().durability.sync_file(&file, &at)?;
         let convert::Written { rows, size_bytes, digest } = *written;
         Ok(Output { path, rows, size_bytes, digest })
     };
     let parquet = keep(PARQUET, &converted.parquet)?;
     let rejects = converted.rejects.as_ref().map(|written| keep(REJECTS, written)).transpose()?;
-    parts.config.durability.sync_folder(&parts.zone.converted())?;
+    parts.config.now().durability.sync_folder(&parts.zone.converted())?;
     let report = converted.report.clone();
     Ok(Conversion {
         converter: convert::VERSION.to_owned(),
@@ -238,7 +239,7 @@ fn output_paths(parts: &Parts, arrival: &Arrival) -> Result<OutputPaths, Error> 
 }
 
 fn limits(parts: &Parts) -> Limits {
-    Limits { output_bytes: parts.config.workers.output_bytes, ..Limits::default() }
+    Limits { output_bytes: parts.config.now().workers.output_bytes, ..Limits::default() }
 }
 
 pub(super) fn log_failure(doing: &str, error: &(dyn std::error::Error + 'static)) {

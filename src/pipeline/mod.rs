@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::archive::Archive;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config;
 use crate::convert::worker::Pool;
 use crate::ledger::Ledger;
 use crate::zone::Zone;
@@ -36,7 +36,7 @@ pub struct Parts {
     /// The zone.
     pub zone: Zone,
     /// Its configuration.
-    pub config: Arc<Config>,
+    pub config: config::Live,
     /// Its ledger.
     pub ledger: Arc<dyn Ledger>,
     /// Its archive.

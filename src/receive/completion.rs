@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::archive::{self, Archive};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Complete, Config, Feed};
+use crate::config::{self, Complete, Config, Feed};
 use crate::diagnostic::{Code, Diagnostic, on_one_line};
 use crate::ledger::{
     self, Arrival, Event, Ledger, Sender, Sidecar, SidecarKind, State, Told, Verdict, Waits,
@@ -53,7 +53,7 @@ enum Error {
 
 /// Judges what waits.
 pub struct Completions {
-    config: Arc<Config>,
+    config: config::Live,
     archive: Archive,
     ledger: Arc<dyn Ledger>,
     clock: Clock,
@@ -126,7 +126,7 @@ enum Next {
 impl Completions {
     /// Judges by these.
     pub fn new(
-        config: Arc<Config>,
+        config: config::Live,
         archive: Archive,
         ledger: Arc<dyn Ledger>,
         clock: Clock,
@@ -174,7 +174,7 @@ impl Completions {
                 self.conclude(&arrival, next)
             });
         }
-        let until = earlier(now, self.config.sftp.rename_wait);
+        let until = earlier(now, self.config.now().sftp.rename_wait);
         for sidecar in self.ledger.alone(Told::NotYet, until, LOOKED_AT_MAX)? {
             self.ledger.sidecar_alone(sidecar.sequence)?;
         }
@@ -192,7 +192,7 @@ impl Completions {
     // ---- arrivals ----
 
     fn judge(&self, arrival: &Arrival, sidecars: &[Sidecar], now: Timestamp) -> Next {
-        let feed = self.config.feed(&arrival.feed);
+        let feed = self.config.now().feed(&arrival.feed);
         let of = |verdict| sidecars.iter().find(|sidecar| sidecar.verdict == verdict);
         if sidecars.iter().any(|sidecar| sidecar.verdict.is_none()) {
             return Next::Wait(Waits { what: WaitsFor::Check, until: later(now, CHECK_MAX) });
@@ -210,7 +210,7 @@ impl Completions {
             Complete::Checksum => (of(Some(Verdict::Agrees)), WaitsFor::Checksum),
         };
         if confirmed.is_none() && what != WaitsFor::Hold {
-            let until = later(arrival.received_at, self.config.sftp.rename_wait);
+            let until = later(arrival.received_at, self.config.now().sftp.rename_wait);
             if now < until {
                 return Self::waits(arrival, Waits { what, until });
             }
@@ -267,7 +267,7 @@ impl Completions {
         // It speaks of the name that its file had when it came.
         let (verdict, hold) = match stated(&text, algorithm, sidecar.file.base()) {
             None => {
-                let wanted = self.config.feed(&arrival.feed).complete == Complete::Checksum;
+                let wanted = self.config.now().feed(&arrival.feed).complete == Complete::Checksum;
                 (Verdict::Unreadable, wanted.then(|| unreadable(sidecar)))
             }
             Some(stated) => {

@@ -7,12 +7,12 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::archive::{self, Archive, Identity, RawObject};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, Duplicates, Partner, PartnerError, SameName, partner};
+use crate::config::{self, Config, Duplicates, Partner, PartnerError, SameName, partner};
 use crate::diagnostic::{Code, Diagnostic, on_one_line};
 use crate::durable;
 use crate::ledger::{
@@ -20,9 +20,12 @@ use crate::ledger::{
     SidecarName, State, Usage, Waits,
 };
 use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
+use crate::signing::key_file::KeyError;
+use crate::signing::{Namespace, SigningKey};
 use crate::zone::Zone;
 
 use super::completion::{Completions, from_receipt};
+use super::receipt::{Outcome, Papers};
 use super::staging::read_full;
 use super::{Completion, Existing, Intake, Refusal, SIDECAR_BYTES_MAX, Settled};
 
@@ -33,29 +36,33 @@ pub const TESTS_LISTED: Duration = Duration::from_secs(7 * 24 * 3600);
 #[derive(Clone)]
 pub struct LocalIntake {
     zone: Zone,
-    config: Arc<Config>,
+    config: config::Live,
     archive: Archive,
     ledger: Arc<dyn Ledger>,
     clock: Clock,
     completions: Arc<Completions>,
+    /// Signs receipts; read when the first one is signed.
+    signer: Arc<OnceLock<SigningKey>>,
 }
 
 impl LocalIntake {
     /// The intake of a zone.
     pub fn new(
         zone: Zone,
-        config: Arc<Config>,
+        config: impl Into<config::Live>,
         archive: Archive,
         ledger: Arc<dyn Ledger>,
         clock: Clock,
     ) -> Self {
+        let config = config.into();
         let completions = Arc::new(Completions::new(
-            Arc::clone(&config),
+            config.clone(),
             archive.clone(),
             Arc::clone(&ledger),
             clock.clone(),
         ));
-        Self { zone, config, archive, ledger, clock, completions }
+        let signer = Arc::default();
+        Self { zone, config, archive, ledger, clock, completions, signer }
     }
 
     /// What judges the files that wait for something.
@@ -64,20 +71,11 @@ impl LocalIntake {
     }
 
     /// Why a file must wait for a person from the start.
-    fn reason_to_hold(&self, settled: &Settled) -> Option<Diagnostic> {
+    fn reason_to_hold(config: &Config, settled: &Settled) -> Option<Diagnostic> {
         match settled.completion {
             Completion::NeverRenamed => Some(never_renamed(&settled.name)),
-            Completion::Final => self.unsorted(&settled.feed, &settled.name),
+            Completion::Final => unsorted(config, &settled.feed, &settled.name),
         }
-    }
-
-    fn unsorted(&self, feed: &FeedName, name: &FileName) -> Option<Diagnostic> {
-        if self.config.feed_takes(feed, name) {
-            return None;
-        }
-        let patterns = self.config.feed(feed).patterns.join(", ");
-        let summary = format!("`{name}` matches no pattern of feed {feed}");
-        Some(Diagnostic::error(Code::R101, summary).fact("patterns", patterns))
     }
 
     /// The ledger refused a raw object. If it is certain that no row speaks of it, now or after a
@@ -129,9 +127,21 @@ impl LocalIntake {
 
     /// From when on what a sender sent is listed.
     fn listed_since(&self, sender: &Sender, feed: &FeedName) -> Timestamp {
-        let listed = self.config.feed(feed).listed;
+        let listed = self.config.now().feed(feed).listed;
         let listed = if sender.is_test() { listed.min(TESTS_LISTED) } else { listed };
         self.clock.now().checked_sub(listed).unwrap_or(Timestamp::MIN)
+    }
+
+    fn sign(&self, receipt: &[u8]) -> Result<String, KeyError> {
+        let signer = match self.signer.get() {
+            Some(signer) => signer,
+            // Two that come at once read the same key.
+            None => {
+                let read = SigningKey::open(&self.zone.receipt_key())?;
+                self.signer.get_or_init(|| read)
+            }
+        };
+        signer.sign(Namespace::Receipt, receipt)
     }
 
     /// A file that waited for a better name goes on once it has one.
@@ -141,7 +151,7 @@ impl LocalIntake {
         if !waits || renamed.name.is_temporary() {
             return Ok(());
         }
-        let event = match self.unsorted(&renamed.feed, &renamed.name) {
+        let event = match unsorted(&self.config.now(), &renamed.feed, &renamed.name) {
             Some(diagnostic) => Event::Held { diagnostic },
             None => Event::Released {
                 by: renamed.sender.to_string(),
@@ -154,12 +164,12 @@ impl LocalIntake {
 
 impl Intake for LocalIntake {
     fn settle(&self, settled: Settled) -> Result<Arrival, Refusal> {
-        let now = self.clock.now();
+        let (now, config) = (self.clock.now(), self.config.now());
         let id = ArrivalId::new(now);
-        let held = self.reason_to_hold(&settled);
+        let held = Self::reason_to_hold(&config, &settled);
         let identity = identify(id, now, &settled, held);
         let staged = settled.staged.path.clone();
-        let waits = from_receipt(&self.config, &settled.sender, &settled.feed, now);
+        let waits = from_receipt(&config, &settled.sender, &settled.feed, now);
         let (digest, facts) = (settled.digest, Facts { waits, ..Facts::of(&settled) });
         let raw = self.archive.store(settled.staged, &identity, digest).map_err(|error| {
             if error.is_disk_full() {
@@ -168,7 +178,7 @@ impl Intake for LocalIntake {
             log(id, "archive a file", &error);
             Refusal::Failed(id)
         })?;
-        let new = describe(&self.config, identity, raw, facts);
+        let new = describe(&config, identity, raw, facts);
         let received = self.ledger.receive(new.clone()).map_err(|error| {
             self.give_back(&new, &staged, &error);
             self.refused(id, &error)
@@ -199,7 +209,7 @@ impl Intake for LocalIntake {
     }
 
     fn sidecar_name(&self, feed: &FeedName, name: &FileName) -> Option<SidecarName> {
-        self.config.sidecar(feed, name)
+        self.config.now().sidecar(feed, name)
     }
 
     fn settle_sidecar(&self, settled: Settled, means: SidecarName) -> Result<Sidecar, Refusal> {
@@ -286,6 +296,28 @@ impl Intake for LocalIntake {
 
     fn hide(&self, landed: ArrivalId) -> Result<(), Refusal> {
         self.advance(landed, Event::Hidden).map(drop)
+    }
+
+    fn papers(&self, sender: &Sender, id: ArrivalId) -> Result<Papers, Refusal> {
+        let arrival = self.arrival(sender, id)?;
+        let history = self.ledger.history(id).map_err(self.refuse())?;
+        let hidden_at = history.iter().rev().find_map(|recorded| {
+            if let Event::PapersHidden { outcome } = &recorded.event {
+                Some(outcome.as_str())
+            } else {
+                None
+            }
+        });
+        let papers = Papers::render(arrival, hidden_at);
+        papers.sign(|receipt| self.sign(receipt)).map_err(|error| {
+            log(id, "sign a receipt", &error);
+            Refusal::Failed(id)
+        })
+    }
+
+    fn hide_papers(&self, sender: &Sender, id: ArrivalId) -> Result<(), Refusal> {
+        let outcome = Outcome::of(&self.arrival(sender, id)?).as_str().to_owned();
+        self.advance(id, Event::PapersHidden { outcome }).map(drop)
     }
 
     fn open_raw(&self, landed: ArrivalId) -> Result<File, Refusal> {
@@ -407,6 +439,15 @@ pub(super) fn describe(
         replace_same_name: feed.same_name == SameName::Replace && !is_test,
         adopted: facts.adopted,
     }
+}
+
+fn unsorted(config: &Config, feed: &FeedName, name: &FileName) -> Option<Diagnostic> {
+    if config.feed_takes(feed, name) {
+        return None;
+    }
+    let patterns = config.feed(feed).patterns.join(", ");
+    let summary = format!("`{name}` matches no pattern of feed {feed}");
+    Some(Diagnostic::error(Code::R101, summary).fact("patterns", patterns))
 }
 
 fn never_renamed(name: &FileName) -> Diagnostic {

@@ -26,6 +26,7 @@ pub mod staging;
 mod stated;
 
 pub use intake::{LocalIntake, TESTS_LISTED};
+use receipt::Papers;
 
 /// Bytes a sidecar may have: a checksum has 100.
 pub const SIDECAR_BYTES_MAX: u64 = 64 << 10;
@@ -187,6 +188,18 @@ pub trait Intake: Send + Sync {
     /// # Errors
     /// [`Refusal::Missing`], [`Refusal::Failed`].
     fn hide(&self, landed: ArrivalId) -> Result<(), Refusal>;
+
+    /// What the sender gets back about one of its arrivals, signed when its outcome is final.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`] also for an arrival of somebody else; [`Refusal::Failed`].
+    fn papers(&self, sender: &Sender, id: ArrivalId) -> Result<Papers, Refusal>;
+
+    /// Takes the texts about an arrival out of its sender's listing until its outcome changes.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`] also for an arrival of somebody else; [`Refusal::Failed`].
+    fn hide_papers(&self, sender: &Sender, id: ArrivalId) -> Result<(), Refusal>;
 
     /// Opens the raw bytes of a landed file for reading.
     ///

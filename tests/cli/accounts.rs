@@ -19,7 +19,11 @@ fn told(place: &Place, arguments: &[&str], input: &str) -> String {
     let Ok(line) = fs::read_to_string(public) else { return text };
     let line = line.trim_end().trim_end_matches(" landfall");
     let fingerprint = landfall::receive::sftp::keys::fingerprint(line).expect("a fingerprint");
-    text.replace(line, "<host key>").replace(&fingerprint, "<host fingerprint>")
+    let text = text.replace(line, "<host key>").replace(&fingerprint, "<host fingerprint>");
+    let Ok(line) = fs::read_to_string(place.zone().receipt_key().with_extension("pub")) else {
+        return text;
+    };
+    text.replace(line.trim_end().trim_end_matches(" landfall"), "<receipt key>")
 }
 
 fn changes(zone: &Zone) -> Vec<String> {
@@ -39,7 +43,7 @@ fn a_partner_is_added_and_told_how_to_connect() {
     let place = Place::fresh(CONFIG);
     fs::write(place.path().join("acme.pub"), KEY).unwrap();
     let add = ["partner", "add", "acme", "--key", "acme.pub", "--feed", "orders"];
-    assert_snapshot!(told(&place, &add, ""), @"
+    assert_snapshot!(told(&place, &add, ""), @r#"
     To tell the partner:
 
       Server 127.0.0.1, port 2222, user acme, log in with the key SHA256:yZspqCVGFV+zjlZq3LUALxeNgSAD9DczlZfnwneFlWo.
@@ -50,12 +54,14 @@ fn a_partner_is_added_and_told_how_to_connect() {
       To be sure that a broken upload is never taken, upload as NAME.part and rename it.
       Seconds later /receipts/FEED/NAME.receipt.json says what became of it: its size, its
       SHA-256, its outcome; NAME.problem.txt beside it says what is wrong, if anything is.
-      README.txt on the server says the same.
+      README.txt on the server says the same, and how to check the signatures of receipts with
+      this line in a file allowed_signers:
+        landfall namespaces="landfall-receipt" <receipt key>
       Try it: sftp -P 2222 acme@127.0.0.1
     --- Partner acme: added with 1 key for orders. Live now.
 
     --- exit 0
-    ");
+    "#);
     assert_snapshot!(fs::read_to_string(place.path().join("partners/acme.toml")).unwrap(), @r#"
     # The account of partner acme. Live as soon as it is saved.
     feeds = ["orders"]

@@ -28,6 +28,7 @@ fn help_names_every_command_and_exit_code() {
       demo     Show the whole way: a million rows and the samples, through real SFTP and the inbox
       init     Make a new zone
       check    Check the configuration: every problem, with its place
+      reload   Put a changed landfall.toml in force without a restart; a wrong one is refused
       status   What needs a person now, and how the zone is
       list     List files that arrived, newest first
       show     The whole life of one file
@@ -37,6 +38,7 @@ fn help_names_every_command_and_exit_code() {
       inspect  Look into a file: encoding, delimiter, header, types and why; needs no zone
       partner  Partners: the outside accounts
       hostkey  The keys by which partners know the server
+      receipt  Receipts: how partners check their signatures
       feed     Feeds: the streams of files and their datasets
       sink     Sinks that are stalled
       explain  What a diagnostic code means and the way out

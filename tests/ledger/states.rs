@@ -68,6 +68,7 @@ fn about_an_arrival() -> Vec<Event> {
             verdict: Verdict::Differs,
             diagnostic: Some(Diagnostic::error(Code::R108, "differs")),
         },
+        Event::PapersHidden { outcome: "held".to_owned() },
     ]
 }
 
@@ -83,7 +84,7 @@ fn about_the_zone() -> Vec<Event> {
         Event::Started { version: text() },
         Event::Stopped,
         Event::Reconciled { adopted: 0, removed: 0, reconverting: 0 },
-        Event::ConfigLoaded { digest: manifest },
+        Event::ConfigLoaded { digest: manifest, by: None },
         Event::HostKeyChanged { by: text(), change: text() },
         Event::SessionEnded { partner: partner(), from: text(), reason: text() },
         Event::LoggedIn { partner: partner(), from: text(), method: text(), client: text() },
@@ -94,6 +95,7 @@ fn about_the_zone() -> Vec<Event> {
             offered: text(),
             reason: text(),
         },
+        Event::SourcePenalised { source: text(), until: now(), reason: text() },
         Event::ConnectionRefused { from: text(), client: text(), reason: text() },
         Event::UploadInterrupted {
             sender: sender.clone(),
@@ -172,6 +174,7 @@ fn every_state_meets_every_event() {
     sidecar_received =          =          =          =          =          =          =          =          =          =          =
     sidecar_joined   =          =          =          =          =          =          =          =          =          =          =
     sidecar_checked  =          =          =          =          =          =          =          =          =          =          =
+    papers_hidden    =          =          =          =          =          =          =          =          =          =          =
     ");
 }
 

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use landfall::ledger::State;
+use landfall::diagnostic::{Code, Diagnostic};
+use landfall::ledger::{Event, State};
 
 use crate::support::{Site, noise, read};
 
@@ -118,6 +119,48 @@ fn receipts_come_back_over_the_same_login() {
     assert_eq!(read(site.client().join("by_id.json")), read(site.client().join("got.json")));
     site.sftp("acme", "get receipts/orders/b.csv.receipt.json x\n").refused("not found");
     site.sftp("bolt", &format!("get /receipts/orders/a.csv.{id}.receipt.json x\n")).refused("");
+}
+
+#[test]
+fn a_removed_receipt_is_out_of_the_listing_until_its_outcome_changes() {
+    let site = Site::open();
+    site.local("a.csv", "x\n1\n");
+    site.local("b.csv", "x\n2\n");
+    site.sftp("acme", "put a.csv orders/a.csv\nput b.csv orders/b.csv\n").ok();
+    let id = site.arrivals()[0].id;
+    let listed = |site: &Site| site.sftp("acme", "ls -1 /receipts/orders\n").ok().out;
+    let of_a = |site: &Site| listed(site).matches("/a.csv.").count();
+    let held = |code| Event::Held { diagnostic: Diagnostic::error(code, "a mistake") };
+    assert_eq!(of_a(&site), 2, "not signed before it is final");
+    site.sftp("acme", "get /receipts/orders/a.csv.receipt.json.sig x\n").refused("not found");
+    // Our fault: final as well.
+    site.ledger.advance(id, held(Code::C111)).expect("held");
+    assert_eq!(of_a(&site), 5, "receipt and signature twice, and the problem");
+    site.sftp("acme", "get /receipts/orders/a.csv.receipt.json failed.json\n").ok();
+    let failed = read(site.client().join("failed.json"));
+    assert!(String::from_utf8_lossy(&failed).contains("\"outcome\": \"failed\""));
+
+    // As a client does that fetches and removes one after the other.
+    site.sftp(
+        "acme",
+        "rm /receipts/orders/a.csv.receipt.json\nrm /receipts/orders/a.csv.receipt.json.sig\n\
+         get /receipts/orders/a.csv.problem.txt problem\nrm /receipts/orders/a.csv.problem.txt\n",
+    )
+    .ok();
+    assert_eq!(of_a(&site), 0);
+    assert_eq!(listed(&site).matches("/b.csv.").count(), 2, "others are not concerned");
+    let site = site.restart();
+    assert_eq!(of_a(&site), 0, "it is durable");
+    site.ledger.advance(id, held(Code::C111)).expect("held");
+    assert_eq!(of_a(&site), 0, "the outcome is the same");
+    site.ledger.advance(id, held(Code::C104)).expect("held");
+    assert_eq!(of_a(&site), 5, "the outcome is another");
+
+    site.sftp("acme", "rm /receipts/orders/no.csv.receipt.json\n").refused("delete");
+    site.sftp("acme", "rmdir /receipts/orders\n").refused("");
+    site.sftp("acme", "put a.csv /receipts/orders/x.receipt.json\n").refused("");
+    site.sftp("bolt", &format!("rm /receipts/orders/a.csv.{id}.receipt.json\n")).refused("");
+    assert_eq!(of_a(&site), 5, "nobody else can");
 }
 
 #[test]

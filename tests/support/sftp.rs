@@ -20,6 +20,7 @@ use landfall::ledger::{
 };
 use landfall::names::{ArrivalId, FeedName, FileName, PartnerName};
 use landfall::receive::completion::Judges;
+use landfall::receive::receipt::Papers;
 use landfall::receive::sftp::dialog::Speaker;
 use landfall::receive::sftp::{Desk, Door, keys};
 use landfall::receive::staging::{Recovered, Staging};
@@ -85,6 +86,8 @@ impl Site {
         let text = "[zone]\nname = 'test'\n[feed.orders]\n[feed.stock]\n";
         let mut config = config::parse("landfall.toml", text).expect("valid");
         config.durability = Durability::Relaxed;
+        // Tests of refusals are not to be kept waiting by them.
+        config.sftp.penalty_exempt = vec!["127.0.0.1/32".parse().expect("a network")];
         change(&mut config);
         let config = Arc::new(config);
         let clock = Clock::system();
@@ -109,7 +112,8 @@ impl Site {
             .enable_all()
             .build()
             .expect("a runtime");
-        let desk = Desk { zone: zone.clone(), config: Arc::clone(&config), intake, staging, clock };
+        let desk =
+            Desk { zone: zone.clone(), config: Arc::clone(&config).into(), intake, staging, clock };
         let door = runtime.block_on(Door::bind(desk, ([127, 0, 0, 1], 0).into())).expect("bound");
         let door = match speaker.clone() {
             Some(speaker) => door.speaking(speaker),
@@ -410,6 +414,14 @@ impl Intake for Gated {
 
     fn hide(&self, landed: ArrivalId) -> Result<(), Refusal> {
         self.intake.hide(landed)
+    }
+
+    fn papers(&self, sender: &Sender, id: ArrivalId) -> Result<Papers, Refusal> {
+        self.intake.papers(sender, id)
+    }
+
+    fn hide_papers(&self, sender: &Sender, id: ArrivalId) -> Result<(), Refusal> {
+        self.intake.hide_papers(sender, id)
     }
 
     fn open_raw(&self, landed: ArrivalId) -> Result<fs::File, Refusal> {

@@ -29,6 +29,8 @@ mod list;
 mod output;
 mod partner;
 mod reading;
+mod receipt;
+mod reload;
 mod report;
 mod send;
 mod serve;
@@ -75,6 +77,8 @@ enum Command {
     Init(init::Args),
     /// Check the configuration: every problem, with its place
     Check(check::Args),
+    /// Put a changed landfall.toml in force without a restart; a wrong one is refused
+    Reload(reload::Args),
     /// What needs a person now, and how the zone is
     Status(status::Args),
     /// List files that arrived, newest first
@@ -95,6 +99,9 @@ enum Command {
     /// The keys by which partners know the server
     #[command(subcommand)]
     Hostkey(hostkey::Command),
+    /// Receipts: how partners check their signatures
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     /// Feeds: the streams of files and their datasets
     #[command(subcommand)]
     Feed(feed::Command),
@@ -140,6 +147,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Demo(args) => demo::run(args, zone, out),
         Command::Init(args) => init::run(args, zone, out),
         Command::Check(args) => check::run(args, zone, out),
+        Command::Reload(args) => reload::run(args, zone, out),
         Command::Status(args) => status::run(args, zone, out),
         Command::List(args) => list::run(args, zone, out),
         Command::Show(args) => show::run(args, zone, out),
@@ -149,6 +157,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Inspect(args) => inspect::run(args, out),
         Command::Partner(command) => partner::run(command, zone, out),
         Command::Hostkey(command) => hostkey::run(command, zone, out),
+        Command::Receipt(command) => receipt::run(command, zone, out),
         Command::Feed(command) => feed::run(command, zone, out),
         Command::Sink(command) => sink::run(command, zone, out),
         Command::Explain(args) => explain::run(args, out),

@@ -83,7 +83,7 @@ fn send(way: &Way, path: &Path, args: &Args, out: &Output) -> Result<(), Diagnos
         Way::Server(client) => client.send(&file, &feed, &name, modified_s)?,
         Way::Here(core) => {
             let local = LocalFile { file, feed, name: name.clone(), modified_s, by: who() };
-            local::take(&core.zone, &core.config, core.intake.as_ref(), local)?.id
+            local::take(&core.zone, &core.config.now(), core.intake.as_ref(), local)?.id
         }
     };
     if out.is_json() {

@@ -13,7 +13,11 @@ use crate::ledger::{self, Ledger, State, WaitsFor};
 use crate::names::FeedName;
 use crate::ops::control::{Client, ServerStatus};
 use crate::ops::needs::{self, Need};
+use crate::receive::sftp::Penalised;
 use crate::zone::Zone;
+
+/// Sources that are turned away which the text shows; `--json` has all.
+const PENALISED_SHOWN_MAX: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
@@ -74,7 +78,16 @@ fn read(zone: &Zone, suffix: &str) -> Result<Status, Diagnostic> {
         }
     };
     let server = match Client::find(zone).and_then(|found| found.map(|c| c.status()).transpose()) {
-        Ok(server) => server,
+        Ok(server) => {
+            let in_force = server.as_ref().map(|server| server.config);
+            let written = config.as_ref().map(|config| config.digest);
+            if let Some(in_force) = in_force
+                && written.is_some_and(|written| written != in_force)
+            {
+                needs.push(needs::of_changed_config(suffix));
+            }
+            server
+        }
         Err(told) => {
             needs.push(needs::of_diagnostic(&told, format!("landfall status{suffix}")));
             None
@@ -182,5 +195,21 @@ fn serving(server: &ServerStatus) -> String {
     let door = server.sftp.as_ref().map_or("closed".to_owned(), ToString::to_string);
     let since = words::time(server.started_at);
     let ServerStatus { version, pid, .. } = server;
-    format!("\nServing since {since}: sftp on {door}, landfall {version}, process {pid}.\n")
+    let mut out =
+        format!("\nServing since {since}: sftp on {door}, landfall {version}, process {pid}.\n");
+    if !server.penalised.is_empty() {
+        out.push_str(
+            "Turned away for a while ([sftp] penalty_exempt lets a network in at once):\n",
+        );
+        let rows = server.penalised.iter().map(|penalised| {
+            let Penalised { source, until, offence } = penalised;
+            [
+                format!("  {source}"),
+                format!("until {}", words::time(*until)),
+                offence.as_str().to_owned(),
+            ]
+        });
+        out.push_str(&table(&rows.take(PENALISED_SHOWN_MAX).collect::<Vec<_>>()));
+    }
+    out
 }

@@ -75,6 +75,7 @@ pub(super) fn rows(arrival: &Arrival) -> String {
 pub(super) fn event(event: &Event) -> String {
     about_arrival(event)
         .or_else(|| about_sidecar(event))
+        .or_else(|| about_door(event))
         .or_else(|| about_handoff(event))
         .unwrap_or_else(|| about_zone(event))
 }
@@ -116,6 +117,7 @@ fn about_arrival(event: &Event) -> Option<String> {
         Event::Renamed { from, to } => format!("renamed from {from} to {to}"),
         Event::Touched { .. } => "times or permissions set by its sender".to_owned(),
         Event::Hidden => "removed from its sender's listing".to_owned(),
+        Event::PapersHidden { .. } => "its receipt removed from its sender's listing".to_owned(),
         Event::Completed { reason } => format!("complete: {reason}"),
         Event::Tested => "a test: nothing is handed on".to_owned(),
         _ => return None,
@@ -184,15 +186,9 @@ pub(super) fn told(changes: &[Change]) -> String {
     changes.iter().map(|change| shown(&change.to_string())).collect::<Vec<_>>().join("; ")
 }
 
-fn about_zone(event: &Event) -> String {
-    match event {
-        Event::Started { version } => format!("server {version} started"),
-        Event::Stopped => "server stopped".to_owned(),
-        Event::Reconciled { adopted, removed, reconverting, .. } => format!(
-            "start-up: {adopted} adopted, {removed} leftovers removed, {reconverting} to convert again"
-        ),
-        Event::ConfigLoaded { digest } => format!("configuration {digest} loaded"),
-        Event::ContractLoaded { feed, digest } => format!("contract {digest} of {feed} loaded"),
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
+fn about_door(event: &Event) -> Option<String> {
+    Some(match event {
         Event::LoggedIn { partner, from, method, client } => {
             format!("{partner} logged in from {from} by {method} with {client}")
         }
@@ -201,6 +197,9 @@ fn about_zone(event: &Event) -> String {
         }
         Event::LoginRefused { user, from, reason, .. } => {
             format!("login of {user} from {from} refused: {reason}")
+        }
+        Event::SourcePenalised { source, until, reason } => {
+            format!("{source} is turned away until {}: {reason}", time(*until))
         }
         Event::ConnectionRefused { from, reason, .. } => {
             format!("connection from {from} refused: {reason}")
@@ -214,6 +213,22 @@ fn about_zone(event: &Event) -> String {
         Event::FileRefused { sender, name, diagnostic } => {
             format!("{name} of {sender} refused: {diagnostic}")
         }
+        _ => return None,
+    })
+}
+
+fn about_zone(event: &Event) -> String {
+    match event {
+        Event::Started { version } => format!("server {version} started"),
+        Event::Stopped => "server stopped".to_owned(),
+        Event::Reconciled { adopted, removed, reconverting, .. } => format!(
+            "start-up: {adopted} adopted, {removed} leftovers removed, {reconverting} to convert again"
+        ),
+        Event::ConfigLoaded { digest, by: None } => format!("configuration {digest} loaded"),
+        Event::ConfigLoaded { digest, by: Some(by) } => {
+            format!("configuration {digest} loaded by {by}")
+        }
+        Event::ContractLoaded { feed, digest } => format!("contract {digest} of {feed} loaded"),
         Event::EntryIgnored { folder, name, diagnostic } => {
             format!("{name} in {folder} left alone: {diagnostic}")
         }
@@ -225,7 +240,15 @@ fn about_zone(event: &Event) -> String {
         Event::PartnerChanged { partner, by, change } => {
             format!("partner {partner}: {change} by {by}")
         }
-        Event::Received { .. }
+        Event::LoggedIn { .. }
+        | Event::SessionEnded { .. }
+        | Event::LoginRefused { .. }
+        | Event::SourcePenalised { .. }
+        | Event::ConnectionRefused { .. }
+        | Event::UploadInterrupted { .. }
+        | Event::UploadExpired { .. }
+        | Event::FileRefused { .. }
+        | Event::Received { .. }
         | Event::Duplicate { .. }
         | Event::Converted { .. }
         | Event::TakenRaw { .. }
@@ -246,6 +269,7 @@ fn about_zone(event: &Event) -> String {
         | Event::SidecarChecked { .. }
         | Event::SidecarAlone { .. }
         | Event::SidecarHidden { .. }
+        | Event::PapersHidden { .. }
         | Event::SchemaChanged { .. }
         | Event::BatchClosed { .. }
         | Event::BatchPublished { .. }

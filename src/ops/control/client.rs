@@ -9,6 +9,7 @@ use super::{Answer, Request, ServerStatus, descriptor, with_socket_path};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Delivery, Recorded};
 use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
+use crate::ops::hostkeys::Step;
 use crate::ops::stalled::Decision;
 use crate::zone::Zone;
 
@@ -83,6 +84,26 @@ impl Client {
             return Err(unexpected());
         };
         Ok(*delivery)
+    }
+
+    /// Asks the server to read `landfall.toml` again.
+    ///
+    /// # Errors
+    /// Why the old configuration stays; [`Code::Z106`].
+    pub fn reload(&self) -> Result<(), Diagnostic> {
+        self.expect_done(&Request::Reload { by: crate::ops::who() })
+    }
+
+    /// Has the server take a step of a change of host keys; what was done, in words.
+    ///
+    /// # Errors
+    /// Why it was not done; [`Code::Z106`].
+    pub fn change_host_key(&self, step: Step) -> Result<String, Diagnostic> {
+        let request = Request::HostKey { step, by: crate::ops::who() };
+        let Answer::HostKey { change } = self.ask(&request, None)? else {
+            return Err(unexpected());
+        };
+        Ok(change)
     }
 
     /// Asks the server to stop in order; returns before it has.

@@ -14,7 +14,9 @@ use crate::clock::Timestamp;
 use crate::diagnostic::Diagnostic;
 use crate::ledger::Delivery;
 use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName};
+use crate::ops::hostkeys::Step;
 use crate::ops::stalled::Decision;
+use crate::receive::sftp::Penalised;
 use crate::zone::Zone;
 
 mod client;
@@ -55,6 +57,18 @@ pub enum Request {
     },
     /// A person decided about a stalled sink.
     Decide(Decision),
+    /// Read `landfall.toml` again.
+    Reload {
+        /// Who asks.
+        by: String,
+    },
+    /// Take a step of a change of host keys.
+    HostKey {
+        /// Which.
+        step: Step,
+        /// Who asks.
+        by: String,
+    },
     /// Stop in order.
     Stop,
     /// Every event above this sequence, as it happens, until the connection ends.
@@ -77,6 +91,11 @@ pub enum Answer {
     },
     /// The decision holds for this delivery.
     Decided(Box<Delivery>),
+    /// What became of the host keys, in words.
+    HostKey {
+        /// As the ledger tells it.
+        change: String,
+    },
     /// It is done.
     Done,
     /// It is not done, and why.
@@ -94,8 +113,11 @@ pub struct ServerStatus {
     pub started_at: Timestamp,
     /// Where its SFTP door listens; `None` when that is closed.
     pub sftp: Option<String>,
-    /// The configuration it was started with.
+    /// The configuration in force.
     pub config: Digest,
+    /// Sources that are turned away now.
+    #[serde(default)]
+    pub penalised: Vec<Penalised>,
 }
 
 /// Reaches the socket also where its path is too long for an address (107 bytes, unix(7)): through

@@ -13,13 +13,14 @@ use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
 use super::{Answer, REQUEST_BYTES_MAX, Request, ServerStatus, descriptor, with_socket_path};
-use crate::config::Config;
+use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
 use crate::ledger::{Event, Ledger};
 use crate::ops::local::{self, LocalFile};
-use crate::ops::stalled;
+use crate::ops::{hostkeys, stalled};
 use crate::receive::Intake;
+use crate::receive::sftp::Penalised;
 use crate::zone::Zone;
 
 /// Connections at a time; more wait.
@@ -29,12 +30,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Events read from the ledger at a time.
 const EVENTS_AT_A_TIME: u32 = 1000;
 
+/// Reads `landfall.toml` again for somebody, or says why not.
+pub type Reload = Box<dyn Fn(&str) -> Result<(), Diagnostic> + Send + Sync>;
+
 /// What the server needs to answer.
 pub struct Desk {
     /// The zone that is served.
     pub zone: Zone,
     /// Its configuration.
-    pub config: Arc<Config>,
+    pub config: config::Live,
     /// The way in.
     pub intake: Arc<dyn Intake>,
     /// Its ledger.
@@ -43,6 +47,10 @@ pub struct Desk {
     pub status: ServerStatus,
     /// Called by [`Request::Stop`].
     pub stop: Box<dyn Fn() + Send + Sync>,
+    /// Who is turned away.
+    pub penalised: Box<dyn Fn() -> Vec<Penalised> + Send + Sync>,
+    /// Called by [`Request::Reload`] with who asks.
+    pub reload: Reload,
 }
 
 /// The bound socket. Its path is removed when it is dropped.
@@ -158,13 +166,16 @@ fn read_request(stream: &UnixStream) -> io::Result<Option<(Vec<u8>, Option<Owned
 
 fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, Diagnostic> {
     match request {
-        Request::Status => Ok(Answer::Status(desk.status.clone())),
+        Request::Status => {
+            let (config, penalised) = (desk.config.now().digest, (desk.penalised)());
+            Ok(Answer::Status(ServerStatus { config, penalised, ..desk.status.clone() }))
+        }
         Request::Send { feed, name, modified_s, by } => {
             let file = file.ok_or_else(|| {
                 Diagnostic::error(Code::Z105, "the request came without the file's descriptor")
             })?;
             let file = LocalFile { file, feed, name, modified_s, by };
-            let arrival = local::take(&desk.zone, &desk.config, desk.intake.as_ref(), file)?;
+            let arrival = local::take(&desk.zone, &desk.config.now(), desk.intake.as_ref(), file)?;
             Ok(Answer::Taken { id: arrival.id })
         }
         Request::PartnerChanged { partner, by, change } => {
@@ -177,6 +188,12 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
         Request::Decide(decision) => {
             let delivery = stalled::decide(desk.ledger.as_ref(), decision)?;
             Ok(Answer::Decided(Box::new(delivery)))
+        }
+        Request::Reload { by } => (desk.reload)(&by).map(|()| Answer::Done),
+        Request::HostKey { step, by } => {
+            let change = hostkeys::take(&desk.zone, desk.ledger.as_ref(), step, by)?;
+            desk.config.look_again();
+            Ok(Answer::HostKey { change })
         }
         Request::Stop => {
             (desk.stop)();

@@ -9,19 +9,17 @@
 //! once.
 //!
 //! Each folder has a thread of its own ([`rounds`]): one that hangs on a dead mount holds only
-//! itself.
+//! itself. A reload begins and ends them ([`threads`]).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
 
 use crate::clock::{Clock, Pace};
-use crate::config::{Config, Folder};
+use crate::config::{self, Folder};
 use crate::ledger::Sender;
 use crate::names::FolderName;
 use crate::receive::Intake;
@@ -39,13 +37,11 @@ mod presence;
 mod rounds;
 mod scan;
 mod settle;
+mod threads;
 mod watch;
 
 use copy::Taker;
-use mail::Message;
-use outcomes::Outcomes;
-use rounds::Rounds;
-use watch::Watch;
+use threads::Threads;
 
 /// How often the door looks whether it is to stop.
 const STOP_LOOK: Duration = Duration::from_millis(200);
@@ -53,67 +49,44 @@ const STOP_LOOK: Duration = Duration::from_millis(200);
 /// All drop folders of a zone.
 pub struct Door {
     zone: Zone,
-    config: Arc<Config>,
+    config: config::Live,
     intake: Arc<dyn Intake>,
     clock: Clock,
 }
 
 impl Door {
     /// The door to the folders that the configuration names.
-    pub fn new(zone: Zone, config: Arc<Config>, intake: Arc<dyn Intake>, clock: Clock) -> Self {
-        Self { zone, config, intake, clock }
+    pub fn new(
+        zone: Zone,
+        config: impl Into<config::Live>,
+        intake: Arc<dyn Intake>,
+        clock: Clock,
+    ) -> Self {
+        Self { zone, config: config.into(), intake, clock }
     }
 
     /// Takes files until `shutdown` says true or its sender is gone. Blocks.
     pub fn run(self, shutdown: &Receiver<bool>) {
-        let outcomes = Arc::new(Outcomes::default());
-        let stop = Arc::new(AtomicBool::new(false));
         // Before any file is taken, so that no outcome is passed over.
         let mut after = self.intake.wait_beyond(0, Duration::ZERO);
-        let folders = self.start(&outcomes, &stop);
+        let mut reloads = self.config.subscribe();
+        let mut threads = Threads::default();
+        threads.arrange(&self, &reloads.borrow_and_update().folders);
         let mut pace = Pace::default();
         while !*shutdown.borrow() && shutdown.has_changed().is_ok() {
-            match outcomes::follow(self.intake.as_ref(), &outcomes, after, (&mut pace, STOP_LOOK)) {
+            let outcomes = &threads.outcomes;
+            match outcomes::follow(self.intake.as_ref(), outcomes, after, (&mut pace, STOP_LOOK)) {
                 Ok(reached) => after = reached,
                 Err(error) => {
                     tracing::warn!(%error, "outcomes cannot be followed; folders look by themselves");
                     std::thread::sleep(STOP_LOOK);
                 }
             }
-        }
-        stop.store(true, Ordering::Relaxed);
-        for (post, thread) in folders {
-            if post.try_send(Message::Stop).is_err() {
-                tracing::trace!("a full mailbox is a thread that is awake");
-            }
-            if thread.join().is_err() {
-                tracing::error!("a folder's thread had ended early");
+            if reloads.has_changed().unwrap_or(false) || threads.is_any_leaving() {
+                threads.arrange(&self, &reloads.borrow_and_update().folders);
             }
         }
-    }
-
-    fn start(
-        &self,
-        outcomes: &Arc<Outcomes>,
-        stop: &Arc<AtomicBool>,
-    ) -> Vec<(SyncSender<Message>, JoinHandle<()>)> {
-        let hints = self.config.folders.values().any(|folder| folder.notify);
-        let watch = hints.then(Watch::start).flatten().map(Arc::new);
-        let mut threads = Vec::new();
-        for (name, folder) in &self.config.folders {
-            let taker = Arc::new(self.taker(name, folder, stop));
-            self.make_missing(folder, &taker);
-            let watch = watch.clone().filter(|_| folder.notify);
-            let outcomes = Arc::clone(outcomes);
-            let rounds = Rounds::new(name.clone(), folder.clone(), taker, outcomes, watch);
-            let post = rounds.post();
-            let thread = std::thread::Builder::new().name(format!("folder-{name}"));
-            match thread.spawn(move || rounds.run()) {
-                Ok(thread) => threads.push((post, thread)),
-                Err(error) => tracing::error!(%error, folder = %name, "it is not watched"),
-            }
-        }
-        threads
+        threads.end();
     }
 
     fn taker(&self, name: &FolderName, folder: &Folder, stop: &Arc<AtomicBool>) -> Taker {

@@ -58,6 +58,22 @@ impl Watch {
         folders.push((root.to_owned(), wake));
     }
 
+    /// Wakes nobody any more for a drop folder, and watches nothing below it.
+    pub fn forget(&self, root: &Path) {
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        folders.retain(|(registered, _)| registered != root);
+        drop(folders);
+        let mut covered = self.covered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        covered.retain(|folder, _| {
+            let stays = !folder.starts_with(root);
+            if !stays && let Err(error) = watcher.unwatch(folder) {
+                tracing::debug!(%error, folder = %folder.display(), "its watch had ended already");
+            }
+            stays
+        });
+    }
+
     /// Watches one folder, without those below it. Must be called before the folder is read, so
     /// that nothing comes in unseen between.
     pub fn cover(&self, folder: &Path, seen: &std::fs::Metadata) {

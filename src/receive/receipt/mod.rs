@@ -5,21 +5,27 @@
 //! no path and no error chain of ours is in them, and no name or value of a file can drive a
 //! terminal.
 //!
-//! Left out so far: signatures, languages.
+//! A receipt tells the outcome and not the steps after it, so that its bytes stay the same once the
+//! outcome is final; only then is it signed. A person who lets a held file go on, and a sender who
+//! renames a file, make it another receipt with a signature of its own.
+//!
+//! Left out so far: languages.
 
 use serde::Serialize;
 
 use crate::clock::rfc3339_millis;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Arrival, Conversion, State, WaitsFor};
-use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
+use crate::names::{ArrivalId, Digest, FeedName, FileName};
 use crate::report::RejectReport;
 use crate::schema::Change;
 
+mod papers;
 mod problem;
 mod result;
 mod words;
 
+pub use papers::Papers;
 pub use problem::problem;
 pub use result::result_text;
 pub use words::shown;
@@ -68,6 +74,14 @@ impl Outcome {
         }
     }
 
+    /// Whether nothing more happens to it by itself.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Received => false,
+            Self::Accepted | Self::Partial | Self::Held | Self::Duplicate | Self::Failed => true,
+        }
+    }
+
     /// The outcome as text: `accepted`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -96,8 +110,6 @@ struct Receipt<'a> {
     sha256: Digest,
     received_at: String,
     outcome: Outcome,
-    state: State,
-    changed_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<Rows>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,8 +129,6 @@ struct Receipt<'a> {
     duplicate_of: Option<ArrivalId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<ArrivalId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    batch: Option<BatchId>,
 }
 
 #[derive(Serialize)]
@@ -186,8 +196,6 @@ pub fn json(arrival: &Arrival) -> Vec<u8> {
         sha256: arrival.digest,
         received_at: rfc3339_millis(arrival.received_at),
         outcome: Outcome::of(arrival),
-        state: arrival.state,
-        changed_at: rfc3339_millis(arrival.changed_at),
         rows,
         rejects: arrival.conversion.as_ref().and_then(Rejects::of),
         problem,
@@ -197,7 +205,6 @@ pub fn json(arrival: &Arrival) -> Vec<u8> {
         same_bytes_as: arrival.same_bytes_as,
         duplicate_of: arrival.duplicate_of,
         supersedes: arrival.supersedes,
-        batch: arrival.batch,
     };
     // Plain data with text keys: it cannot fail to become JSON.
     let mut json = serde_json::to_vec_pretty(&receipt).unwrap_or_default();

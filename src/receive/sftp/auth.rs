@@ -8,6 +8,10 @@
 //! certificate belongs to it is only known with the signature, and a stranger must not learn whose
 //! account takes certificates.
 //!
+//! Left to russh, which does not do it: a client that asks for the `ssh-userauth` service again before
+//! another attempt gets no answer and waits until the deadline. paramiko does, after a refused key:
+//! it must be given the right key alone, or `transport_factory=ServiceRequestingTransport`.
+//!
 //! After a refusal the client is offered keyboard-interactive, in which SSH can show a sentence to
 //! the person (RFC 4256 section 3.2); without a refusal before, it asks for the password.
 
@@ -88,6 +92,10 @@ pub struct TooMany;
 
 const TOLD_STRANGERS: &str = "This server does not accept this user name with this key or password. \
                               Check both with the people who run it.";
+
+/// russh refuses such certificates without a word to us; the client then tries the bare key.
+const UNSEEN: &str = "If a certificate was offered before it, that has ended, has not begun, or is \
+                      not signed by its authority: `ssh-keygen -L -f` shows its dates";
 
 impl Login {
     /// A connection before its first attempt.
@@ -242,8 +250,13 @@ impl Login {
     /// The partner if the key is theirs; otherwise why not.
     async fn owner(&self, user: &str, key: &PublicKey) -> Result<Partner, String> {
         let partner = self.partner(user).await.ok_or_else(|| no_partner(user))?;
-        proof::check_key(&partner, key.key_data(), self.desk.clock.now(), self.origin)?;
-        Ok(partner)
+        let checked =
+            proof::check_key(&partner, key.key_data(), self.desk.clock.now(), self.origin);
+        match checked {
+            Ok(()) => Ok(partner),
+            Err(reason) if partner.authorities.is_empty() => Err(reason),
+            Err(reason) => Err(format!("{reason}. {UNSEEN}")),
+        }
     }
 
     async fn is_any_authority_trusted(&self) -> bool {

@@ -12,10 +12,11 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore, mpsc, watch};
 
 use super::Desk;
 use super::account::Account;
-use super::auth::{Accepted, Login};
+use super::auth::{Accepted, Attempt, Login};
 use super::conversation::Conversation;
 use super::crowd::Places;
 use super::dialog::{Dialog, Speaker};
+use super::penalties::{Offence, Penalised, Penalties};
 use super::roster::{Roster, Seat};
 use super::session::{Error, Session};
 use super::socket::{Link, Socket, until_true};
@@ -42,6 +43,8 @@ pub struct Hall {
     pub cut_off: watch::Receiver<bool>,
     /// Events about strangers, of which there may be any number.
     pub strangers: Notes,
+    /// Sources that are turned away.
+    pub penalties: Arc<Penalties>,
     /// Dropped by every task at its end, so that a stopping server can wait for them.
     pub busy: mpsc::Sender<()>,
 }
@@ -150,7 +153,7 @@ pub async fn serve(
         end,
         seat: None,
     };
-    let login_timeout = hall.desk.config.sftp.login_timeout;
+    let login_timeout = hall.desk.config.now().sftp.login_timeout;
     let socket = Socket::new(tcp, Arc::clone(&link), login_timeout, hall.cut_off.clone());
     let started = run_stream(ssh, socket, Session::new(visit)).await;
     let ended = match started {
@@ -200,6 +203,9 @@ async fn record_end(
         return;
     }
     let attempt = login.lock().await.attempt().clone();
+    if let Some(offence) = offence(hall, link, &attempt, &ended) {
+        penalise(hall, origin, offence);
+    }
     let from = origin.to_string();
     let event = if !attempt.user.is_empty() {
         let (user, offered) = (attempt.user, attempt.offered.join(", "));
@@ -218,6 +224,38 @@ async fn record_end(
     }
 }
 
+/// What a connection that never logged in is to be blamed for; nothing when we ended it.
+fn offence(
+    hall: &Hall,
+    link: &Link,
+    attempt: &Attempt,
+    ended: &Result<(), Error>,
+) -> Option<Offence> {
+    if *hall.stopping.borrow() || link.has_to_make_room() {
+        return None;
+    }
+    Some(match ended {
+        Err(Error::Ssh(russh::Error::Join(_))) => Offence::Crash,
+        Err(_) | Ok(()) if link.is_late() => Offence::Late,
+        Err(_) | Ok(()) if attempt.user.is_empty() => Offence::NoAttempt,
+        Err(_) | Ok(()) => Offence::Refused,
+    })
+}
+
+/// Adds to a source's penalty. When it begins to be turned away, that is saved and an event.
+fn penalise(hall: &Hall, origin: IpAddr, offence: Offence) {
+    let (now, exempt) = (hall.desk.clock.now(), &hall.desk.config.now().sftp.penalty_exempt);
+    let added = hall.penalties.add(origin, offence, exempt, now);
+    let Some(Penalised { source, until, .. }) = added else { return };
+    let reason = offence.as_str().to_owned();
+    let event = Event::SourcePenalised { source: source.to_string(), until, reason };
+    if !hall.strangers.may_note() {
+        return tracing::warn!(?event, "too many of these to keep");
+    }
+    hall.penalties.save(now);
+    note(&hall.desk, event);
+}
+
 /// Why a connection never came to a login, for the operator.
 fn why_not(desk: &Desk, link: &Link, ended: Result<(), Error>) -> String {
     match ended {
@@ -225,7 +263,7 @@ fn why_not(desk: &Desk, link: &Link, ended: Result<(), Error>) -> String {
             "it made room for newcomers before it tried to log in".to_owned()
         }
         _ if link.is_late() => {
-            format!("no login within {} s", desk.config.sftp.login_timeout.as_secs())
+            format!("no login within {} s", desk.config.now().sftp.login_timeout.as_secs())
         }
         Err(Error::Ssh(russh::Error::NoCommonAlgo { kind, ours, theirs })) => format!(
             "no algorithm in common ({kind:?}): the client offers {}; this server allows {}. A \

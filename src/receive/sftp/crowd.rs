@@ -10,24 +10,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use super::socket::{Link, Progress};
 use crate::config::Sftp;
 
 /// Everybody who is connected.
-pub struct Crowd {
-    all: Arc<Semaphore>,
-    strangers: Arc<Strangers>,
-    strangers_max: usize,
-    strangers_per_network_max: usize,
-}
+#[derive(Default)]
+pub struct Crowd(Arc<Everybody>);
 
 #[derive(Default)]
-struct Strangers(Mutex<Inner>);
+struct Everybody(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
+    /// Logged in or not.
+    connected: usize,
     next: u64,
     /// By the order they came in.
     known: BTreeMap<u64, Stranger>,
@@ -41,62 +37,54 @@ struct Stranger {
 
 /// A connection's places in the crowd; dropping them frees them.
 pub struct Places {
-    _all: OwnedSemaphorePermit,
-    _stranger: Option<Place>,
+    everybody: Arc<Everybody>,
+    /// Its number among the strangers.
+    stranger: Option<u64>,
 }
 
-struct Place {
-    number: u64,
-    strangers: Arc<Strangers>,
-}
-
-impl Drop for Place {
+impl Drop for Places {
     fn drop(&mut self) {
-        self.strangers.lock().remove(self.number);
+        self.log_in();
+        self.everybody.lock().connected -= 1;
     }
 }
 
 impl Places {
     /// The connection has logged in and is a stranger no more.
     pub fn log_in(&mut self) {
-        self._stranger = None;
+        if let Some(number) = self.stranger.take() {
+            self.everybody.lock().remove(number);
+        }
     }
 }
 
 impl Crowd {
-    /// Nobody yet.
-    pub fn new(sftp: &Sftp) -> Self {
-        Self {
-            all: Arc::new(Semaphore::new(sftp.connections_max as usize)),
-            strangers: Arc::default(),
-            strangers_max: sftp.unauthenticated_max as usize,
-            strangers_per_network_max: sftp.unauthenticated_per_address_max as usize,
-        }
-    }
-
-    /// Finds places for a newcomer; whoever has to make room is told through its link.
-    pub fn admit(&self, origin: IpAddr, link: &Arc<Link>) -> Option<Places> {
-        let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+    /// Finds places for a newcomer, as many as there are now; whoever has to make room is told
+    /// through its link.
+    pub fn admit(&self, origin: IpAddr, link: &Arc<Link>, limits: &Sftp) -> Option<Places> {
         let network = network_of(origin);
-        let mut inner = self.strangers.lock();
+        let mut inner = self.0.lock();
+        if inner.connected >= limits.connections_max as usize {
+            return None;
+        }
         let here = inner.by_network.get(&network).copied().unwrap_or_default();
-        if here >= self.strangers_per_network_max {
+        if here >= limits.unauthenticated_per_address_max as usize {
             inner.make_room(network)?;
-        } else if inner.known.len() >= self.strangers_max {
+        } else if inner.known.len() >= limits.unauthenticated_max as usize {
             let crowded = inner.by_network.iter().max_by_key(|(_, count)| **count);
             let crowded = crowded.map_or(network, |(network, _)| *network);
             inner.make_room(crowded)?;
         }
+        inner.connected += 1;
         let number = inner.next;
         inner.next += 1;
         inner.known.insert(number, Stranger { network, link: Arc::clone(link) });
         *inner.by_network.entry(network).or_default() += 1;
-        let strangers = Arc::clone(&self.strangers);
-        Some(Places { _all: all, _stranger: Some(Place { number, strangers }) })
+        Some(Places { everybody: Arc::clone(&self.0), stranger: Some(number) })
     }
 }
 
-impl Strangers {
+impl Everybody {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -127,7 +115,8 @@ impl Inner {
     }
 }
 
-fn network_of(origin: IpAddr) -> IpAddr {
+/// What counts as one source: an IPv4 address, an IPv6 /64.
+pub fn network_of(origin: IpAddr) -> IpAddr {
     match origin {
         IpAddr::V4(_) => origin,
         IpAddr::V6(address) => {
@@ -141,17 +130,18 @@ fn network_of(origin: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn crowd(all: u32, per_network: u32) -> Crowd {
-        Crowd::new(&Sftp {
+    fn crowd(all: u32, per_network: u32) -> (Crowd, Sftp) {
+        let limits = Sftp {
             unauthenticated_max: all,
             unauthenticated_per_address_max: per_network,
             ..Sftp::default()
-        })
+        };
+        (Crowd::default(), limits)
     }
 
-    fn come(crowd: &Crowd, from: &str) -> Option<(Places, Arc<Link>)> {
+    fn come((crowd, limits): &(Crowd, Sftp), from: &str) -> Option<(Places, Arc<Link>)> {
         let link = Arc::new(Link::default());
-        let places = crowd.admit(from.parse().expect("an address"), &link)?;
+        let places = crowd.admit(from.parse().expect("an address"), &link, limits)?;
         Some((places, link))
     }
 
@@ -189,5 +179,15 @@ mod tests {
         let second = come(&crowd, "10.0.0.1").expect("its place as a stranger is free");
         drop(second);
         assert!(come(&crowd, "10.0.0.1").is_some());
+    }
+
+    #[test]
+    fn fewer_places_hold_for_those_who_come_after_a_reload() {
+        let mut crowd = crowd(10, 10);
+        let first = come(&crowd, "10.0.0.1").expect("a place");
+        crowd.1.connections_max = 1;
+        assert!(come(&crowd, "10.0.0.2").is_none());
+        drop(first);
+        assert!(come(&crowd, "10.0.0.2").is_some());
     }
 }

@@ -1,57 +1,29 @@
-//! SSH keys as text: made, kept below `.landfall/`, shown by their fingerprint.
+//! Host keys: the keys by which partners know the server.
 //!
-//! A key file is OpenSSH's own format, mode 0600, with the public line beside it in `<name>.pub`.
+//! russh shows one key of each kind and has no `hostkeys-00@openssh.com`, by which OpenSSH clients
+//! learn of another key by themselves. So a change of keys goes by telling: [`rotate`] makes the next
+//! key and shows it to nobody; partners add its line to their known_hosts, where OpenSSH and its kin
+//! accept any line of a host; [`activate`] puts it in the old one's place, for new connections at
+//! once; [`retire`] removes the old one for good. A kill between two steps leaves a key in place.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 
-use russh::keys::key::safe_rng;
-use russh::keys::ssh_key::LineEnding;
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey, PublicKey};
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
 
+use crate::clock::Timestamp;
 use crate::durable::{self, Durability};
+use crate::signing::key_file::{ensure_of, public_file, write, write_public_line};
 use crate::zone::Zone;
+
+pub use crate::signing::key_file::{KeyError, ensure, fingerprint, line_alone, public_line};
 
 /// What the host keys' files are called.
 const ED25519: &str = "ssh_host_ed25519_key";
+const ED25519_NEXT: &str = "ssh_host_ed25519_key_next";
+const ED25519_OLD: &str = "ssh_host_ed25519_key_old";
 const ECDSA: &str = "ssh_host_ecdsa_key";
 const RSA: &str = "ssh_host_rsa_key";
-
-/// A key that could not be made, kept or read.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The file or folder could not be used.
-    #[error("cannot {doing} {}", path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// To what.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// A durable step failed.
-    #[error(transparent)]
-    Durable(#[from] durable::Error),
-    /// The file holds no usable key.
-    #[error("{} holds no usable private key", path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: russh::keys::ssh_key::Error,
-    },
-    /// The key has a passphrase.
-    #[error("it is protected by a passphrase")]
-    Encrypted,
-    /// The key is of a kind that no listener shows.
-    #[error("only ed25519, ecdsa-sha2-nistp256 and RSA host keys can be used")]
-    Kind,
-}
 
 /// A host key that was taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +67,7 @@ pub fn import(zone: &Zone, text: &str) -> Result<Imported, KeyError> {
         true => Some(ensure(&path, "")?),
         false => None,
     };
-    let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+    let fingerprint = fingerprint_of(&key);
     let replaced = old.map(|old| old.fingerprint(HashAlg::Sha256).to_string());
     let replaced = replaced.filter(|old| *old != fingerprint);
     if replaced.is_some() {
@@ -108,14 +80,105 @@ pub fn import(zone: &Zone, text: &str) -> Result<Imported, KeyError> {
     Ok(Imported { fingerprint, replaced, only_legacy })
 }
 
-/// The public lines of the zone's host keys that exist, and which listener shows each.
-pub fn host_key_lines(zone: &Zone) -> Vec<(String, &'static str)> {
-    let named = [(ED25519, "every listener"), (ECDSA, "[sftp.legacy]"), (RSA, "[sftp.legacy]")];
-    let line = |name: &str| {
-        let text = fs::read_to_string(zone.keys().join(name).with_extension("pub")).ok()?;
-        Some(text.trim().to_owned())
+/// One of the zone's host keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostKey {
+    /// Its public line.
+    pub line: String,
+    /// Which listener shows it.
+    pub listener: &'static str,
+    /// Where it stands in a change of keys.
+    pub standing: Standing,
+    /// Since when it has stood there.
+    pub since: Option<Timestamp>,
+}
+
+/// Where a host key stands in a change of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// New connections are shown it.
+    InUse,
+    /// Partners are told of it; no connection is shown it.
+    Next,
+    /// It was in use before, and waits to be removed.
+    Old,
+}
+
+/// The zone's host keys that exist.
+pub fn host_keys(zone: &Zone) -> Vec<HostKey> {
+    let named = [
+        (ED25519, "every listener", Standing::InUse),
+        (ED25519_NEXT, "none", Standing::Next),
+        (ED25519_OLD, "none", Standing::Old),
+        (ECDSA, "[sftp.legacy]", Standing::InUse),
+        (RSA, "[sftp.legacy]", Standing::InUse),
+    ];
+    let read = |(name, listener, standing)| {
+        let path = public_file(&zone.keys().join(name));
+        let line = fs::read_to_string(&path).ok()?.trim().to_owned();
+        let since = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
+        let since = since.and_then(|since| Timestamp::try_from(since).ok());
+        Some(HostKey { line, listener, standing, since })
     };
-    named.into_iter().filter_map(|(name, listener)| Some((line(name)?, listener))).collect()
+    named.into_iter().filter_map(read).collect()
+}
+
+/// Makes the key that will be the next one, and shows it to nobody. Answers its fingerprint.
+///
+/// # Errors
+/// [`KeyError::Order`] when there is a next one already; [`KeyError`].
+pub fn rotate(zone: &Zone) -> Result<String, KeyError> {
+    let next = zone.keys().join(ED25519_NEXT);
+    if next.exists() {
+        return Err(KeyError::Order("there is a next key already: see `landfall hostkey list`"));
+    }
+    host_key(zone)?;
+    Ok(fingerprint_of(&ensure(&next, "landfall")?))
+}
+
+/// Puts the next key in the place of the one in use, which is kept as the old one. Answers their
+/// fingerprints, the new one first. May be called again after a kill.
+///
+/// # Errors
+/// [`KeyError::Order`] when there is no next key, or still an older one; [`KeyError`].
+pub fn activate(zone: &Zone) -> Result<(String, String), KeyError> {
+    let [next, old, in_use] =
+        [ED25519_NEXT, ED25519_OLD, ED25519].map(|name| zone.keys().join(name));
+    if !next.exists() {
+        return Err(KeyError::Order("there is no next key: `landfall hostkey rotate` makes one"));
+    }
+    let (new, was) = (ensure(&next, "")?, host_key(zone)?);
+    if !old.exists() {
+        write(&was, &old)?;
+    } else if ensure(&old, "")?.key_data() != was.key_data() {
+        return Err(KeyError::Order("an older key is kept still: `landfall hostkey retire` first"));
+    }
+    Durability::Full.replace_by(&next, &in_use)?;
+    durable::remove_quietly(&public_file(&next));
+    write_public_line(&new, &in_use)?;
+    Ok((fingerprint_of(&new), fingerprint_of(&was)))
+}
+
+/// Removes the old key for good; without one, the next key that was never activated. Answers its
+/// fingerprint.
+///
+/// # Errors
+/// [`KeyError::Order`] when only the key in use is there; [`KeyError`].
+pub fn retire(zone: &Zone) -> Result<String, KeyError> {
+    let unused = [ED25519_OLD, ED25519_NEXT].map(|name| zone.keys().join(name));
+    let Some(path) = unused.into_iter().find(|path| path.exists()) else {
+        return Err(KeyError::Order("there is only the key in use"));
+    };
+    let gone = fingerprint_of(&ensure(&path, "")?);
+    for file in [public_file(&path), path] {
+        durable::remove_quietly(&file);
+    }
+    Durability::Full.sync_folder(&zone.keys())?;
+    Ok(gone)
+}
+
+fn fingerprint_of(key: &PrivateKey) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
 }
 
 /// The zone's host key; made at the first call and then kept.
@@ -123,7 +186,11 @@ pub fn host_key_lines(zone: &Zone) -> Vec<(String, &'static str)> {
 /// # Errors
 /// [`KeyError`].
 pub fn host_key(zone: &Zone) -> Result<PrivateKey, KeyError> {
-    ensure(&zone.keys().join(ED25519), "landfall")
+    let path = zone.keys().join(ED25519);
+    let key = ensure(&path, "landfall")?;
+    // A kill may have come between the key and its line.
+    write_public_line(&key, &path)?;
+    Ok(key)
 }
 
 /// The zone's host keys for old clients: an ECDSA key, made at the first call, an RSA key if one was
@@ -141,72 +208,11 @@ pub fn legacy_host_keys(zone: &Zone) -> Result<Vec<PrivateKey>, KeyError> {
     Ok(keys)
 }
 
-/// The Ed25519 key in a file, which is made when it is missing. Two processes that make it at once
-/// end with the same key.
-///
-/// # Errors
-/// [`KeyError`].
-pub fn ensure(path: &Path, comment: &str) -> Result<PrivateKey, KeyError> {
-    ensure_of(Algorithm::Ed25519, path, comment)
-}
-
-fn ensure_of(kind: Algorithm, path: &Path, comment: &str) -> Result<PrivateKey, KeyError> {
-    match fs::read(path) {
-        Ok(text) => PrivateKey::from_openssh(text)
-            .map_err(|source| KeyError::Key { path: path.to_owned(), source }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(kind, path, comment),
-        Err(source) => Err(KeyError::Io { doing: "read", path: path.to_owned(), source }),
-    }
-}
-
-fn make(kind: Algorithm, path: &Path, comment: &str) -> Result<PrivateKey, KeyError> {
-    let refused = |source| KeyError::Key { path: path.to_owned(), source };
-    let mut key = PrivateKey::random(&mut safe_rng(), kind.clone()).map_err(refused)?;
-    key.set_comment(comment);
-    match write(&key, path) {
-        Ok(()) => Ok(key),
-        Err(KeyError::Durable(error)) if error.is_name_taken() => ensure_of(kind, path, comment),
-        Err(error) => Err(error),
-    }
-}
-
-/// Writes a new key file and its public line.
-fn write(key: &PrivateKey, path: &Path) -> Result<(), KeyError> {
-    let refused = |source| KeyError::Key { path: path.to_owned(), source };
-    let text = key.to_openssh(LineEnding::LF).map_err(refused)?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    Durability::Full.create_folders(folder)?;
-    let temporary = path.with_extension(format!("{}.tmp", uuid::Uuid::now_v7().simple()));
-    let io = |source| KeyError::Io { doing: "write", path: temporary.clone(), source };
-    let mut options = OpenOptions::new();
-    let opened = options.write(true).create_new(true).mode(0o600).open(&temporary);
-    let mut file = opened.map_err(io)?;
-    file.write_all(text.as_bytes()).map_err(io)?;
-    Durability::Full.sync_file(&file, &temporary)?;
-    Durability::Full
-        .publish_new(&temporary, path)
-        .inspect_err(|_| durable::remove_quietly(&temporary))?;
-    let line = key.public_key().to_openssh().map_err(refused)?;
-    let beside = path.with_extension("pub");
-    Ok(Durability::Full.replace_setting(&beside, format!("{line}\n").as_bytes())?)
-}
-
-/// The fingerprint of an OpenSSH public-key line: `SHA256:…`; `None` when it is not one.
-pub fn fingerprint(line: &str) -> Option<String> {
-    let key = PublicKey::from_openssh(line.trim()).ok()?;
-    Some(key.fingerprint(HashAlg::Sha256).to_string())
-}
-
-/// The public line of a key, without its comment: `ssh-ed25519 AAAA…`.
-pub fn public_line(key: &PrivateKey) -> String {
-    let mut public = key.public_key().clone();
-    public.set_comment("");
-    public.to_openssh().unwrap_or_default().trim_end().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+
+    use russh::keys::ssh_key::LineEnding;
 
     use super::*;
 
@@ -239,16 +245,33 @@ mod tests {
         let aside = fs::read_dir(zone.keys()).expect("listed").filter_map(Result::ok);
         let aside = aside.filter(|e| e.file_name().to_string_lossy().contains(".old-"));
         assert_eq!(aside.count(), 1);
-        assert_eq!(host_key_lines(&zone).len(), 1);
+        assert_eq!(host_keys(&zone).len(), 1);
         assert!(matches!(import(&zone, "nonsense"), Err(KeyError::Key { .. })));
     }
 
     #[test]
-    fn a_broken_key_file_is_named() {
+    fn keys_change_in_order_and_a_kill_between_two_steps_leaves_one_in_place() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("key");
-        fs::write(&path, "nonsense").expect("written");
-        let error = ensure(&path, "x").expect_err("refused");
-        assert!(error.to_string().contains("key holds no usable private key"), "{error}");
+        let zone = Zone::new(folder.path());
+        let first = fingerprint_of(&host_key(&zone).expect("made"));
+        assert!(matches!(activate(&zone), Err(KeyError::Order(_))), "no next key");
+        assert!(matches!(retire(&zone), Err(KeyError::Order(_))), "only the key in use");
+        let second = rotate(&zone).expect("made");
+        assert!(matches!(rotate(&zone), Err(KeyError::Order(_))), "one at a time");
+        let in_use = || fingerprint_of(&host_key(&zone).expect("read"));
+        assert_eq!(in_use(), first, "the next key is shown to nobody");
+        // As a kill after the first half of the step leaves it.
+        write(&host_key(&zone).expect("read"), &zone.keys().join(ED25519_OLD)).expect("written");
+        assert_eq!(activate(&zone).expect("done"), (second.clone(), first.clone()));
+        assert_eq!(in_use(), second);
+        let standings = || host_keys(&zone).iter().map(|key| key.standing).collect::<Vec<_>>();
+        assert_eq!(standings(), [Standing::InUse, Standing::Old]);
+        let third = rotate(&zone).expect("made");
+        assert!(matches!(activate(&zone), Err(KeyError::Order(_))), "the first is kept still");
+        assert_eq!(retire(&zone).expect("removed"), first);
+        assert_eq!(retire(&zone).expect("given up"), third);
+        assert_eq!(standings(), [Standing::InUse]);
+        let line = host_keys(&zone)[0].line.clone();
+        assert_eq!(fingerprint(&line), Some(second));
     }
 }

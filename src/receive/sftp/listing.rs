@@ -12,7 +12,6 @@ use super::wire::reply::Entry;
 use super::{look, names, readme, receipts};
 use crate::ledger::{Listed, Sender};
 use crate::names::ArrivalId;
-use crate::receive::receipt;
 use crate::receive::staging::{Area, Shelf};
 
 /// Entries of one answer to READDIR.
@@ -95,8 +94,10 @@ impl Listing {
             let has_room = match row {
                 Row::Known(name, attributes) => push(name, attributes),
                 Row::Receipts(sender, name, id) => {
-                    let texts = receipts(account, &sender, &name, id);
-                    texts.into_iter().fold(true, |_, (name, attributes)| push(name, attributes))
+                    let texts = receipts::listed(account, &sender, &name, id);
+                    texts.into_iter().fold(true, |_, (name, size_bytes, at)| {
+                        push(name, look::text(size_bytes, at))
+                    })
                 }
             };
             if !has_room {
@@ -169,26 +170,4 @@ fn landed_below(
         }
     }
     Ok((folders, landed))
-}
-
-/// The texts about one landed file, as they are now.
-fn receipts(
-    account: &Account,
-    sender: &Sender,
-    name: &[u8],
-    id: ArrivalId,
-) -> Vec<(Vec<u8>, Attributes)> {
-    // It may have been erased since the folder was opened.
-    let Ok(arrival) = account.desk.intake.arrival(sender, id) else { return Vec::new() };
-    let named = |suffix: String| [name, suffix.as_bytes()].concat();
-    let receipt = look::text(receipt::json(&arrival).len(), arrival.changed_at);
-    let mut texts = vec![
-        (named(receipts::RECEIPT.to_owned()), receipt),
-        (named(format!(".{id}{}", receipts::RECEIPT)), receipt),
-    ];
-    if let Some(problem) = receipt::problem(&arrival) {
-        let attributes = look::text(problem.len(), arrival.changed_at);
-        texts.push((named(receipts::PROBLEM.to_owned()), attributes));
-    }
-    texts
 }

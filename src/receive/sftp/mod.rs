@@ -14,12 +14,11 @@
 //! a connection for good, and none of them costs more than fixed memory; names of peers never
 //! become paths.
 //!
-//! Left out so far: penalties for hostile addresses.
 
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config;
 use crate::receive::Intake;
 use crate::receive::staging::Staging;
 use crate::zone::Zone;
@@ -44,6 +43,7 @@ mod lane;
 mod listing;
 mod look;
 mod names;
+mod penalties;
 mod proof;
 mod readme;
 mod receipts;
@@ -62,6 +62,7 @@ mod upload;
 pub mod view;
 pub mod wire;
 
+pub use penalties::{Offence, Penalised, Penalties};
 pub use server::{Door, Error};
 
 /// What the door works with.
@@ -70,7 +71,7 @@ pub struct Desk {
     /// Where keys and staged files lie.
     pub zone: Zone,
     /// The zone's configuration.
-    pub config: Arc<Config>,
+    pub config: config::Live,
     /// Where complete files go.
     pub intake: Arc<dyn Intake>,
     /// Uploads in progress.

@@ -175,7 +175,8 @@ pub fn remove(account: &Account, node: &Node) -> Result<(), Refused> {
         Node::Root | Node::Receipts | Node::TestReceipts | Node::Test | Node::Feed(_) => {
             return Err(Refused::denied("the folders of feeds cannot be removed"));
         }
-        Node::Readme | Node::Receipt(..) => return Err(not_yours_to_change()),
+        Node::Receipt(feed, path) => return receipts::hide(account, feed, path),
+        Node::Readme => return Err(not_yours_to_change()),
         Node::Nowhere => return Err(Refused::missing()),
     };
     let staging = &account.desk.staging;

@@ -5,17 +5,18 @@ use super::view;
 use crate::config::Complete;
 use crate::config::partner::ReadBack;
 use crate::receive::TESTS_LISTED;
+use crate::signing::{Namespace, principal};
 
 /// The text of `README.txt`.
 pub fn text(account: &Account) -> Vec<u8> {
-    let partner = &account.partner;
+    let (partner, config) = (&account.partner, account.desk.config.now());
     let mut text = format!(
         "This is the landing zone `{}`. You are logged in as {}.\n\n",
-        account.desk.config.name, partner.name
+        config.name, partner.name
     );
     text.push_str("Put your files into the folder of their feed:\n\n");
     for feed in &partner.feeds {
-        let settings = account.desk.config.feed(feed);
+        let settings = config.feed(feed);
         let purpose = settings.purpose.unwrap_or_default();
         text.push_str(format!("  /{feed}/  {purpose}").trim_end());
         text.push_str(match settings.complete {
@@ -36,7 +37,8 @@ pub fn text(account: &Account) -> Vec<u8> {
          `sha256sum NAME` prints it: NAME is handed on only if it has that checksum. NAME.ok or\n\
          NAME.done says that NAME is complete, for feeds that ask for it. These may have 64 KiB.\n\n\
          What became of a file is in /receipts/FEED/NAME.receipt.json: its size, its SHA-256 and\n\
-         its outcome. If something is wrong with it, /receipts/FEED/NAME.problem.txt tells what.\n\n",
+         its outcome. If something is wrong with it, /receipts/FEED/NAME.problem.txt tells what.\n\
+         Removing these takes them out of the listing until the outcome changes.\n\n",
     );
     if view::has_tests(partner) {
         text.push_str(&format!(
@@ -46,6 +48,14 @@ pub fn text(account: &Account) -> Vec<u8> {
             TESTS_LISTED.as_secs() / (24 * 3600)
         ));
     }
+    text.push_str(&format!(
+        "Once the outcome is final, /receipts/FEED/NAME.receipt.json.sig signs the receipt. To check\n\
+         it, put the line that the people who run this server gave you into a file `allowed_signers`:\n\n\
+         \x20 ssh-keygen -Y verify -f allowed_signers -I {} -n {} \\\n\
+         \x20   -s NAME.receipt.json.sig < NAME.receipt.json\n\n",
+        principal(&config.name),
+        Namespace::Receipt.as_str(),
+    ));
     text.push_str(&match partner.read_back {
         ReadBack::Never => "Files cannot be read back; their receipts can.\n".to_owned(),
         ReadBack::Always => {

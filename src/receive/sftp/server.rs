@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -16,11 +15,13 @@ use super::connection::{Hall, Notes, serve};
 use super::crowd::{Crowd, Places};
 use super::dialog::Speaker;
 use super::keys::{self, KeyError};
+use super::penalties::{Penalties, save_until};
 use super::roster::{Roster, review_until};
 use super::socket::{Link, until_true};
 use super::sweep::sweep_until;
 use super::threads::Threads;
 use crate::config::partner::is_among;
+use crate::diagnostic::on_one_line;
 
 /// How long a stopping server waits for connections, and for what they left to be put in order.
 const GRACE: Duration = Duration::from_secs(8);
@@ -49,9 +50,10 @@ pub enum Error {
 /// The SFTP door, listening but not yet serving.
 pub struct Door {
     hardened: Listener,
-    legacy: Option<(Listener, Vec<IpNet>)>,
+    legacy: Option<Listener>,
     desk: Arc<Desk>,
     speaker: Option<Speaker>,
+    penalties: Arc<Penalties>,
 }
 
 /// One address that is listened on.
@@ -76,19 +78,13 @@ impl Door {
     /// # Errors
     /// [`Error`].
     pub async fn bind(desk: Desk, listen: SocketAddr) -> Result<Self, Error> {
-        let idle_timeout = desk.config.sftp.idle_timeout;
-        let key = keys::host_key(&desk.zone)?;
-        let hardened =
-            Listener::bind(listen, algorithms::hardened(vec![key], idle_timeout)).await?;
-        let legacy = match &desk.config.sftp.legacy {
+        let hardened = Listener::bind(listen, hardened(&desk)?).await?;
+        let legacy = match &desk.config.now().sftp.legacy {
             None => None,
-            Some(legacy) => {
-                let keys = keys::legacy_host_keys(&desk.zone)?;
-                let ssh = algorithms::legacy(keys, idle_timeout);
-                Some((Listener::bind(legacy.listen, ssh).await?, legacy.from.clone()))
-            }
+            Some(legacy) => Some(Listener::bind(legacy.listen, self::legacy(&desk)?).await?),
         };
-        Ok(Self { hardened, legacy, desk: Arc::new(desk), speaker: None })
+        let penalties = Arc::new(Penalties::load(&desk.zone));
+        Ok(Self { hardened, legacy, desk: Arc::new(desk), speaker: None, penalties })
     }
 
     /// Has SFTP answered by something else than the partner's view; see [`super::dialog`].
@@ -97,50 +93,82 @@ impl Door {
         Self { speaker: Some(speaker), ..self }
     }
 
+    /// Takes over for new connections what a reload changed, host keys included.
+    fn renew(&mut self) {
+        let renewed = hardened(&self.desk).and_then(|ssh| {
+            if let Some(listener) = &mut self.legacy {
+                listener.ssh = Arc::new(legacy(&self.desk)?);
+            }
+            self.hardened.ssh = Arc::new(ssh);
+            Ok(())
+        });
+        if let Err(error) = renewed {
+            let causes = on_one_line(&error);
+            tracing::error!(%causes, "host keys cannot be read; the old ones stay");
+        }
+    }
+
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.hardened.address
     }
 
+    /// Who is turned away.
+    pub fn penalties(&self) -> Arc<Penalties> {
+        Arc::clone(&self.penalties)
+    }
+
     /// Where it listens for old clients, if it does.
     pub fn legacy_addr(&self) -> Option<SocketAddr> {
-        self.legacy.as_ref().map(|(listener, _)| listener.address)
+        self.legacy.as_ref().map(|listener| listener.address)
     }
 
     /// Serves until `shutdown` is true; then gives connections a few seconds to finish.
-    pub async fn run(self, shutdown: watch::Receiver<bool>) {
+    pub async fn run(mut self, shutdown: watch::Receiver<bool>) {
         let (cut_off, cut_off_receiver) = watch::channel(false);
         let (busy, mut idle) = mpsc::channel::<()>(1);
         let roster = Arc::new(Roster::default());
         let hall = Arc::new(Hall {
             desk: Arc::clone(&self.desk),
-            speaker: self.speaker,
+            speaker: self.speaker.clone(),
             passwords: Arc::new(Semaphore::new(PASSWORDS_AT_ONCE)),
             roster: Arc::clone(&roster),
             stopping: shutdown.clone(),
             cut_off: cut_off_receiver,
             strangers: Notes::default(),
+            penalties: Arc::clone(&self.penalties),
             busy,
         });
-        let crowd = Crowd::new(&self.desk.config.sftp);
+        let crowd = Crowd::default();
         let threads = Threads::default();
         let sweeping = tokio::spawn(sweep_until(Arc::clone(&self.desk), shutdown.clone()));
+        let saving = tokio::spawn(save_until(
+            Arc::clone(&self.penalties),
+            self.desk.clock.clone(),
+            shutdown.clone(),
+        ));
         let reviewing =
             tokio::spawn(review_until(roster, Arc::clone(&self.desk), shutdown.clone()));
-        let mut stopping = shutdown;
+        let (mut stopping, mut reloads) = (shutdown, self.desk.config.subscribe());
         loop {
-            let (accepted, ssh, from) = tokio::select! {
-                accepted = self.hardened.tcp.accept() => (accepted, &self.hardened.ssh, None),
-                (accepted, ssh, from) = accept_legacy(&self.legacy) => (accepted, ssh, Some(from)),
+            let (accepted, is_legacy) = tokio::select! {
+                accepted = self.hardened.tcp.accept() => (accepted, false),
+                accepted = accept_legacy(&self.legacy) => (accepted, true),
+                _ = reloads.changed() => {
+                    self.renew();
+                    continue;
+                }
                 () = until_true(&mut stopping) => break,
             };
             match accepted {
-                Ok((_, peer)) if from.is_some_and(|from| !is_among(from, peer.ip())) => {
-                    tracing::warn!(from = %peer.ip(), "turned away: not in `[sftp.legacy] from`");
-                }
                 Ok((tcp, peer)) => {
+                    let legacy = self.legacy.as_ref().filter(|_| is_legacy);
+                    let ssh = &legacy.unwrap_or(&self.hardened).ssh;
                     let origin = peer.ip().to_canonical();
-                    if let Some((link, places)) = admit(&tcp, origin, &crowd) {
+                    if legacy.is_some() && !may_use_legacy(&self.desk, origin) {
+                        continue;
+                    }
+                    if let Some((link, places)) = admit(&tcp, origin, &hall, &crowd) {
                         let hall = Arc::clone(&hall);
                         begin((tcp, origin, link), ssh, hall, places, &threads);
                     }
@@ -159,30 +187,57 @@ impl Door {
         if tokio::task::spawn_blocking(|| threads.end()).await.is_err() {
             tracing::error!("the threads of the SFTP door were not ended in order");
         }
-        if let Err(error) = reviewing.await {
-            tracing::error!(%error, "running sessions were not looked after");
-        }
-        if let Err(error) = sweeping.await {
-            tracing::error!(%error, "uploads in progress were not looked after");
+        for (task, what) in [(reviewing, "sessions"), (sweeping, "uploads"), (saving, "penalties")]
+        {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "{what} were not looked after");
+            }
         }
     }
 }
 
+fn hardened(desk: &Desk) -> Result<russh::server::Config, KeyError> {
+    let keys = vec![keys::host_key(&desk.zone)?];
+    Ok(algorithms::hardened(keys, desk.config.now().sftp.idle_timeout))
+}
+
+fn legacy(desk: &Desk) -> Result<russh::server::Config, KeyError> {
+    let keys = keys::legacy_host_keys(&desk.zone)?;
+    Ok(algorithms::legacy(keys, desk.config.now().sftp.idle_timeout))
+}
+
 /// The next connection of an old client; never when there is no listener for them.
-async fn accept_legacy(
-    legacy: &Option<(Listener, Vec<IpNet>)>,
-) -> (io::Result<(TcpStream, SocketAddr)>, &Arc<russh::server::Config>, &Vec<IpNet>) {
+async fn accept_legacy(legacy: &Option<Listener>) -> io::Result<(TcpStream, SocketAddr)> {
     match legacy {
-        Some((listener, from)) => (listener.tcp.accept().await, &listener.ssh, from),
+        Some(listener) => listener.tcp.accept().await,
         None => std::future::pending().await,
     }
 }
 
+fn may_use_legacy(desk: &Desk, origin: IpAddr) -> bool {
+    let config = desk.config.now();
+    let may = config.sftp.legacy.as_ref().is_some_and(|legacy| is_among(&legacy.from, origin));
+    if !may {
+        tracing::warn!(from = %origin, "turned away: not in `[sftp.legacy] from`");
+    }
+    may
+}
+
 /// Finds places for a connection, or turns it away.
-fn admit(tcp: &TcpStream, origin: IpAddr, crowd: &Crowd) -> Option<(Arc<Link>, Places)> {
+fn admit(
+    tcp: &TcpStream,
+    origin: IpAddr,
+    hall: &Hall,
+    crowd: &Crowd,
+) -> Option<(Arc<Link>, Places)> {
+    let sftp = &hall.desk.config.now().sftp;
+    // A line before the version is allowed (RFC 4253 section 4.2) and clients show it.
+    if hall.penalties.forbid(origin, &sftp.penalty_exempt, hall.desk.clock.now()) {
+        drop(tcp.try_write(b"Not allowed at this time; try again in some minutes.\r\n"));
+        return None;
+    }
     let link = Arc::new(Link::default());
-    let Some(places) = crowd.admit(origin, &link) else {
-        // A line before the version is allowed (RFC 4253 section 4.2) and clients show it.
+    let Some(places) = crowd.admit(origin, &link, sftp) else {
         let told = b"Too many connections; try again in a minute.\r\n";
         tracing::warn!(from = %origin, "turned away: too many connections");
         drop(tcp.try_write(told));

@@ -19,9 +19,9 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_s
 
 /// Looks regularly until `shutdown` is true.
 pub async fn sweep_until(desk: Arc<Desk>, mut shutdown: watch::Receiver<bool>) {
-    let sftp = &desk.config.sftp;
-    let pause = (sftp.rename_wait.min(sftp.upload_expiry) / 10).clamp(PAUSE.0, PAUSE.1);
     loop {
+        let sftp = &desk.config.now().sftp;
+        let pause = (sftp.rename_wait.min(sftp.upload_expiry) / 10).clamp(PAUSE.0, PAUSE.1);
         let looked = Arc::clone(&desk);
         if let Err(error) = tokio::task::spawn_blocking(move || sweep(&looked)).await {
             tracing::error!(%error, "uploads in progress could not be looked after");
@@ -56,7 +56,7 @@ enum Due {
 }
 
 fn due(desk: &Desk, known: &Snapshot, now: Timestamp) -> Option<Due> {
-    let sftp = &desk.config.sftp;
+    let sftp = &desk.config.now().sftp;
     let has_passed =
         |since: Timestamp, wait: Duration| since.checked_add(wait).is_ok_and(|until| until <= now);
     match known.facts.closed_at {

@@ -212,7 +212,7 @@ impl OpenUpload {
                 staging.end(&self.upload);
                 return Ok(());
             }
-            let config = &account.desk.config;
+            let config = account.desk.config.now();
             if config.wants_rename(&known.key.shelf.feed, &known.key.name) {
                 return Ok(self.upload.park(self.claim)?);
             }

@@ -41,10 +41,10 @@ impl Space {
         Self { folder, state: Mutex::default() }
     }
 
-    /// Sets how many bytes are kept free.
-    pub fn keep_free(&self, reserve_bytes: u64) {
+    /// Sets how many bytes are kept free; `None` for the default.
+    pub fn keep_free(&self, reserve_bytes: impl Into<Option<u64>>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.reserve_bytes = Some(reserve_bytes);
+        state.reserve_bytes = reserve_bytes.into();
         state.known = None;
     }
 

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use crate::config::{Config, Partner};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::ops::cli::receipt::allowed_signer_line;
 use crate::ops::control::Client;
-use crate::receive::sftp::keys;
+use crate::receive::sftp::keys::{self, Standing};
 use crate::zone::Zone;
 
 /// A text to send to the partner.
@@ -15,6 +16,7 @@ pub(super) fn text(
     account: &Partner,
     host: Option<&str>,
 ) -> Result<String, Diagnostic> {
+    let signer = allowed_signer_line(zone, &config.name)?;
     let host_key = keys::host_key(zone).map_err(|error| {
         Diagnostic::error(Code::Z105, "the server's host key cannot be used").caused_by(&error)
     })?;
@@ -33,6 +35,14 @@ pub(super) fn text(
          \x20   {known_host} {line}\n",
         login(account)
     );
+    let next = keys::host_keys(zone).into_iter().find(|key| key.standing == Standing::Next);
+    if let Some(next) = next.and_then(|next| keys::line_alone(&next.line)) {
+        let fingerprint = keys::fingerprint(&next).unwrap_or_default();
+        text.push_str(&format!(
+            "  Soon the server's key will be {fingerprint}. Add its line now and keep the other:\n\
+             \x20   {known_host} {next}\n"
+        ));
+    }
     let only = account.feeds.len() == 1;
     for feed in &account.feeds {
         let patterns = config.feed(feed).patterns;
@@ -50,7 +60,9 @@ pub(super) fn text(
          \x20 To be sure that a broken upload is never taken, upload as NAME.part and rename it.\n\
          \x20 Seconds later /receipts/FEED/NAME.receipt.json says what became of it: its size, its\n\
          \x20 SHA-256, its outcome; NAME.problem.txt beside it says what is wrong, if anything is.\n\
-         \x20 README.txt on the server says the same.\n\
+         \x20 README.txt on the server says the same, and how to check the signatures of receipts with\n\
+         \x20 this line in a file allowed_signers:\n\
+         \x20   {signer}\n\
          \x20 Try it: sftp -P {port} {name}@{host}\n"
     ));
     Ok(text)
