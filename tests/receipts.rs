@@ -69,6 +69,7 @@ fn converted(rejected: u64) -> Arrival {
         skipped: 2,
         dialect: vec![("encoding".to_owned(), "utf-8".to_owned())],
         columns: vec![column("id", "int64", ""), column("code", "text", "`007` is not a number")],
+        members: Vec::new(),
         sheets: Vec::new(),
         skips: vec![("blank".to_owned(), 2)],
         first_rejects: (0..rejected.min(1)).map(|_| reject()).collect(),

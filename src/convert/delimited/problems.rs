@@ -82,6 +82,14 @@ impl From<ReadError> for Stop {
 }
 
 impl Stop {
+    /// The same, said of a member of an archive.
+    pub fn of_member(self, member: Option<&str>) -> Self {
+        match member {
+            Some(member) => self.diagnostic().fact("member", member).into(),
+            None => self,
+        }
+    }
+
     /// A text that could not be read, on a line.
     pub fn from_text(line: u64, error: text::Error) -> Self {
         match error {
@@ -130,6 +138,11 @@ pub fn check(scan: &Scan, limits: &Limits) -> Result<(), Stop> {
     if scan.rows + scan.rejected == 0 || is_blank {
         let what = if is_empty { "is empty" } else { "has a header and no records" };
         return Err(Diagnostic::error(Code::C101, format!("the file {what}")).into());
+    }
+    if let Some(second) = scan.second_table.as_ref().filter(|_| scan.holds_second_table(limits)) {
+        let what = format!("line {} looks like the header of another table", second.line);
+        let told = Diagnostic::error(Code::C149, what);
+        return Err(told.fact("line", second.line).fact("text", &second.raw).into());
     }
     if scan.has_too_many_rejects(limits) {
         return Err(too_many_rejects(scan, limits).into());

@@ -50,7 +50,7 @@ impl Trial {
                     trial.rows.push(cells.collect());
                 }
                 Ok(Found::Broken(_)) => trial.broken += 1,
-                Ok(Found::Blank) => {}
+                Ok(Found::Blank | Found::Comment(_)) => {}
                 Ok(Found::End) if sample.is_whole => break,
                 Ok(Found::End) => {
                     // The last one is cut, unless it is all there is.

@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, new_null_array};
 
 use super::rows::{Error as RowError, Row, Rows};
 use crate::convert::sticky::Planned;
-use crate::convert::table::{self, ColumnBuilder, Origin, RejectsWriter, TableWriter, arrow_type};
+use crate::convert::table::{self, ColumnBuilder, Origin, RejectsWriter, TableWriter};
 use crate::convert::text::Source;
 use crate::schema::ColumnType;
 
@@ -41,6 +41,7 @@ struct Batch<'p> {
     plan: &'p [Planned],
     /// One for each column of the file, in its order.
     columns: Vec<ColumnBuilder>,
+    member: Option<&'p str>,
     origin: Origin,
     bytes: usize,
 }
@@ -54,7 +55,7 @@ impl<'p> Batch<'p> {
             }
         }
         let columns = kinds.into_iter().map(ColumnBuilder::new).collect();
-        Self { plan, columns, origin: Origin::default(), bytes: 0 }
+        Self { plan, columns, member: None, origin: Origin::default(), bytes: 0 }
     }
 
     fn rows(&self) -> usize {
@@ -71,24 +72,32 @@ impl<'p> Batch<'p> {
         let arrays: Vec<_> = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
         let column = |planned: &Planned| match planned.source.and_then(|at| arrays.get(at)) {
             Some(array) => Arc::clone(array),
-            None => new_null_array(&arrow_type(planned.column.kind), rows),
+            None => {
+                let column = &planned.column;
+                new_null_array(&table::column_type(column.kind, column.nested.as_ref()), rows)
+            }
         };
         self.bytes = 0;
-        (self.plan.iter().map(column).collect(), std::mem::take(&mut self.origin))
+        let mut origin = std::mem::take(&mut self.origin);
+        origin.sheet = self.member.map(str::to_owned);
+        (self.plan.iter().map(column).collect(), origin)
     }
 }
 
-/// Writes all rows and rejects.
+/// Writes all rows and rejects of one text; `member` names it when it is one of an archive.
 ///
 /// # Errors
 /// When the text changed under us, a limit is met, or a file cannot be written.
 pub fn all<S: Source>(
     mut rows: Rows<S>,
     plan: &[Planned],
+    member: Option<&str>,
     table: &mut TableWriter,
     rejects: &mut RejectsWriter,
 ) -> Result<(), Error> {
     let mut batch = Batch::new(plan, rows.headers.len());
+    batch.member = member;
+    rejects.of_member(member)?;
     loop {
         match rows.next()? {
             Row::Data { number, record } => {
@@ -101,7 +110,7 @@ pub fn all<S: Source>(
                 batch.origin.lines.push(i64::try_from(record.line).unwrap_or(i64::MAX));
             }
             Row::Reject(reject) => rejects.push(reject)?,
-            Row::Blank => {}
+            Row::Skipped(_) | Row::Aside => {}
             Row::End => break,
         }
         if batch.is_full() {

@@ -7,16 +7,14 @@
 )]
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::io::{BufRead, BufReader, Read};
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use zip::ZipArchive;
 
 use super::damaged;
+use crate::convert::unpack::Seekable;
 use crate::diagnostic::{Code, Diagnostic};
 
 /// Parts a package may have.
@@ -30,48 +28,9 @@ const STRING_BYTES_MIN: u64 = 5;
 /// Where the number of shared strings stands, if it is given.
 const STRINGS_HEAD_BYTES: u64 = 4096;
 
-/// A file that is read by position, so that several readers do not disturb each other.
-#[derive(Debug, Clone)]
-pub(super) struct Shared {
-    file: Arc<File>,
-    size_bytes: u64,
-    at: u64,
-}
-
-impl Shared {
-    pub(super) fn new(mut file: File) -> io::Result<Self> {
-        let size_bytes = file.seek(SeekFrom::End(0))?;
-        Ok(Self { file: Arc::new(file), size_bytes, at: 0 })
-    }
-
-    pub(super) fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-}
-
-impl Read for Shared {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
-        self.at += count as u64;
-        Ok(count)
-    }
-}
-
-impl Seek for Shared {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.size_bytes.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
-    }
-}
-
 /// A package whose directory has been looked at.
 pub(super) struct Package {
-    archive: ZipArchive<BufReader<Shared>>,
+    archive: ZipArchive<BufReader<Seekable>>,
 }
 
 /// What the cell reader does not tell of a sheet.
@@ -87,7 +46,7 @@ pub(super) struct Markup {
 
 impl Package {
     /// Opens a package and refuses bombs by what its directory declares.
-    pub(super) fn open(raw: Shared) -> Result<Self, Diagnostic> {
+    pub(super) fn open(raw: Seekable) -> Result<Self, Diagnostic> {
         let packed_bytes = raw.size_bytes();
         let archive = ZipArchive::new(BufReader::new(raw)).map_err(|e| damaged(&e))?;
         let mut package = Self { archive };

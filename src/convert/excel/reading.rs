@@ -8,12 +8,13 @@ use super::choose::{self, Surveyed};
 use super::column::Seen;
 use super::header::Expected;
 use super::kind::Kind;
-use super::package::{Markup, Shared};
+use super::package::Markup;
 use super::survey::Survey;
 use super::value::Epoch;
 use crate::convert::Job;
 use crate::convert::sticky::{self, Found, Plan};
 use crate::convert::table::TableColumn;
+use crate::convert::unpack::{Parts, Seekable};
 use crate::diagnostic::Diagnostic;
 use crate::report::{ColumnReport, Report, SheetReport};
 
@@ -27,6 +28,8 @@ pub(super) struct Reading {
     pub(super) plan: Plan,
     columns: Vec<FileColumn>,
     kind: Kind,
+    packing: Vec<(String, String)>,
+    members: Vec<SheetReport>,
 }
 
 /// A column of the table that the taken sheets make together.
@@ -41,7 +44,12 @@ impl Reading {
     ///
     /// # Errors
     /// Why it is held.
-    pub(super) fn of(job: &Job, kind: Kind, raw: Shared) -> Result<Self, Diagnostic> {
+    pub(super) fn of(
+        job: &Job,
+        parts: &Parts,
+        kind: Kind,
+        raw: Seekable,
+    ) -> Result<Self, Diagnostic> {
         let mut book = Book::open(kind, raw)?;
         let expected = expected(job);
         let mut sheets = survey(&mut book, job, &expected)?;
@@ -52,7 +60,8 @@ impl Reading {
             .map(|c| Found { header: &c.header, name: &c.name, values: &c.seen })
             .collect();
         let plan = sticky::plan(job.learned.as_ref(), &found)?;
-        Ok(Self { book, sheets, plan, columns, kind })
+        let (packing, members) = (parts.findings(), parts.members());
+        Ok(Self { book, sheets, plan, columns, kind, packing, members })
     }
 
     /// The table's columns, for its writer.
@@ -67,6 +76,7 @@ impl Reading {
                 kind: planned.column.kind,
                 printer: seen.printer(planned.column.kind),
                 empty: seen.empty(planned.column.kind),
+                nested: planned.column.nested.clone(),
             }
         };
         self.plan.columns.iter().map(table_column).collect()
@@ -96,9 +106,10 @@ impl Reading {
         };
         let taken = self.sheets.iter().filter(|sheet| sheet.taken);
         let taken: Vec<_> = taken.map(|sheet| sheet.sheet.name.as_str()).collect();
-        [("workbook", self.kind.name()), ("dates from", epoch), ("sheets", &taken.join(", "))]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec()
+        let found =
+            [("workbook", self.kind.name()), ("dates from", epoch), ("sheets", &taken.join(", "))];
+        let found = found.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.packing.iter().cloned().chain(found).collect()
     }
 
     /// What was found and what becomes of it, every row accounted for.
@@ -125,6 +136,7 @@ impl Reading {
             dialect: self.dialect(),
             columns: self.column_reports(written),
             sheets: self.sheets.iter().map(Surveyed::report).collect(),
+            members: self.members.clone(),
             skips: skips.into_iter().map(|(code, count)| (code.to_owned(), count)).collect(),
             first_rejects: Vec::new(),
             notes,

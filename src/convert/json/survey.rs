@@ -1,0 +1,125 @@
+//! The first pass: what every field's values allow, which records are rejects, and the accounts.
+
+use std::collections::HashMap;
+
+use super::node::{Object, Value};
+use super::records::{Records, Row};
+use super::shape::{Fields, Shape};
+use crate::convert::Limits;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::report::RejectReport;
+
+/// Rejects that are told in reports, and in a diagnostic.
+const REJECTS_TOLD: usize = 20;
+const EXAMPLES: usize = 5;
+/// Rows kept to be shown, and bytes of one of their values.
+const ROWS_SHOWN: usize = 10;
+const VALUE_BYTES_SHOWN: usize = 200;
+
+/// What the first pass found.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    fields: Fields,
+    pub(super) rows: u64,
+    pub(super) blank: u64,
+    pub(super) rejected: u64,
+    by_code: HashMap<Code, u64>,
+    pub(super) first_rejects: Vec<RejectReport>,
+    pub(super) first_rows: Vec<Vec<Option<String>>>,
+    /// Members of an archive and their records.
+    pub(super) members: Vec<(String, u64)>,
+}
+
+impl Survey {
+    /// Takes all records of a part; tells how many fit.
+    pub(super) fn all(
+        &mut self,
+        records: &mut Records,
+        limits: &Limits,
+    ) -> Result<u64, Diagnostic> {
+        let before = self.rows;
+        let columns_max = limits.columns as usize + 1;
+        loop {
+            match records.next()? {
+                Row::Data { line, record, .. } => {
+                    self.rows += 1;
+                    self.fields.take(&record, line, 0, columns_max);
+                    self.show(&record);
+                }
+                Row::Reject(reject) => {
+                    self.rejected += 1;
+                    *self.by_code.entry(reject.code).or_default() += 1;
+                    if self.first_rejects.len() < REJECTS_TOLD {
+                        self.first_rejects.push(reject.report());
+                    }
+                }
+                Row::Blank => self.blank += 1,
+                Row::End => return Ok(self.rows - before),
+            }
+        }
+    }
+
+    fn show(&mut self, record: &Object<'_>) {
+        if self.first_rows.len() >= ROWS_SHOWN {
+            return;
+        }
+        let shown = self.fields.shapes.iter().map(|(key, _)| {
+            let (_, node) = record.iter().find(|(of, _)| of == key)?;
+            let text = match &node.value {
+                Value::Null => return None,
+                Value::Text(text) => text.as_ref(),
+                Value::Bool | Value::Number | Value::List(_) | Value::Object(_) => node.raw,
+            };
+            let end = text.floor_char_boundary(VALUE_BYTES_SHOWN);
+            text.get(..end).map(str::to_owned)
+        });
+        self.first_rows.push(shown.collect());
+    }
+
+    /// Ends the looking.
+    pub(super) fn settle(&mut self) {
+        self.fields.settle(self.rows);
+    }
+
+    /// Records so far.
+    pub(super) fn records(&self) -> u64 {
+        self.rows + self.rejected
+    }
+
+    /// The keys, in order of appearance.
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.fields.shapes.iter().map(|(key, _)| key.clone()).collect()
+    }
+
+    /// What was seen of each key.
+    pub(super) fn shapes(&self) -> impl Iterator<Item = &Shape> {
+        self.fields.shapes.iter().map(|(_, shape)| shape)
+    }
+
+    /// Refuses what may not be published.
+    pub(super) fn check(&self, limits: &Limits) -> Result<(), Diagnostic> {
+        let records = self.records();
+        if records == 0 {
+            return Err(Diagnostic::error(Code::C101, "the file has no records"));
+        }
+        let share = u128::from(self.rejected) * 1_000_000;
+        let is_within = self.rejected <= limits.rejects_max
+            && share <= u128::from(records) * u128::from(limits.rejects_ppm);
+        if is_within && self.fields.shapes.is_empty() {
+            return Err(Diagnostic::error(Code::C107, "the records have no keys"));
+        }
+        if is_within {
+            return Ok(());
+        }
+        let most =
+            self.by_code.iter().max_by_key(|(code, count)| (**count, std::cmp::Reverse(**code)));
+        let code = most.map_or(Code::C146, |(code, _)| *code);
+        let what = format!("{} of {records} records cannot be taken", self.rejected);
+        let percent = f64::from(limits.rejects_ppm) / 10_000.0;
+        let allowed = format!("{percent} % and {}", limits.rejects_max);
+        let told = Diagnostic::error(code, what).fact("allowed at most", allowed);
+        Err(self.first_rejects.iter().take(EXAMPLES).fold(told, |told, reject| {
+            told.fact(format!("line {}", reject.line), format!("{}: {}", reject.reason, reject.raw))
+        }))
+    }
+}
