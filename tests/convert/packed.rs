@@ -107,7 +107,7 @@ fn members_of_one_header_make_one_table() {
     let report = &table.converted.report;
     assert_eq!(report.skips, [("other_member".to_owned(), 2)]);
     assert_eq!((report.seen, report.written), (5, 3));
-    assert_eq!(member(&table, "in/b.csv").1, true);
+    assert!(member(&table, "in/b.csv").1);
     let readme = member(&table, "README.txt");
     assert_eq!((readme.0, readme.1), (2, false));
     assert_eq!(member(&table, "empty.csv").2, "it is empty");
@@ -256,7 +256,7 @@ fn an_archive_without_tables_is_handed_off_raw() {
 
 #[test]
 fn what_unpacks_to_too_much_is_held() {
-    let zeros = b"0\n".repeat(35 << 20);
+    let zeros = [vec![b'0'; 1 << 20], b"\n".to_vec()].concat().repeat(70);
     let bomb = gzip(&zeros);
     assert!(zeros.len() as u64 > bomb.len() as u64 * 1000);
     assert_eq!(held(&bomb).code, Code::C141);
@@ -287,4 +287,18 @@ fn members_that_share_bytes_are_held() {
 fn the_same_archive_gives_the_same_parquet() {
     let packed = zip(&[("a.csv", CSV.as_bytes()), ("b.csv", CSV.as_bytes())]);
     assert_eq!(convert(&packed).bytes, convert(&packed).bytes);
+}
+
+#[test]
+fn json_members_of_one_kind_make_one_table() {
+    let packed =
+        zip(&[("a.json", b"[{\"id\":1,\"t\":\"x\"}]"), ("b.jsonl", b"{\"id\":2}\n{\"id\":3}\n")]);
+    let mut job = job();
+    job.arrival = Some("019a3c5e-7c1a-7b3e-9d55-0c6f1f2b8a10".parse().unwrap());
+    let table = convert_as(&job, packed);
+    assert_eq!(table.texts("id"), some(&["1", "2", "3"]));
+    assert_eq!(table.raw_column("_lf_member"), some(&["a.json", "b.jsonl", "b.jsonl"]));
+    assert_eq!(table.raw_column("_lf_record"), some(&["1", "2", "3"]));
+    let two = zip(&[("a.json", b"[{\"id\":1}]"), ("b.json", b"[{\"city\":\"x\"}]")]);
+    assert_eq!(held(two).code, Code::C144);
 }

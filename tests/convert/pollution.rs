@@ -190,10 +190,21 @@ fn nul_bytes_are_characters() {
 }
 
 #[test]
-fn damaged_utf8_is_held_with_its_line() {
-    let text = [b"id,name\n1,M\xc3\xbcller\n2,K\xc3\xb6ln\n3,".as_slice(), b"\xff\n4,x\n"].concat();
-    let told = held(text);
-    assert_eq!((told.code, told.facts[0].1.as_str()), (Code::C102, "4"));
+fn damaged_utf8_costs_its_record() {
+    let umlauts: String = (0..300).map(|n| format!("{n},Müller,{n}.5\n")).collect();
+    let begin = format!("id,text,price\n{umlauts}");
+    let text = [begin.as_bytes(), b"1,\xff\xfe,2.5\n2,K\xc3,3.5\n", umlauts.as_bytes()].concat();
+    let table = convert(&text);
+    assert_eq!((table.rows, table.column("price").kind.as_str()), (600, "decimal(18,1)"));
+    let raw = |line, raw: &str| (line, "C102".to_owned(), raw.to_owned());
+    assert_eq!(table.rejects(), [raw(302, "1,\\xFF\\xFE,2.5"), raw(303, "2,K\\xC3,3.5")]);
+    let first = begin.len() as i64;
+    assert_eq!(table.offsets(), [first, first + 9]);
+    let many =
+        held([b"id,name\n1,M\xc3\xbcller\n2,K\xc3\xb6ln\n3,".as_slice(), b"\xff\n"].concat());
+    assert_eq!(many.code, Code::C102);
+    let header = [b"id,n\xff\n".as_slice(), umlauts.as_bytes()].concat();
+    assert_eq!(held(header).code, Code::C102);
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Examined<'_> {
         };
         ColumnReport {
             name: planned.column.name.clone(),
-            kind: kind.published().to_string(),
+            kind: planned.column.type_words(),
             why,
             nulls,
         }
@@ -92,8 +92,13 @@ impl Examined<'_> {
 
 fn guess(text: &Text<'_>) -> Option<String> {
     let name = text.charset.encoding.name();
-    (text.charset.certainty == Certainty::Guess)
-        .then(|| format!("the encoding is most likely {name}; `encoding` declares it"))
+    match text.charset.certainty {
+        Certainty::Guess => {
+            Some(format!("the encoding is most likely {name}; `encoding` declares it"))
+        }
+        Certainty::Damaged => Some(format!("some bytes are not valid {name}")),
+        Certainty::Declared | Certainty::Mark | Certainty::Valid => None,
+    }
 }
 
 fn alone((name, evidence): (&String, &Evidence)) -> ColumnReport {

@@ -186,7 +186,7 @@ impl Detection<'_> {
         if let Some(declared) = self.format().delimiter.as_deref().and_then(Delimiter::new) {
             return (with(Some(declared)), (true, "declared".to_owned()));
         }
-        if let Some(long) = self.long_delimiter(&with) {
+        if let Some(long) = self.long_delimiter(with) {
             let why = format!("`{}` divides all records evenly", long.1);
             return (long.0, (true, why));
         }

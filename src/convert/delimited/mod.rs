@@ -31,6 +31,7 @@ mod header;
 mod members;
 mod problems;
 mod prove;
+mod record;
 mod records;
 mod rows;
 mod scan;

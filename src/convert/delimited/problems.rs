@@ -52,6 +52,11 @@ impl From<RowError> for Stop {
     fn from(error: RowError) -> Self {
         match error {
             RowError::Read(error) => error.into(),
+            RowError::DamagedHeader(line) => {
+                let summary =
+                    format!("the header on line {line} has a byte that is not valid UTF-8");
+                Diagnostic::error(Code::C102, summary).fact("line", line).into()
+            }
             RowError::BrokenHeader(line) => {
                 let summary = format!("the header on line {line} has text after a closing quote");
                 Diagnostic::error(Code::C113, summary).fact("line", line).into()
@@ -152,7 +157,9 @@ pub fn check(scan: &Scan, limits: &Limits) -> Result<(), Stop> {
 
 fn too_many_rejects(scan: &Scan, limits: &Limits) -> Diagnostic {
     let count = |code| scan.rejected_by_code.get(&code).copied().unwrap_or(0);
-    let code = if count(Code::C113) > count(Code::C103) { Code::C113 } else { Code::C103 };
+    let codes = [Code::C103, Code::C113, Code::C102];
+    let most = codes.into_iter().rev().max_by_key(|code| count(*code));
+    let code = most.unwrap_or(Code::C103);
     let (rejected, records) = (scan.rejected, scan.rows + scan.rejected);
     let summary = format!("{rejected} of {records} records cannot be read");
     let percent = f64::from(limits.rejects_ppm) / 10_000.0;

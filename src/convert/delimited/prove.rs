@@ -94,12 +94,12 @@ fn of_text(
     let mut record = StringRecord::new();
     let (mut header, mut cells, mut footers) = (None, 0, text.dialect.footer);
     while reader.read_record(&mut record).map_err(|error| unreadable(&error))? {
-        trim_end(&mut record);
         if text.dialect.header.is_present && header.is_none() {
             header = Some(record.clone());
             continue;
         }
-        if record.len() != places.len() || (record.len() > 1 && header.as_ref() == Some(&record)) {
+        let is_header = |header: &StringRecord| record.len() > 1 && is_same(header, &record);
+        if record.len() != places.len() || header.as_ref().is_some_and(is_header) {
             continue;
         }
         let line = record.position().map_or(0, csv::Position::line);
@@ -114,9 +114,11 @@ fn of_text(
             let (column, parquet) = (String::new(), None);
             return Ok(Err(Box::new(Difference { member, line, column, source, parquet })));
         }
-        for (field, place) in record.iter().zip(&places) {
+        for (at, (field, place)) in record.iter().zip(&places).enumerate() {
             let parquet = printed.text(*place);
-            if parquet.as_deref().unwrap_or_default() != field {
+            let text = parquet.as_deref().unwrap_or_default();
+            let is_last = at + 1 == places.len();
+            if text != field && !(is_last && Some(text) == field.strip_suffix('\r')) {
                 let column = printed.columns.get(*place).map(|column| column.name.clone());
                 let (column, source) = (column.unwrap_or_default(), Some(field.to_owned()));
                 return Ok(Err(Box::new(Difference { member, line, column, source, parquet })));
@@ -141,16 +143,15 @@ fn places(text: &Text<'_>, printed: &Printed) -> Result<Vec<usize>, Diagnostic> 
     text.names.iter().map(place).collect()
 }
 
-/// With LF as the terminator a CR before it is still there.
-fn trim_end(record: &mut StringRecord) {
-    let Some(last) = record.len().checked_sub(1) else { return };
-    if let Some(field) = record.get(last).and_then(|field| field.strip_suffix('\r')) {
-        let position = record.position().cloned();
-        let mut trimmed: StringRecord = record.iter().take(last).collect();
-        trimmed.push_field(field);
-        trimmed.set_position(position);
-        *record = trimmed;
-    }
+/// Whether two records are the same. With LF as the terminator a CR before it is still there.
+fn is_same(a: &StringRecord, b: &StringRecord) -> bool {
+    let trimmed = |field: &str| field.strip_suffix('\r').unwrap_or(field).to_owned();
+    let last = a.len().saturating_sub(1);
+    a.len() == b.len()
+        && a.iter().zip(b).enumerate().all(|(at, (a, b))| match at == last {
+            true => trimmed(a) == trimmed(b),
+            false => a == b,
+        })
 }
 
 /// The text's lines without those that are left out.

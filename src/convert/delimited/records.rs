@@ -21,8 +21,7 @@
     reason = "the hot loop; every index is below the window's length"
 )]
 
-use std::borrow::Cow;
-
+use super::record::{Broken, Field, Found, Record};
 use super::syntax::{Ends, Escape, Syntax};
 use crate::convert::Limits;
 use crate::convert::text::{self, Source};
@@ -62,106 +61,6 @@ pub enum Error {
         /// The line of a quote that was open then, which may be the true mistake.
         open_quote: Option<u64>,
     },
-}
-
-/// What the reader found next.
-#[derive(Debug)]
-pub enum Found<'r> {
-    /// A record.
-    Record(Record<'r>),
-    /// A blank line.
-    Blank,
-    /// A line whose quotes are ambiguous.
-    Broken(Broken<'r>),
-    /// A comment, without its end.
-    Comment(&'r str),
-    /// Nothing more.
-    End,
-}
-
-/// One record; borrowed from the reader.
-#[derive(Debug, Clone, Copy)]
-pub struct Record<'r> {
-    text: &'r str,
-    fields: &'r [Field],
-    /// Where it begins and ends in `text`, record end excluded.
-    span: (usize, usize),
-    syntax: Syntax,
-    /// The physical line it begins on.
-    pub line: u64,
-    /// Where it begins in the file.
-    pub byte_offset: u64,
-    /// Whether a field has a quote that is data.
-    pub has_stray_quote: bool,
-}
-
-/// A line whose quotes are ambiguous.
-#[derive(Debug, Clone, Copy)]
-pub struct Broken<'r> {
-    /// Its text.
-    pub raw: &'r str,
-    /// Its number.
-    pub line: u64,
-    /// Where it begins in the file.
-    pub byte_offset: u64,
-    /// Which field has text after its closing quote, from 0; `None` when it is a stray quote after
-    /// another broken line.
-    pub field: Option<usize>,
-}
-
-/// Where a field lies in the window, quotes excluded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Field {
-    start: usize,
-    end: usize,
-    quoted: bool,
-    /// Whether quotes inside must be unescaped.
-    escaped: bool,
-}
-
-impl<'r> Record<'r> {
-    /// How many fields it has.
-    pub fn len(&self) -> usize {
-        self.fields.len()
-    }
-
-    /// The fields' texts, and whether they were quoted.
-    pub fn fields(&self) -> impl Iterator<Item = (Cow<'r, str>, bool)> + use<'r> {
-        let (text, syntax) = (self.text, self.syntax);
-        self.fields.iter().map(move |field| {
-            let inner = text.get(field.start..field.end).unwrap_or_default();
-            let inner = match field.escaped {
-                true => Cow::Owned(unescaped(inner, syntax)),
-                false => Cow::Borrowed(inner),
-            };
-            (inner, field.quoted)
-        })
-    }
-
-    /// The record as it stands in the text, without its end.
-    pub fn raw(&self) -> &'r str {
-        self.text.get(self.span.0..self.span.1).unwrap_or_default()
-    }
-}
-
-fn unescaped(inner: &str, syntax: Syntax) -> String {
-    let mut text = String::with_capacity(inner.len());
-    let mut characters = inner.chars().peekable();
-    let quote = char::from(syntax.quote);
-    while let Some(c) = characters.next() {
-        let escapes = c == quote || (c == '\\' && syntax.escape == Escape::Backslash);
-        match characters.peek() {
-            Some(next) if escapes && *next == quote => text.push(quote),
-            // Both of `\\` stay, and the second does not escape what follows.
-            Some('\\') if c == '\\' && escapes => text.push_str("\\\\"),
-            _ => {
-                text.push(c);
-                continue;
-            }
-        }
-        characters.next();
-    }
-    text
 }
 
 /// Reads records from a text.
@@ -271,6 +170,11 @@ impl<S: Source> Records<S> {
                 }
             }
         }
+    }
+
+    /// Whether bytes that are not valid stand in the text as marks.
+    pub fn marks_damage(&self) -> bool {
+        self.source.marks_damage()
     }
 
     /// Reads the next line, whatever its delimiters and quotes; without its end. `None` at the end.
@@ -549,6 +453,8 @@ fn line_ends(bytes: &[u8], ends: Ends) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::super::syntax::Delimiter;
     use super::*;
     use crate::convert::text::InMemory;
@@ -649,10 +555,10 @@ mod tests {
     fn delimiters_may_have_several_characters() {
         for delimiter in ["||", "|;|", "¦", "::"] {
             let syntax = Syntax { delimiter: Delimiter::new(delimiter), ..Syntax::default() };
-            let text = "a,b|c:\n\"x,y\",\n,:,|\n".replace(',', delimiter);
+            let text = "a,b|c:\n\"x,y\",\n,:x,|\n".replace(',', delimiter);
             let lines = read_as(&text, syntax, &Limits::default());
             let quoted = format!("2: <x{delimiter}y>|");
-            assert_eq!(lines, ["1: a|b|c:", &quoted, "3: |:||"], "{delimiter}");
+            assert_eq!(lines, ["1: a|b|c:", &quoted, "3: |:x||"], "{delimiter}");
         }
     }
 

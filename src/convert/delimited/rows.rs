@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 
 use super::dialect::{Dialect, Preamble};
 use super::footer;
-use super::records::{Broken, Error as ReadError, Found, Record, Records};
+use super::record::{Broken, Found, Record};
+use super::records::{Error as ReadError, Records};
 use crate::convert::table::Reject;
-use crate::convert::text::Source;
+use crate::convert::text::{Source, damage};
 use crate::convert::{Limits, headers};
 use crate::diagnostic::Code;
 
@@ -59,6 +60,9 @@ pub enum Error {
     /// The header has text after a closing quote.
     #[error("the header on line {0} has ambiguous quotes")]
     BrokenHeader(u64),
+    /// The header has a byte that is not valid.
+    #[error("the header on line {0} has a byte that is not valid")]
+    DamagedHeader(u64),
 }
 
 /// The rows of a text, after its header.
@@ -75,6 +79,7 @@ pub struct Rows<S> {
     /// Comments before the header.
     pub comments_before: Vec<String>,
     has_header: bool,
+    marks_damage: bool,
     number: u64,
     /// The number of the last record that is no declared footer.
     last: u64,
@@ -90,8 +95,10 @@ impl<S: Source> Rows<S> {
     /// # Errors
     /// When the text cannot be read or the header's quotes are ambiguous.
     pub fn open(source: S, dialect: &Dialect, limits: &Limits) -> Result<Self, Error> {
+        let records = Records::new(source, dialect.syntax, limits);
         let mut rows = Self {
-            records: Records::new(source, dialect.syntax, limits),
+            marks_damage: records.marks_damage(),
+            records,
             headers: vec![String::new(); dialect.columns],
             names: Vec::new(),
             preamble: Vec::new(),
@@ -147,6 +154,9 @@ impl<S: Source> Rows<S> {
     fn read_header(&mut self) -> Result<(), Error> {
         loop {
             match self.records.next()? {
+                Found::Record(record) if self.marks_damage && damage::is_in(record.raw()) => {
+                    return Err(Error::DamagedHeader(record.line));
+                }
                 Found::Record(record) => {
                     self.headers = record.fields().map(|(text, _)| text.into_owned()).collect();
                     return Ok(());
@@ -185,6 +195,14 @@ impl<S: Source> Rows<S> {
                 self.number = number;
                 let raw = beginning(record.raw(), SKIPPED_BYTES);
                 return Ok(Row::Skipped(Skipped::Footer(raw)));
+            }
+            Found::Broken(broken) if number > self.last => {
+                self.number = number;
+                let raw = beginning(broken.raw, SKIPPED_BYTES);
+                return Ok(Row::Skipped(Skipped::Footer(raw)));
+            }
+            Found::Record(record) if self.marks_damage && damage::is_in(record.raw()) => {
+                damaged(&record, number)
             }
             Found::Record(record) if record.len() == self.headers.len() => {
                 // What looked like footers was followed by more of the table.
@@ -231,6 +249,18 @@ fn ragged(record: &Record<'_>, number: u64, width: usize) -> Reject {
     }
 }
 
+fn damaged(record: &Record<'_>, number: u64) -> Reject {
+    Reject {
+        record: number,
+        line: record.line,
+        byte_offset: record.byte_offset,
+        column: None,
+        code: Code::C102,
+        reason: "it has a byte that is not valid UTF-8".to_owned(),
+        raw: damage::shown(record.raw()),
+    }
+}
+
 fn ambiguous(broken: &Broken<'_>, number: u64, names: &[String]) -> Reject {
     let column = broken.field.and_then(|field| names.get(field));
     let reason = match broken.field {
@@ -244,7 +274,7 @@ fn ambiguous(broken: &Broken<'_>, number: u64, names: &[String]) -> Reject {
         column: column.cloned(),
         code: Code::C113,
         reason,
-        raw: broken.raw.to_owned(),
+        raw: damage::shown(broken.raw),
     }
 }
 

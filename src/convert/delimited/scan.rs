@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::records::Record;
+use super::record::Record;
 use super::rows::{Error, Row, Rows, Skipped, beginning};
 use crate::convert::Limits;
 use crate::convert::infer::{Evidence, Fit};

@@ -1,7 +1,8 @@
 //! One text of a table: its encoding and dialect, and what a pass over it finds.
 //!
 //! UTF-8 is assumed until a byte contradicts it; then the text is looked at once more in the
-//! likeliest other encoding.
+//! likeliest other encoding. What is UTF-8 but for some bytes stays UTF-8, and those cost their
+//! records.
 
 use super::dialect::{Dialect, Hints};
 use super::problems::Stop;
@@ -40,7 +41,7 @@ impl<'p> Text<'p> {
         Self::or_guessed(found, part, charset, |charset| Self::with(part, job, known, charset))
     }
 
-    /// Another encoding where a byte contradicts the assumed one; damaged UTF-8 stays what it is.
+    /// Another encoding where a byte contradicts the assumed one.
     fn or_guessed<T>(
         found: Result<T, Stop>,
         part: &Part,
@@ -51,10 +52,8 @@ impl<'p> Text<'p> {
         {
             return found;
         }
-        match text::guessed(&part.content)? {
-            Some(charset) => with(charset),
-            None => found,
-        }
+        let damaged = Charset { certainty: Certainty::Damaged, ..assumed };
+        with(text::guessed(&part.content)?.unwrap_or(damaged))
     }
 
     fn with(part: &'p Part, job: &Job, known: &[Column], charset: Charset) -> Result<Self, Stop> {

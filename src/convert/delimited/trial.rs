@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::records::{Found, Records};
+use super::record::Found;
+use super::records::Records;
 use super::syntax::Syntax;
 use crate::convert::Limits;
 use crate::convert::text::InMemory;

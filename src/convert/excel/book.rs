@@ -57,10 +57,13 @@ enum Cells {
 impl Book {
     /// Opens a workbook, checking its package first.
     pub(super) fn open(kind: Kind, raw: Seekable) -> Result<Self, Diagnostic> {
-        let package = match kind {
+        let mut package = match kind {
             Kind::Xlsx | Kind::Xlsb | Kind::Ods => Some(Package::open(raw.clone())?),
             Kind::Xls => None,
         };
+        if let Some(package) = package.as_mut().filter(|_| kind == Kind::Ods) {
+            package.check_repetitions()?;
+        }
         let raw = BufReader::new(raw);
         let cells = match kind {
             Kind::Xlsx => Cells::Xlsx(Box::new(Xlsx::new(raw).map_err(|e| damaged(&e))?)),

@@ -25,6 +25,8 @@ const UNPACKED_BYTES_FREE: u64 = 128 << 20;
 const RATIO_MAX: u64 = 150;
 /// The least that a shared string takes: `<si/>`.
 const STRING_BYTES_MIN: u64 = 5;
+/// Cells that an OpenDocument sheet may span, values or not: each takes 32 bytes of memory.
+const OPEN_DOCUMENT_CELLS_MAX: u64 = 8 << 20;
 /// Where the number of shared strings stands, if it is given.
 const STRINGS_HEAD_BYTES: u64 = 4096;
 
@@ -102,6 +104,30 @@ impl Package {
         Ok(())
     }
 
+    /// The reader of OpenDocument takes memory for every cell up to the last one with a value, and
+    /// cells and rows may be repeated by number.
+    pub(super) fn check_repetitions(&mut self) -> Result<(), Diagnostic> {
+        let Ok(part) = self.archive.by_name("content.xml") else { return Ok(()) };
+        let mut reader = Reader::from_reader(BufReader::new(part));
+        let (mut buffer, mut span) = (Vec::new(), Span::default());
+        // What is wrong with the XML is for the reader of its cells to say.
+        while let Ok(event) = reader.read_event_into(&mut buffer) {
+            match event {
+                Event::Start(e) | Event::Empty(e) => span.open(&e),
+                Event::End(e) if e.local_name().as_ref() == "table-row" => span.close_row(),
+                Event::Eof => break,
+                _ => {}
+            }
+            if span.cells() > OPEN_DOCUMENT_CELLS_MAX {
+                let what = "a sheet of the workbook spans far more cells than a table does";
+                let told = Diagnostic::error(Code::C108, what);
+                return Err(told.fact("limit", OPEN_DOCUMENT_CELLS_MAX));
+            }
+            buffer.clear();
+        }
+        Ok(())
+    }
+
     /// Looks through a sheet; `None` when it is not where the workbook says.
     pub(super) fn markup(&mut self, sheet: &str) -> Option<Markup> {
         let path = self.sheet_paths()?.remove(sheet)?;
@@ -144,6 +170,52 @@ impl Package {
             }
             buffer.clear();
         }
+    }
+}
+
+/// How far the values of an OpenDocument sheet reach (OASIS ODF 1.3 part 3, 9.1).
+#[derive(Debug, Default)]
+struct Span {
+    /// Rows and columns passed, and how far those with values reach.
+    row: u64,
+    column: u64,
+    row_repeated: u64,
+    row_has_value: bool,
+    height: u64,
+    width: u64,
+}
+
+impl Span {
+    fn open(&mut self, element: &BytesStart<'_>) {
+        let repeated = |name: &str| {
+            attribute(element, name).and_then(|number| number.parse::<u64>().ok()).unwrap_or(1)
+        };
+        match element.local_name().as_ref() {
+            "table" => *self = Self::default(),
+            "table-row" => {
+                self.row_repeated = repeated("number-rows-repeated");
+                (self.column, self.row_has_value) = (0, false);
+            }
+            "table-cell" | "covered-table-cell" => {
+                self.column = self.column.saturating_add(repeated("number-columns-repeated"));
+                if attribute(element, "value-type").is_some() {
+                    self.row_has_value = true;
+                    self.width = self.width.max(self.column);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn close_row(&mut self) {
+        self.row = self.row.saturating_add(self.row_repeated);
+        if self.row_has_value {
+            self.height = self.row;
+        }
+    }
+
+    fn cells(&self) -> u64 {
+        self.height.saturating_mul(self.width)
     }
 }
 

@@ -46,13 +46,12 @@ pub(super) struct Wrong {
 /// Reads a record.
 pub(super) fn record(text: &str) -> Result<Object<'_>, Wrong> {
     let raw: &RawValue = serde_json::from_str(text).map_err(invalid)?;
-    match node(raw, DEPTH_MAX)?.value {
-        Value::Object(fields) => Ok(fields),
-        other => {
-            let reason = format!("it is {}, not an object", other.words());
-            Err(Wrong { code: Code::C148, reason, key: None })
-        }
+    let value = node(raw, DEPTH_MAX)?.value;
+    if let Value::Object(fields) = value {
+        return Ok(fields);
     }
+    let reason = format!("it is {}, not an object", value.words());
+    Err(Wrong { code: Code::C148, reason, key: None })
 }
 
 fn invalid(error: serde_json::Error) -> Wrong {

@@ -234,7 +234,12 @@ impl Fit for Shape {
             (Kind::Value, false) => self.values.own(),
             (Kind::Value, true) => match self.values.own() {
                 kind @ (ColumnType::Date | ColumnType::Timestamp { .. }) => kind,
-                _text => ColumnType::Text,
+                ColumnType::Empty
+                | ColumnType::Bool
+                | ColumnType::Int64
+                | ColumnType::Decimal { .. }
+                | ColumnType::Double
+                | ColumnType::Text => ColumnType::Text,
             },
             (Kind::List | Kind::Object | Kind::Mixed, _) => ColumnType::Text,
         }

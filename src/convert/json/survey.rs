@@ -1,6 +1,6 @@
 //! The first pass: what every field's values allow, which records are rejects, and the accounts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::node::{Object, Value};
 use super::records::{Records, Row};
@@ -28,10 +28,16 @@ pub(super) struct Survey {
     pub(super) first_rows: Vec<Vec<Option<String>>>,
     /// Members of an archive and their records.
     pub(super) members: Vec<(String, u64)>,
+    /// The keys of the first part that has any.
+    model: HashSet<String>,
 }
 
 impl Survey {
     /// Takes all records of a part; tells how many fit.
+    ///
+    /// # Errors
+    /// It cannot be read to its end, or shares too few keys with the first part: two tables are not
+    /// merged.
     pub(super) fn all(
         &mut self,
         records: &mut Records,
@@ -39,11 +45,17 @@ impl Survey {
     ) -> Result<u64, Diagnostic> {
         let before = self.rows;
         let columns_max = limits.columns as usize + 1;
+        let mut keys: HashSet<String> = HashSet::new();
         loop {
             match records.next()? {
                 Row::Data { line, record, .. } => {
                     self.rows += 1;
                     self.fields.take(&record, line, 0, columns_max);
+                    for (key, _) in record.iter().take(columns_max) {
+                        if !keys.contains(key) && keys.len() < columns_max {
+                            keys.insert(key.clone());
+                        }
+                    }
                     self.show(&record);
                 }
                 Row::Reject(reject) => {
@@ -54,9 +66,24 @@ impl Survey {
                     }
                 }
                 Row::Blank => self.blank += 1,
-                Row::End => return Ok(self.rows - before),
+                Row::End => break,
             }
         }
+        self.check_keys(keys)?;
+        Ok(self.rows - before)
+    }
+
+    fn check_keys(&mut self, keys: HashSet<String>) -> Result<(), Diagnostic> {
+        if self.model.is_empty() {
+            self.model = keys;
+            return Ok(());
+        }
+        let shared = keys.intersection(&self.model).count();
+        if shared * 2 < keys.len().min(self.model.len()) {
+            let what = "the archive's members hold records of different kinds";
+            return Err(Diagnostic::error(Code::C144, what));
+        }
+        Ok(())
     }
 
     fn show(&mut self, record: &Object<'_>) {

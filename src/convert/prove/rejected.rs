@@ -9,7 +9,7 @@ use super::texts_of;
 use crate::convert::unreadable;
 use crate::diagnostic::{Code, Diagnostic};
 
-/// Lines with ambiguous quotes, by member.
+/// Lines with ambiguous quotes or bytes that are not valid, by member.
 #[derive(Debug, Default)]
 pub(in crate::convert) struct Rejected {
     lines: HashMap<Option<String>, HashSet<u64>>,
@@ -28,7 +28,8 @@ impl Rejected {
             let places = of("line").into_iter().zip(of("code"));
             let rows = places.zip(of("raw")).zip(of("_lf_member"));
             for (((line, code), raw), member) in rows {
-                if code.as_deref() != Some(Code::C113.as_str()) {
+                let unreadable = [Code::C113, Code::C102].map(Code::as_str);
+                if !code.is_some_and(|code| unreadable.contains(&code.as_str())) {
                     continue;
                 }
                 let first = line.and_then(|line| line.parse::<u64>().ok()).unwrap_or(0);

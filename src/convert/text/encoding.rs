@@ -39,6 +39,8 @@ pub enum Certainty {
     Valid,
     /// It is the likeliest.
     Guess,
+    /// It is UTF-8, and some bytes are not valid: they are marked (see [`super::damage`]).
+    Damaged,
 }
 
 impl Charset {
@@ -50,6 +52,7 @@ impl Charset {
             Certainty::Mark => format!("{name} (byte order mark)"),
             Certainty::Valid => name.to_owned(),
             Certainty::Guess => format!("{name} (guessed)"),
+            Certainty::Damaged => format!("{name} (damaged)"),
         }
     }
 }

@@ -11,6 +11,7 @@ use encoding_rs::{CoderResult, Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE
 
 use super::unpack::{Content, Stream, read_full};
 
+pub mod damage;
 mod encoding;
 
 pub use encoding::{Certainty, Charset, Error as CharsetError, assumed, guessed, unmarked_utf16};
@@ -48,6 +49,11 @@ pub trait Source {
         0
     }
 
+    /// Whether bytes that are not valid stand in its text as marks; see [`damage`].
+    fn marks_damage(&self) -> bool {
+        false
+    }
+
     /// How many bytes of the file a passage of its text is.
     fn source_bytes(&self, text: &str) -> u64 {
         text.len() as u64
@@ -76,6 +82,7 @@ pub struct TextReader {
     encoding: &'static Encoding,
     /// None for UTF-8, which is only checked.
     decoder: Option<Decoder>,
+    marks_damage: bool,
     block: Vec<u8>,
     /// Bytes of `block` that begin a character cut by the block's end.
     cut: usize,
@@ -92,6 +99,7 @@ impl TextReader {
             at: charset.mark_bytes,
             encoding: charset.encoding,
             decoder: (charset.encoding != UTF_8).then_some(decoder),
+            marks_damage: charset.certainty == Certainty::Damaged,
             block: Vec::new(),
             cut: 0,
         }
@@ -118,6 +126,25 @@ impl TextReader {
         let before_end = self.block.len().saturating_sub(position);
         let byte_offset = self.at.saturating_sub(before_end as u64);
         Error::Undecodable { byte_offset, encoding: self.encoding.name() }
+    }
+
+    /// Appends UTF-8 with a mark for every byte that is not.
+    fn append_damaged(&mut self, window: &mut String, ended: bool) -> Result<(), Error> {
+        let (mut at, mut cut) = (0, 0);
+        for chunk in self.block.utf8_chunks() {
+            if damage::is_in(chunk.valid()) {
+                return Err(self.undecodable(at));
+            }
+            window.push_str(chunk.valid());
+            at += chunk.valid().len() + chunk.invalid().len();
+            let may_go_on = at == self.block.len() && !ended && is_cut(chunk.invalid());
+            match may_go_on {
+                true => cut = chunk.invalid().len(),
+                false => window.extend(chunk.invalid().iter().map(|byte| damage::mark(*byte))),
+            }
+        }
+        self.cut = cut;
+        Ok(())
     }
 
     fn append_utf8(&mut self, window: &mut String, ended: bool) -> Result<(), Error> {
@@ -158,6 +185,8 @@ impl Source for TextReader {
             let ended = self.read_block()?;
             if self.decoder.is_some() {
                 self.append_decoded(window, ended)?;
+            } else if self.marks_damage {
+                self.append_damaged(window, ended)?;
             } else {
                 self.append_utf8(window, ended)?;
             }
@@ -171,9 +200,21 @@ impl Source for TextReader {
         self.mark_bytes
     }
 
-    fn source_bytes(&self, text: &str) -> u64 {
-        source_bytes(self.encoding, text)
+    fn marks_damage(&self) -> bool {
+        self.marks_damage
     }
+
+    fn source_bytes(&self, text: &str) -> u64 {
+        match self.marks_damage {
+            true => damage::source_bytes(text) as u64,
+            false => source_bytes(self.encoding, text),
+        }
+    }
+}
+
+/// Whether bytes begin a character that may go on in the next block.
+fn is_cut(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
 /// Decodes a block; returns where the first invalid sequence ends.

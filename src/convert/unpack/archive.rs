@@ -57,13 +57,14 @@ fn member(
         let what = format!("member `{name}` is encrypted with a password");
         return Err(Diagnostic::error(Code::C143, what));
     }
-    let packing = match file.compression() {
-        CompressionMethod::Stored => Packing::Stored,
-        CompressionMethod::Deflated => Packing::Deflated,
-        other => {
-            let what = format!("member `{name}` is packed with {other}, which is not known here");
-            return Err(Diagnostic::error(Code::C145, what));
-        }
+    let method = file.compression();
+    let packing = if method == CompressionMethod::Stored {
+        Packing::Stored
+    } else if method == CompressionMethod::Deflated {
+        Packing::Deflated
+    } else {
+        let what = format!("member `{name}` is packed with {method}, which is not known here");
+        return Err(Diagnostic::error(Code::C145, what));
     };
     let Some(data_start) = file.data_start() else {
         let told =

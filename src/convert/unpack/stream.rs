@@ -200,8 +200,8 @@ fn fault(what: &str, error: io::Error) -> io::Error {
         return error;
     }
     let what = what.to_owned();
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => Fault::Truncated { what }.into(),
-        _other => Fault::Corrupt { what, how: error.to_string() }.into(),
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return Fault::Truncated { what }.into();
     }
+    Fault::Corrupt { what, how: error.to_string() }.into()
 }
