@@ -92,8 +92,11 @@ fn inspect_shows_types_and_why() {
 #[test]
 fn a_conversion_can_be_proven() {
     let place = place("orders.csv", "id,code\n1,007\n2,8\n");
-    let (code, _, stderr) = place.run(&["convert", "orders.csv", "--prove"]);
+    let (code, stdout, stderr) = place.run(&["convert", "orders.csv", "--prove"]);
     assert_eq!(code, 0, "{stderr}");
+    let extremes: Vec<_> = stdout.lines().rev().take(2).map(|l| l.split_whitespace()).collect();
+    let extremes: Vec<Vec<_>> = extremes.into_iter().map(Iterator::collect).collect();
+    assert_eq!(extremes, [["code", "007", "8"], ["id", "1", "2"]], "{stdout}");
     assert!(stderr.contains("proven: 2 rows, 4 cells the same as in orders.csv"), "{stderr}");
     let (_, stdout, _) = place.run(&["convert", "orders.csv", "--prove", "--force", "--json"]);
     let told: serde_json::Value = serde_json::from_str(&stdout).unwrap();

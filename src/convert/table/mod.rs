@@ -29,10 +29,12 @@ use crate::schema::{ColumnType, Nested, NestedField};
 use output::Output;
 
 mod column;
+mod extremes;
 mod output;
 mod rejects;
 
 pub use column::{ColumnBuilder, NotCanonical, Typed};
+pub use extremes::{Extremes, extremes};
 pub use rejects::{Reject, RejectsWriter};
 
 /// `created_by` of every file, in the form that parquet-java can parse.

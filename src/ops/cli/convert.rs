@@ -5,15 +5,21 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::output::{count, counted, size};
+use super::output::{count, counted, size, table};
 use super::{Exit, Output, report};
 use crate::config::{Format, Workers};
 use crate::convert::prove::{self, Claim, Difference, Proof};
+use crate::convert::table::{Extremes, extremes};
 use crate::convert::worker::{OutputPaths, Pool};
 use crate::convert::{Converted, Job, Limits, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::{self, Durability};
 use crate::names::FileName;
+use crate::receive::receipt::shown;
+
+/// Columns whose extremes are shown, and characters of one.
+const COLUMNS_MAX: usize = 100;
+const VALUE_CHARS_MAX: usize = 40;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -262,5 +268,15 @@ fn converted(path: &Path, names: &Names, made: &Converted) -> String {
         let (rows, path) = (count(rejects.rows), names.rejects.display());
         text.push_str(&format!("  {rows} rejected rows → {path}\n"));
     }
-    text + &report::text(&made.report)
+    text + &report::text(&made.report) + &values(&names.parquet)
+}
+
+/// From where to where the values of each column reach.
+fn values(parquet: &Path) -> String {
+    // What was made a moment ago can be read; if not, the report goes without.
+    let found = File::open(parquet).ok().and_then(|file| extremes(file).ok()).unwrap_or_default();
+    let cut = |text: &str| text.chars().take(VALUE_CHARS_MAX).collect::<String>();
+    let row = |e: &Extremes| [shown(&e.name), cut(&shown(&e.least)), cut(&shown(&e.greatest))];
+    let rows: Vec<_> = found.iter().take(COLUMNS_MAX).map(row).collect();
+    report::block("least and greatest", &table(&rows))
 }
