@@ -4,7 +4,7 @@
 //! quotes are left out before, for the `csv` crate would read them in one of several ways; what does
 //! not have the header's width is passed over, as the converter makes it a reject or skips it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 
 use csv::{ReaderBuilder, StringRecord, Terminator};
@@ -134,9 +134,10 @@ fn of_text(
 
 /// For each column of the text, its place in the Parquet.
 fn places(text: &Text<'_>, printed: &Printed) -> Result<Vec<usize>, Diagnostic> {
+    let columns = printed.columns.iter().enumerate();
+    let known: HashMap<_, _> = columns.map(|(at, c)| (c.name.to_lowercase(), at)).collect();
     let place = |name: &String| {
-        let same = |column: &str| column.to_lowercase() == name.to_lowercase();
-        printed.columns.iter().position(|column| same(&column.name)).ok_or_else(|| {
+        known.get(&name.to_lowercase()).copied().ok_or_else(|| {
             Diagnostic::error(Code::C111, format!("the Parquet has no column `{name}`"))
         })
     };
