@@ -26,7 +26,10 @@ pub struct Report {
     pub columns: Vec<ColumnReport>,
     /// Sheets of a workbook: taken or not, and why.
     pub sheets: Vec<SheetReport>,
-    /// Skipped records by code: blank, preamble, footer, repeated header, other sheet.
+    /// Members of an archive: taken or not, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<SheetReport>,
+    /// Skipped records by code: blank, preamble, footer, repeated header, other sheet or member.
     pub skips: Vec<(String, u64)>,
     /// Rejects by code.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -57,7 +60,7 @@ pub struct ColumnReport {
     pub nulls: u64,
 }
 
-/// What became of a sheet.
+/// What became of a sheet, or of a member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SheetReport {
     /// Its name.

@@ -72,9 +72,80 @@ pub struct Column {
     pub name: String,
     /// The header exactly as sent.
     pub header: String,
-    /// Its type.
+    /// Its type; text for one that is [nested](Self::nested).
     #[serde(rename = "type")]
     pub kind: ColumnType,
+    /// Its type when its values are JSON's lists, objects, or of several kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nested: Option<Nested>,
+}
+
+impl Column {
+    /// The published type in words.
+    pub fn type_words(&self) -> String {
+        self.nested.as_ref().map_or_else(|| self.kind.published().to_string(), Nested::to_string)
+    }
+}
+
+/// The type of JSON values that may be lists and objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nested {
+    /// One value.
+    Value(ColumnType),
+    /// Values of several kinds, each as its JSON text.
+    Json,
+    /// Lists of values of one type.
+    List(Box<Nested>),
+    /// Objects.
+    Struct(Vec<NestedField>),
+}
+
+/// A field of JSON objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NestedField {
+    /// The published name.
+    pub name: String,
+    /// Its key in the JSON.
+    pub key: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: Nested,
+}
+
+impl Nested {
+    /// Whether a column of this type left it for another, so that its files do not go together:
+    /// fields that were added do not count.
+    pub fn is_left_for(&self, after: &Self) -> bool {
+        match (self, after) {
+            (Self::Value(a), Self::Value(b)) => a.published() != b.published(),
+            (Self::Json, Self::Json) => false,
+            (Self::List(a), Self::List(b)) => a.is_left_for(b),
+            (Self::Struct(a), Self::Struct(b)) => {
+                a.iter().zip(b).any(|(a, b)| a.name != b.name || a.kind.is_left_for(&b.kind))
+            }
+            (Self::Value(_) | Self::Json | Self::List(_) | Self::Struct(_), _) => true,
+        }
+    }
+}
+
+/// `list<int64>`, `struct<a: text, b: list<date>>`, `json text`.
+impl fmt::Display for Nested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(kind) => kind.published().fmt(f),
+            Self::Json => f.write_str("json text"),
+            Self::List(item) => write!(f, "list<{item}>"),
+            Self::Struct(fields) => {
+                f.write_str("struct<")?;
+                for (at, field) in fields.iter().enumerate() {
+                    let comma = if at == 0 { "" } else { ", " };
+                    write!(f, "{comma}{}: {}", field.name, field.kind)?;
+                }
+                f.write_str(">")
+            }
+        }
+    }
 }
 
 /// What landfall knows of a feed that has no contract.

@@ -12,8 +12,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use landfall::config::{
-    self, After, Complete, Config, Duplicates, Feed, Folder, Format, Legacy, SameName, Sftp, Sink,
-    SinkKind, Workers, partner,
+    self, After, Complete, Config, Duplicates, Escape, Feed, Folder, Format, Legacy, RecordEnd,
+    SameName, Sftp, Sink, SinkKind, Workers, partner,
 };
 use landfall::durable::Durability;
 use landfall::ledger::BatchBounds;
@@ -63,7 +63,7 @@ listed = "10d"
 retract_grace = "1s"
 sinks = ["load", "tell"]
 batch = { files_max = 3, bytes_max = "1 MiB" }
-format = { encoding = "windows-1252", delimiter = ";", quote = "'", header = false, sheets = ["A"] }
+format = { encoding = "windows-1252", delimiter = ";", quote = "'", header = false, sheets = ["A"], escape = "backslash", record_end = "any", preamble = 2, footer = 1, comment = "%" }
 
 [feed.orders]
 
@@ -164,10 +164,15 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
         sinks: vec!["load".parse().unwrap(), "tell".parse().unwrap()],
         format: Format {
             encoding: Some("windows-1252".into()),
-            delimiter: Some(';'),
+            delimiter: Some(";".into()),
             quote: Some('\''),
             header: Some(false),
             sheets: Some(vec!["A".into()]),
+            escape: Some(Escape::Backslash),
+            record_end: Some(RecordEnd::Any),
+            preamble: Some(2),
+            footer: Some(1),
+            comment: Some('%'),
         },
     };
     assert_eq!(config.feeds[&"budget".parse().unwrap()], budget);
@@ -259,7 +264,7 @@ after = "mvoe"
 match = ["[a", "x/y", 3]
 sinks = ["laod"]
 same_name = true
-format.delimiter = ";;"
+format.delimiter = ""
 format.encoding = "utf9"
 [feed.Bad_Name]
 [feed.x]
@@ -297,7 +302,7 @@ fn all_problems_are_told_at_once_with_their_places() {
     landfall.toml:23:23: `match` must be a pattern such as "orders_*.csv", not an integer
     landfall.toml:24:10: `sinks` names the sink `laod`, but there is no [sink.laod]; did you mean `load`?
     landfall.toml:25:13: `same_name` must be "append" or "replace", not a boolean
-    landfall.toml:26:20: `delimiter` must be one ASCII character such as ";" or "\t", not `;;`
+    landfall.toml:26:20: `delimiter` must be one to 16 bytes such as ";" or "||", not ``
     landfall.toml:27:19: `encoding` names no encoding that is known: `utf9`; did you mean `utf-8`?
     landfall.toml:28:7: feed name `Bad_Name` must be 1 to 63 of a-z, 0-9, `-`, `_` and start with a letter or digit
     landfall.toml:30:19: `bytes_max` must be a size such as "256 MiB" or a number of bytes, not `10 bananas`

@@ -95,3 +95,46 @@ fn a_workbook_bomb_and_a_giant_line_are_held_while_others_go_on() {
     assert!(peak_mib(server.pid()) < 256, "the server took {} MiB", peak_mib(server.pid()));
     server.stop();
 }
+
+/// Ninety mebibytes of zeros in a gzip file of some ninety kibibytes.
+fn gzip_bomb(path: &std::path::Path) {
+    let file = fs::File::create(path).expect("created");
+    let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::best());
+    let block = [b'0'; 1 << 20];
+    for _ in 0..90 {
+        gzip.write_all(&block).expect("written");
+        gzip.write_all(b"\n").expect("written");
+    }
+    gzip.finish().expect("finished");
+}
+
+#[test]
+fn a_gzip_bomb_and_deep_json_are_held_while_others_go_on() {
+    let zone = TestZone::new("[feed.orders]\n[feed.calm]\n");
+    let server = zone.serve();
+    let made = zone.path().join("made");
+    gzip_bomb(&made);
+    fs::rename(&made, zone.inbox("orders").join("bomb.csv.gz")).expect("dropped");
+    let deep = format!("{{\"a\":{}{}}}\n", "[".repeat(100_000), "]".repeat(100_000));
+    fs::write(&made, deep).expect("written");
+    fs::rename(&made, zone.inbox("orders").join("deep.jsonl")).expect("dropped");
+    for n in 0..5 {
+        fs::write(&made, format!("{{\"id\":{n}}}\n")).expect("written");
+        fs::rename(&made, zone.inbox("calm").join(format!("{n}.jsonl"))).expect("dropped");
+    }
+    let arrivals = zone.wait_for_ends(7);
+    for arrival in &arrivals {
+        let expected =
+            if arrival.feed.as_str() == "orders" { State::Held } else { State::HandedOff };
+        assert_eq!(arrival.state, expected, "{arrival:#?}");
+    }
+    let mut reasons: Vec<String> = arrivals
+        .iter()
+        .filter_map(|arrival| arrival.diagnostic.as_ref())
+        .map(|told| told.code.to_string())
+        .collect();
+    reasons.sort();
+    assert_eq!(reasons, ["C105", "C141"]);
+    assert!(peak_mib(server.pid()) < 256, "the server took {} MiB", peak_mib(server.pid()));
+    server.stop();
+}

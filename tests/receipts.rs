@@ -70,6 +70,7 @@ fn converted(rejected: u64) -> Arrival {
         skipped: 2,
         dialect: vec![("encoding".to_owned(), "utf-8".to_owned())],
         columns: vec![column("id", "int64", ""), column("code", "text", "`007` is not a number")],
+        members: Vec::new(),
         sheets: Vec::new(),
         skips: vec![("blank".to_owned(), 2)],
         rejects_by_code: if rejected > 0 { vec![("C103".to_owned(), rejected)] } else { vec![] },

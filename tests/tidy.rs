@@ -36,6 +36,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("csv", &["convert"]),
     ("csv_core", &["convert"]),
     ("calamine", &["convert"]),
+    ("flate2", &["convert/unpack"]),
+    ("zip", &["convert/unpack", "convert/excel"]),
     ("arrow_array", &["convert"]),
     ("arrow_buffer", &["convert"]),
     ("arrow_schema", &["convert"]),

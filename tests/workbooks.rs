@@ -534,3 +534,64 @@ fn a_workbook_without_the_contracts_columns_is_held() {
     let other: &[&[_]] = &[&[Text("x"), Text("y")], &[Number("1"), Text("Rome")]];
     assert_eq!(held(&contract, &Workbook::new().sheet("S", other).bytes()).code, Code::C107);
 }
+
+/// The same small table as XLS (written by xlwt), ODS (by odfpy) and XLSB (by its specification,
+/// MS-XLSB, and read back by pyxlsb).
+#[test]
+fn other_kinds_of_workbook_give_the_same_table() {
+    for (kind, bytes) in [
+        ("xls", &include_bytes!("workbooks/orders.xls")[..]),
+        ("ods", include_bytes!("workbooks/orders.ods")),
+        ("xlsb", include_bytes!("workbooks/orders.xlsb")),
+    ] {
+        let table = table_of(&job(), bytes);
+        assert_eq!(table.converted.report.kind, kind);
+        assert_eq!(table.values("id"), ["1", "2", "3"], "{kind}");
+        assert_eq!(table.values("code"), ["007", "8", "x"], "{kind}");
+        assert_eq!(table.values("price"), ["1.5", "2.25", "-0.1"], "{kind}");
+        assert_eq!(table.values("_lf_line"), ["2", "3", "4"], "{kind}");
+        if kind != "xlsb" {
+            assert_eq!(table.values("day"), ["2024-02-01", "2024-02-02", "2024-02-03"], "{kind}");
+        }
+    }
+    let hidden = table_of(&job(), include_bytes!("workbooks/orders.xls"));
+    assert_eq!(hidden.skips(), [("other_sheet", 1)]);
+}
+
+#[test]
+fn a_cut_workbook_of_any_kind_is_held() {
+    for bytes in [
+        &include_bytes!("workbooks/orders.xls")[..],
+        include_bytes!("workbooks/orders.ods"),
+        include_bytes!("workbooks/orders.xlsb"),
+    ] {
+        let outcome = convert(&job(), &bytes[..bytes.len() * 2 / 3]).0;
+        assert!(!matches!(outcome, Outcome::Converted(_)), "{outcome:?}");
+    }
+}
+
+/// One cell that is repeated over a whole sheet, in a file of a kilobyte.
+#[test]
+fn a_sheet_of_repetitions_is_held_at_once() {
+    use zip::CompressionMethod;
+    use zip::write::SimpleFileOptions;
+    let mut package = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let mut part = |name: &str, text: &str| {
+        let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        package.start_file(name, stored).expect("started");
+        package.write_all(text.as_bytes()).expect("written");
+    };
+    part("mimetype", "application/vnd.oasis.opendocument.spreadsheet");
+    part(
+        "content.xml",
+        r#"<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"><office:body><office:spreadsheet><table:table table:name="S"><table:table-row table:number-rows-repeated="1048576"><table:table-cell table:number-columns-repeated="16384" office:value-type="float" office:value="1"/></table:table-row></table:table></office:spreadsheet></office:body></office:document-content>"#,
+    );
+    part(
+        "META-INF/manifest.xml",
+        r#"<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"><manifest:file-entry manifest:full-path="/" manifest:media-type="application/vnd.oasis.opendocument.spreadsheet"/></manifest:manifest>"#,
+    );
+    let bytes = package.finish().expect("finished").into_inner();
+    let began = Instant::now();
+    assert_eq!(held(&job(), &bytes).code, Code::C108);
+    assert!(began.elapsed() < Duration::from_secs(5));
+}

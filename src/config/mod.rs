@@ -258,14 +258,50 @@ pub enum Duplicates {
 pub struct Format {
     /// `encoding`: a WHATWG encoding label such as `utf-8` or `windows-1252`.
     pub encoding: Option<String>,
-    /// `delimiter`: one ASCII character.
-    pub delimiter: Option<char>,
+    /// `delimiter`: one character or several, at most 16 bytes.
+    pub delimiter: Option<String>,
     /// `quote`: one ASCII character.
     pub quote: Option<char>,
     /// `header`: whether the first record names the columns.
     pub header: Option<bool>,
     /// `sheets`: names of the sheets to take from a workbook.
     pub sheets: Option<Vec<String>>,
+    /// `escape = "doubled" | "backslash"`: how a quote stands inside a quoted field.
+    #[serde(default)]
+    pub escape: Option<Escape>,
+    /// `record_end = "lf" | "any"`: `lf` is LF and CRLF, `any` is CR as well.
+    #[serde(default)]
+    pub record_end: Option<RecordEnd>,
+    /// `preamble`: lines before the header that are not of the table.
+    #[serde(default)]
+    pub preamble: Option<u32>,
+    /// `footer`: records at the end that are not of the table.
+    #[serde(default)]
+    pub footer: Option<u32>,
+    /// `comment`: the ASCII character that lines begin with that are not of the table.
+    #[serde(default)]
+    pub comment: Option<char>,
+}
+
+/// How a quote stands inside a quoted field of delimited text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Escape {
+    /// `""` (RFC 4180).
+    Doubled,
+    /// `\"`, and `""` as well. Only the backslash before a quote is taken away: what others mean
+    /// nobody can know.
+    Backslash,
+}
+
+/// What ends a record of delimited text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordEnd {
+    /// LF, and CRLF. A lone CR is data.
+    Lf,
+    /// LF, CRLF and CR.
+    Any,
 }
 
 /// `[sink.<name>]`: who is told of a batch.

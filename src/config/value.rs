@@ -192,6 +192,15 @@ pub(super) fn character(value: &DeValue<'_>) -> Result<char, Wrong> {
     }
 }
 
+/// What stands between fields.
+pub(super) fn delimiter(value: &DeValue<'_>) -> Result<String, Wrong> {
+    const WHAT: &str = "one to 16 bytes such as \";\" or \"||\"";
+    let text = as_text(value, WHAT)?;
+    let fits = (1..=16).contains(&text.len()) && !text.contains(['\n', '\r', '\0']);
+    let wrong = || Wrong::new(format!("must be {WHAT}, not `{}`", text.escape_debug()));
+    fits.then(|| text.to_owned()).ok_or_else(wrong)
+}
+
 /// A WHATWG encoding label (<https://encoding.spec.whatwg.org/#names-and-labels>).
 pub(super) fn encoding(value: &DeValue<'_>) -> Result<String, Wrong> {
     let label = as_text(value, "an encoding such as \"utf-8\" or \"windows-1252\"")?;

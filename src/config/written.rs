@@ -9,12 +9,12 @@ use sha2::Digest as _;
 use super::problem::{Problem, Problems, Source, Wrong, read_text};
 use super::reader::{self, Reader};
 use super::value::{
-    address, character, choice, duration, encoding, glob, network, reference, size, some_size,
-    text, truth, web_address, whole,
+    address, character, choice, delimiter, duration, encoding, glob, network, reference, size,
+    some_size, text, truth, web_address, whole,
 };
 use super::{
-    After, Complete, Config, Duplicates, Feed, Folder, Format, Legacy, SameName, Sftp, Sink,
-    SinkKind, Workers, contract, partner,
+    After, Complete, Config, Duplicates, Escape, Feed, Folder, Format, Legacy, RecordEnd, SameName,
+    Sftp, Sink, SinkKind, Workers, contract, partner,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName, SinkName};
@@ -240,15 +240,25 @@ const COMPLETE: &[(&str, Complete)] = &[
 const DUPLICATES: &[(&str, Duplicates)] =
     &[("skip", Duplicates::Skip), ("process", Duplicates::Process)];
 
+const ESCAPES: &[(&str, Escape)] =
+    &[("doubled", Escape::Doubled), ("backslash", Escape::Backslash)];
+const RECORD_ENDS: &[(&str, RecordEnd)] = &[("lf", RecordEnd::Lf), ("any", RecordEnd::Any)];
+
 fn read_format(table: Reader<'_, '_>) -> Format {
     let format = Format {
         encoding: table.get("encoding", encoding),
-        delimiter: table.get("delimiter", character),
+        delimiter: table.get("delimiter", delimiter),
         quote: table.get("quote", character),
         header: table.get("header", truth),
         sheets: table.list("sheets", text),
+        escape: table.get("escape", choice(ESCAPES)),
+        record_end: table.get("record_end", choice(RECORD_ENDS)),
+        preamble: table.get("preamble", whole(0)),
+        footer: table.get("footer", whole(0)),
+        comment: table.get("comment", character),
     };
-    if format.delimiter.is_some() && format.delimiter == format.quote {
+    let quote = format.quote.map(String::from);
+    if format.delimiter.is_some() && format.delimiter == quote {
         table.problem_at("quote", Wrong::new("`quote` and `delimiter` are the same character"));
     }
     table.finish();

@@ -3,36 +3,64 @@
 //! Text is what has no mark of another format and hardly any control characters. Whether its bytes
 //! are valid in some encoding is judged when it is read.
 
-use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io;
 
 use serde::de::IgnoredAny;
 
-use super::text::{read_full, unmarked_utf16};
+use super::text::unmarked_utf16;
+use super::unpack::{Content, Seekable};
 
 /// The kinds of file the converter tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Text, taken as delimited.
     Text,
+    /// JSON: one value or several.
+    Json,
     /// A workbook: XLSX, XLSM, XLSB, ODS or XLS, possibly encrypted.
     Workbook,
+    /// Gzip around something.
+    Gzip,
+    /// A zip archive that is not a workbook.
+    Zip,
+    /// Packed in a way that is not unpacked here, in words.
+    Packed(&'static str),
     /// Something that is handed off as it is, in words.
     Other(&'static str),
+}
+
+impl Kind {
+    /// The kind in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "JSON",
+            Self::Workbook => "a workbook",
+            Self::Gzip => "gzip",
+            Self::Zip => "a zip archive",
+            Self::Packed(what) | Self::Other(what) => what,
+        }
+    }
 }
 
 /// Bytes looked at from the start and from the end of a file.
 const HEAD_BYTES: usize = 64 << 10;
 /// A zip archive's directory lies at its end.
 const TAIL_BYTES: usize = 1 << 20;
-/// The first bytes of formats that are not text.
-const MARKS: [(&[u8], &str); 22] = [
-    (b"\x1f\x8b", "gzip"),
+/// A zip archive begins with a member, or with the end of its directory when it has none.
+const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+const OLE2: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
+const GZIP: &[u8] = b"\x1f\x8b";
+/// The first bytes of packings that are not unpacked here.
+const PACKINGS: [(&[u8], &str); 5] = [
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ\0", "xz"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
+];
+/// The first bytes of formats that are not text.
+const MARKS: [(&[u8], &str); 16] = [
     (b"PAR1", "Parquet"),
     (b"ARROW1", "Arrow"),
     (b"ORC", "ORC"),
@@ -55,29 +83,32 @@ const CONTROLS_MAX: usize = 20;
 /// The same for bytes that are valid UTF-8, such as text padded with NUL.
 const CONTROLS_MAX_UTF8: usize = 300;
 
-/// Tells a file's kind.
+/// Whether the first bytes are those of a package, whose kind and content need random access.
+pub fn is_package(head: &[u8]) -> bool {
+    ZIP.iter().any(|mark| head.starts_with(mark)) || head.starts_with(OLE2)
+}
+
+/// Tells a file's kind. A package must be a file, or in memory.
 ///
 /// # Errors
 /// What the file said when it was read.
-pub fn kind(raw: &File) -> io::Result<Kind> {
-    let head = part(raw, 0, HEAD_BYTES)?;
-    if head.starts_with(b"PK\x03\x04") {
-        // A confined worker may seek, but not stat(2).
-        let mut end = raw;
-        let tail_at = end.seek(SeekFrom::End(0))?.saturating_sub(TAIL_BYTES as u64);
-        return Ok(zip_kind(&head, &part(raw, tail_at, TAIL_BYTES)?));
+pub fn kind(content: &Content) -> io::Result<Kind> {
+    let head = content.head(HEAD_BYTES)?;
+    if head.starts_with(OLE2) {
+        return Ok(ole2_kind(&directory(&mut content.seekable()?, &head)?));
     }
-    if head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
-        return Ok(ole2_kind(&directory(raw, &head)?));
+    if is_package(&head) {
+        let mut end = content.seekable()?;
+        let tail_at = end.size_bytes().saturating_sub(TAIL_BYTES as u64);
+        return Ok(zip_kind(&head, &end.part(tail_at, TAIL_BYTES)?));
     }
-    Ok(other(&head).map_or(Kind::Text, Kind::Other))
-}
-
-fn part(raw: &File, at: u64, bytes: usize) -> io::Result<Vec<u8>> {
-    let mut part = vec![0; bytes];
-    let count = read_full(raw, &mut part, at)?;
-    part.truncate(count);
-    Ok(part)
+    if head.starts_with(GZIP) {
+        return Ok(Kind::Gzip);
+    }
+    if let Some((_, what)) = PACKINGS.into_iter().find(|(mark, _)| head.starts_with(mark)) {
+        return Ok(Kind::Packed(what));
+    }
+    Ok(other(&head))
 }
 
 fn zip_kind(head: &[u8], tail: &[u8]) -> Kind {
@@ -85,19 +116,19 @@ fn zip_kind(head: &[u8], tail: &[u8]) -> Kind {
     if has(b"xl/workbook.") || has(b"application/vnd.oasis.opendocument.spreadsheet") {
         Kind::Workbook
     } else {
-        Kind::Other("a zip archive")
+        Kind::Zip
     }
 }
 
 /// The first sectors of an OLE2 file's directory ([MS-CFB] 2.2: sector size at 30, first directory
 /// sector at 48).
-fn directory(raw: &File, head: &[u8]) -> io::Result<Vec<u8>> {
+fn directory(raw: &mut Seekable, head: &[u8]) -> io::Result<Vec<u8>> {
     let number = |at: usize, bytes: usize| {
         let bytes = head.get(at..at + bytes).unwrap_or_default();
         bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte))
     };
     let sector_bytes = 1_u64 << number(30, 2).clamp(7, 16);
-    part(raw, (number(48, 4) + 1).saturating_mul(sector_bytes), 4 * HEAD_BYTES)
+    raw.part((number(48, 4) + 1).saturating_mul(sector_bytes), 4 * HEAD_BYTES)
 }
 
 fn ole2_kind(directory: &[u8]) -> Kind {
@@ -116,35 +147,46 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-fn other(head: &[u8]) -> Option<&'static str> {
+fn other(head: &[u8]) -> Kind {
     let marked = MARKS.into_iter().find(|(mark, _)| head.starts_with(mark));
     if let Some((_, what)) = marked {
-        return Some(what);
+        return Kind::Other(what);
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let text = text.trim_ascii_start();
     let is_markup = [&b"<?xml"[..], b"<!DOCTYPE", b"<!doctype", b"<html", b"<HTML", b"<svg"];
     if is_markup.iter().any(|mark| text.starts_with(mark)) {
-        return Some("XML or HTML");
+        return Kind::Other("XML or HTML");
     }
     if is_json(text) {
-        return Some("JSON");
+        return Kind::Json;
     }
-    is_binary(head).then_some("binary data")
+    if is_binary(head) { Kind::Other("binary data") } else { Kind::Text }
 }
 
-/// Whether the text begins with a JSON object or array, complete or cut.
+/// Whether the text begins with a JSON object or array, complete, cut or broken, that is not the
+/// first cell of delimited text.
 fn is_json(text: &[u8]) -> bool {
-    if !matches!(text.first(), Some(b'{' | b'[')) {
+    let mut marks = text.iter().filter(|byte| !byte.is_ascii_whitespace());
+    let looks_like = match (marks.next(), marks.next()) {
+        (Some(b'{'), next) => matches!(next, Some(b'"' | b'}')),
+        (Some(b'['), next) => matches!(next, Some(b'{')),
+        (_, _) => false,
+    };
+    if !looks_like && !matches!(text.first(), Some(b'{' | b'[')) {
         return false;
     }
     let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
     let first = values.next();
     let rest = text.get(values.byte_offset()..).unwrap_or_default().trim_ascii_start();
     match first {
-        Some(Ok(_)) => matches!(rest.first(), None | Some(b'{' | b'[')),
-        Some(Err(error)) => error.is_eof(),
-        None => false,
+        Some(Ok(_)) => match rest.first() {
+            None | Some(b'{' | b'[') => true,
+            Some(b',' | b';' | b'|' | b'\t') => false,
+            Some(_) => looks_like,
+        },
+        Some(Err(error)) => error.is_eof() || looks_like,
+        None => looks_like,
     }
 }
 
@@ -165,19 +207,15 @@ fn is_binary(head: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     fn kind_of(bytes: &[u8]) -> Kind {
-        let mut file = tempfile::tempfile().expect("a file");
-        file.write_all(bytes).expect("write");
-        kind(&file).expect("read")
+        kind(&Content::memory(bytes)).expect("read")
     }
 
     #[test]
     fn text_is_text() {
-        let texts: [&[u8]; 9] = [
+        let texts: [&[u8]; 10] = [
             b"",
             b"a,b\n1,2\n",
             b"\xef\xbb\xbfa,b\n",
@@ -186,6 +224,7 @@ mod tests {
             b"name\nJos\xe9\n",
             b"[id],[name]\n1,2\n",
             b"{id},{name}\n1,2\n",
+            b"{\"a\":1},x\n{\"a\":2},y\n",
             b"a,b\n1\0\0,2\0\0\n3,4\n5,6\n7,8\n9,10\n",
         ];
         for text in texts {
@@ -195,20 +234,23 @@ mod tests {
 
     #[test]
     fn the_rest_is_named() {
-        let cases: [(&[u8], &str); 9] = [
-            (b"\x1f\x8b\x08", "gzip"),
+        let cases: [(&[u8], &str); 4] = [
             (b"PAR1", "Parquet"),
-            (b"{\"a\":1}\n{\"a\":2}\n", "JSON"),
-            (b" [{\"a\":1}, ", "JSON"),
-            (b"[]", "JSON"),
             (b"<?xml version='1.0'?>", "XML or HTML"),
-            (b"PK\x03\x04 some/file.txt", "a zip archive"),
             (b"\0\x01\x02\x03\x80\xff", "binary data"),
             (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an OLE2 document that is not a workbook"),
         ];
         for (bytes, what) in cases {
             assert_eq!(kind_of(bytes), Kind::Other(what));
         }
+        let json: [&[u8]; 5] =
+            [b"{\"a\":1}\n{\"a\":2}\n", b" [{\"a\":1}, ", b"[]", b"[ {\"a\":1},]", b"{\"a\":1,}\n"];
+        for text in json {
+            assert_eq!(kind_of(text), Kind::Json);
+        }
+        assert_eq!(kind_of(b"\x1f\x8b\x08"), Kind::Gzip);
+        assert_eq!(kind_of(b"PK\x03\x04 some/file.txt"), Kind::Zip);
+        assert_eq!(kind_of(b"BZh91AY"), Kind::Packed("bzip2"));
     }
 
     #[test]

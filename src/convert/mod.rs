@@ -7,7 +7,7 @@
 //! A data problem is a value, not an error: the [`Outcome`] says what was made, what was left out
 //! and why. Records seen = written + rejected + skipped, always.
 //!
-//! Left out so far: JSON, archives, fixed width.
+//! Left out so far: fixed width, contracts of JSON.
 
 use std::fs::File;
 
@@ -19,6 +19,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::names::{ArrivalId, Digest, FileName};
 use crate::report::Report;
 use crate::schema::{Change, Column, LearnedSchema};
+use unpack::{Input, TableKind};
 
 pub mod contract;
 pub mod delimited;
@@ -26,9 +27,12 @@ pub mod detect;
 pub mod excel;
 pub mod headers;
 pub mod infer;
+pub mod json;
+pub mod prove;
 pub mod sticky;
 pub mod table;
 pub mod text;
+pub mod unpack;
 pub mod worker;
 
 /// The converter's version: recorded with every conversion, raised with every change of output.
@@ -73,6 +77,14 @@ pub struct Limits {
     pub rejects_max: u64,
     /// Values of unique keys that are compared; default 3,500,000, which take 68 MiB.
     pub unique_values: u64,
+    /// Bytes that a packed file may unpack to; default 64 GiB …
+    pub unpacked_bytes: u64,
+    /// … and at most so many times its size, default 1,000 …
+    pub unpacked_ratio: u64,
+    /// … once so many bytes came out, default 64 MiB.
+    pub unpacked_bytes_free: u64,
+    /// Members of an archive; default 10,000.
+    pub members: u32,
 }
 
 impl Default for Limits {
@@ -85,6 +97,10 @@ impl Default for Limits {
             rejects_ppm: 10_000,
             rejects_max: 1_000,
             unique_values: 3_500_000,
+            unpacked_bytes: 64 << 30,
+            unpacked_ratio: 1_000,
+            unpacked_bytes_free: 64 << 20,
+            members: 10_000,
         }
     }
 }
@@ -143,16 +159,23 @@ pub struct Outputs {
     pub rejects: File,
 }
 
+/// Why JSON is no table to a contract.
+const NO_JSON: &str = "contracts read delimited text and workbooks, and this is JSON";
+
 /// Converts a raw object, which must be seekable.
 pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
     if let Err(told) = contract::name_columns(job) {
         return Outcome::Held(told);
     }
-    match detect::kind(&raw) {
-        Ok(detect::Kind::Text) => delimited::run(job, raw, outputs),
-        Ok(detect::Kind::Workbook) => excel::run(job, raw, outputs),
-        Ok(detect::Kind::Other(what)) => contract::not_a_table(job, what),
-        Err(error) => Outcome::Held(unreadable(&error)),
+    match unpack::open(job, raw) {
+        Ok(Input::Tables(TableKind::Text, parts)) => delimited::run(job, &parts, outputs),
+        Ok(Input::Tables(TableKind::Json, _)) if job.contract.is_some() => {
+            contract::not_a_table(job, NO_JSON)
+        }
+        Ok(Input::Tables(TableKind::Json, parts)) => json::run(job, &parts, outputs),
+        Ok(Input::Tables(TableKind::Workbook, parts)) => excel::run(job, &parts, outputs),
+        Ok(Input::Other(reason)) => contract::not_a_table(job, &reason),
+        Err(told) => Outcome::Held(told),
     }
 }
 
@@ -169,25 +192,37 @@ pub struct Inspection {
 
 /// Looks at the whole file and writes nothing.
 pub fn inspect(job: &Job, raw: File) -> Inspection {
-    let nothing = |obstacle| Inspection {
-        report: Report::default(),
-        rows: Vec::new(),
-        obstacle: Some(obstacle),
-    };
     if let Err(told) = contract::name_columns(job) {
-        return nothing(Outcome::Held(told));
+        return Inspection::nothing(Outcome::Held(told));
     }
-    match detect::kind(&raw) {
-        Ok(detect::Kind::Text) => delimited::inspect(job, raw),
-        Ok(detect::Kind::Workbook) => excel::inspect(job, raw),
-        Ok(detect::Kind::Other(what)) => nothing(contract::not_a_table(job, what)),
-        Err(error) => nothing(Outcome::Held(unreadable(&error))),
+    match unpack::open(job, raw) {
+        Ok(Input::Tables(TableKind::Text, parts)) => delimited::inspect(job, &parts),
+        Ok(Input::Tables(TableKind::Json, _)) if job.contract.is_some() => {
+            Inspection::nothing(contract::not_a_table(job, NO_JSON))
+        }
+        Ok(Input::Tables(TableKind::Json, parts)) => json::inspect(job, &parts),
+        Ok(Input::Tables(TableKind::Workbook, parts)) => excel::inspect(job, &parts),
+        Ok(Input::Other(reason)) => Inspection::nothing(contract::not_a_table(job, &reason)),
+        Err(told) => Inspection::nothing(Outcome::Held(told)),
     }
 }
 
-/// The raw object could not be read, or an output not written: our fault.
+impl Inspection {
+    /// Of a file that is no table.
+    fn nothing(obstacle: Outcome) -> Self {
+        Self { report: Report::default(), rows: Vec::new(), obstacle: Some(obstacle) }
+    }
+}
+
+/// Why a raw object could not be read or an output not written: what is wrong with packed bytes, or
+/// else our fault.
 pub fn unreadable(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
-    Diagnostic::error(Code::C111, "the converter could not read or write").caused_by(error)
+    match unpack::Fault::within(error) {
+        Some(fault) => fault.diagnostic(),
+        None => {
+            Diagnostic::error(Code::C111, "the converter could not read or write").caused_by(error)
+        }
+    }
 }
 
 /// Refuses a table unless every record seen is written, rejected or skipped, by what was counted

@@ -84,6 +84,7 @@ fn own_column(found: &Found<'_>) -> Column {
         name: found.name.to_owned(),
         header: found.header.to_owned(),
         kind: found.values.own(),
+        nested: found.values.nested(None),
     }
 }
 
@@ -178,16 +179,42 @@ impl Plan {
             }
             Some(_) => {}
         }
-        if kind.published() != before.published() {
+        let nested = match found {
+            Some(found) => found.values.nested(Some(column)),
+            None => column.nested.clone(),
+        };
+        let kind = if nested.is_some() { ColumnType::Text } else { kind };
+        let after = Column { kind, nested, ..column.clone() };
+        if has_left(column, &after) {
             self.opens_version = true;
-            self.drift.push(Change::Retyped { column: name.clone(), from: before, to: kind });
+            self.drift.push(retyped(column, &after));
+        } else if after.nested != column.nested {
+            let fields = after.type_words();
+            self.drift.push(Change::Words(format!("column `{name}` has more fields: {fields}")));
         }
-        self.columns.push(Planned { column: Column { kind, ..column.clone() }, source });
+        self.columns.push(Planned { column: after, source });
+    }
+}
+
+fn retyped(before: &Column, after: &Column) -> Change {
+    if before.nested.is_none() && after.nested.is_none() {
+        return Change::Retyped { column: before.name.clone(), from: before.kind, to: after.kind };
+    }
+    let (name, from, to) = (&before.name, before.type_words(), after.type_words());
+    Change::Words(format!("column `{name}` left {from} for {to}"))
+}
+
+/// Whether files of the column before and after do not go together.
+fn has_left(before: &Column, after: &Column) -> bool {
+    match (&before.nested, &after.nested) {
+        (Some(before), Some(after)) => before.is_left_for(after),
+        (None, None) => before.kind.published() != after.kind.published(),
+        (Some(_), None) | (None, Some(_)) => true,
     }
 }
 
 /// The feed's type after a file: the same when every value fits.
-fn widened(before: ColumnType, values: &dyn Fit) -> ColumnType {
+pub(super) fn widened(before: ColumnType, values: &dyn Fit) -> ColumnType {
     if before == ColumnType::Empty {
         return values.own();
     }
@@ -259,7 +286,7 @@ mod tests {
     use crate::convert::infer::Evidence;
 
     fn column(name: &str, kind: ColumnType) -> Column {
-        Column { name: name.to_owned(), header: name.to_owned(), kind }
+        Column { name: name.to_owned(), header: name.to_owned(), kind, nested: None }
     }
 
     fn feed(columns: &[(&str, ColumnType)]) -> LearnedSchema {

@@ -193,6 +193,39 @@ codes! {
     C130: "too many keys to compare",
         "The file has more values of unique keys than can be compared in bounded memory.",
         "Split the file, or take the key out of `unique` in the contract.";
+    C140: "packed file is damaged",
+        "A gzip or zip file is cut, damaged, or its content does not have the size or checksum that was recorded when it was packed. Nothing of it was taken.",
+        "Pack and send the file again.";
+    C141: "packed file unpacks to too much",
+        "A gzip or zip file holds far more bytes or members than any table would, or was made to look so.",
+        "Send the table in smaller files, or not packed.";
+    C142: "archive inside an archive",
+        "A packed file holds something that is packed again.",
+        "Pack each table once only.";
+    C143: "archive is encrypted",
+        "A member of a zip archive is encrypted with a password.",
+        "Send the archive without a password; the connection is encrypted already.";
+    C144: "archive holds different kinds of tables",
+        "A zip archive holds tables of several kinds, or several workbooks, so that nobody can say which is the feed's.",
+        "Send an archive with tables of one kind only.";
+    C145: "packing is not known",
+        "A member of a zip archive is packed in a way that is not known here.",
+        "Pack it with the usual method of zip, DEFLATE.";
+    C146: "JSON is not valid",
+        "A record, or the file, is not valid JSON.",
+        "Correct the place that is named; write the file with a JSON library.";
+    C147: "a key stands twice",
+        "A JSON object has a key twice, so that nobody can say which value counts.",
+        "Send every key once.";
+    C148: "not a record",
+        "A JSON value stands where a record, an object, is expected.",
+        "Send one object a line, or an array of objects.";
+    C149: "several tables in one file",
+        "After the table something follows that looks like another table, with another header.",
+        "Send each table in a file of its own.";
+    C150: "the Parquet differs from its source",
+        "A proof compared every cell with the source and found one that is not the same. This is our fault, not the sender's. Nothing was written.",
+        "Tell the people who make landfall which file, line and column; keep the source.";
     H101: "sink is stalled",
         "A sink refused a batch until its retries ended. Nothing later is sent to it for this feed.",
         "Mend the receiver, then run `landfall sink retry`; `landfall status` has the whole command.";

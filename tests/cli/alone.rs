@@ -88,3 +88,32 @@ fn inspect_shows_types_and_why() {
     assert_eq!(told["schema"], "landfall.inspection/v1");
     assert_eq!(told["rows"][1][2], serde_json::Value::Null);
 }
+
+#[test]
+fn a_conversion_can_be_proven() {
+    let place = place("orders.csv", "id,code\n1,007\n2,8\n");
+    let (code, stdout, stderr) = place.run(&["convert", "orders.csv", "--prove"]);
+    assert_eq!(code, 0, "{stderr}");
+    let extremes: Vec<_> = stdout.lines().rev().take(2).map(|l| l.split_whitespace()).collect();
+    let extremes: Vec<Vec<_>> = extremes.into_iter().map(Iterator::collect).collect();
+    assert_eq!(extremes, [["code", "007", "8"], ["id", "1", "2"]], "{stdout}");
+    assert!(stderr.contains("proven: 2 rows, 4 cells the same as in orders.csv"), "{stderr}");
+    let (_, stdout, _) = place.run(&["convert", "orders.csv", "--prove", "--force", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(told["proof"]["same"]["cells"], 4);
+    fs::write(place.path().join("long.csv"), "id||t\n1||a\n2||b\n").unwrap();
+    let (code, _, stderr) = place.run(&["convert", "long.csv", "--prove"]);
+    assert!(code == 0 && stderr.contains("not proven: the csv crate"), "{stderr}");
+}
+
+#[test]
+fn packed_and_json_files_are_converted_without_a_zone() {
+    let place = place("a.jsonl", "{\"id\":1,\"o\":{\"x\":[1,2]}}\n{\"id\":2}\n");
+    let (code, stdout, stderr) = place.run(&["convert", "a.jsonl", "--prove"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("struct<x: list<int64>>"), "{stdout}");
+    fs::write(place.path().join("cut.csv.gz"), b"\x1f\x8b\x08\0\0").unwrap();
+    let (code, _, stderr) = place.run(&["convert", "cut.csv.gz", "-o", "out"]);
+    assert!(code == 3 && stderr.contains("C140"), "{code}: {stderr}");
+    assert_eq!(files(&place.path().join("out")), Vec::<String>::new(), "nothing is written");
+}

@@ -204,7 +204,8 @@ fn conversion(id: ArrivalId) -> NewConversion {
         ],
         ..Report::default()
     };
-    let learned = |name: &str, kind| Column { name: name.into(), header: name.into(), kind };
+    let learned =
+        |name: &str, kind| Column { name: name.into(), header: name.into(), kind, nested: None };
     NewConversion {
         conversion: Conversion {
             converter: "landfall-test".to_owned(),

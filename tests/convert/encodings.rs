@@ -3,7 +3,7 @@
 use landfall::config::Format;
 use landfall::diagnostic::Code;
 
-use super::support::{convert, convert_as, held, held_as, job, some};
+use super::support::{convert, convert_as, held_as, job, some};
 
 const TEXT: &str = "id,name\n1,Müller\n2,Jürgen\n3,Zoë\n";
 
@@ -62,10 +62,12 @@ fn a_declared_encoding_is_strict() {
 }
 
 #[test]
-fn damaged_utf8_is_held_and_not_read_as_something_else() {
+fn damaged_utf8_costs_its_record_and_is_not_read_as_something_else() {
     let mut bytes = TEXT.repeat(50).into_bytes();
     bytes.extend(b"4,\xff\n");
-    let told = held(&bytes);
-    assert_eq!(told.code, Code::C102);
-    assert!(told.facts.contains(&("line".to_owned(), "201".to_owned())), "{told:?}");
+    let table = convert(&bytes);
+    assert_eq!(table.rejects(), [(201, "C102".to_owned(), "4,\\xFF".to_owned())]);
+    let before = bytes.len() - b"4,\xff\n".len();
+    assert_eq!(table.offsets(), [before as i64]);
+    assert_eq!(table.dialect("encoding"), "UTF-8 (damaged)");
 }

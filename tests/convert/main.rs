@@ -14,8 +14,16 @@ mod contract;
 mod dialects;
 mod encodings;
 mod hazards;
+mod json;
 mod limits;
+mod packed;
 mod parquet_file;
+mod pollution;
+mod proofs;
 mod round_trip;
 mod sticky;
 mod support;
+
+#[allow(dead_code, reason = "the other tests of workbooks use the rest")]
+#[path = "../support/workbook.rs"]
+mod workbook;

@@ -72,7 +72,7 @@ proptest! {
         let expected: Vec<_> = reader.records().map(Result::unwrap).collect();
         let mut job = job();
         job.format = Format {
-            delimiter: Some(char::from(written.delimiter)),
+            delimiter: Some(char::from(written.delimiter).to_string()),
             header: Some(written.has_header),
             ..Format::default()
         };
@@ -98,7 +98,7 @@ proptest! {
 
 fn job_of(written: &Written) -> landfall::convert::Job {
     let mut job = job();
-    job.format.delimiter = Some(char::from(written.delimiter));
+    job.format.delimiter = Some(char::from(written.delimiter).to_string());
     job.format.header = Some(written.has_header);
     job
 }

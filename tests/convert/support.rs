@@ -6,6 +6,7 @@ use std::io::{Read, Seek, Write};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use landfall::config::Format;
 use landfall::convert::infer::Printer;
+use landfall::convert::prove::{Claim, Proof};
 use landfall::convert::{self, Converted, Job, Limits, Outcome, Outputs};
 use landfall::diagnostic::Diagnostic;
 use landfall::names::FileName;
@@ -53,8 +54,12 @@ pub fn convert(text: impl AsRef<[u8]>) -> Table {
     convert_as(&job(), text)
 }
 
+/// Converts, and proves every cell.
 pub fn convert_as(job: &Job, text: impl AsRef<[u8]>) -> Table {
-    Table::new(run(job, file(text.as_ref())))
+    let table = Table::new(run(job, file(text.as_ref())));
+    let proof = table.prove(job, text.as_ref());
+    assert!(!matches!(proof, Proof::Different(_)), "{proof:?}");
+    table
 }
 
 pub fn held(text: impl AsRef<[u8]>) -> Diagnostic {
@@ -128,6 +133,14 @@ impl Table {
         Self { columns, rows, bytes, rejects: done.rejects, converted }
     }
 
+    /// Compares it with a source.
+    pub fn prove(&self, job: &Job, source: &[u8]) -> Proof {
+        let rejects = self.converted.rejects.as_ref();
+        let rejects = rejects.map(|_| self.rejects.try_clone().unwrap());
+        let claim = Claim { raw: file(source), parquet: file(&self.bytes), rejects };
+        convert::prove::prove(job, claim, &mut |_| {}).unwrap()
+    }
+
     pub fn column(&self, name: &str) -> &Column {
         self.columns.iter().find(|column| column.name == name).unwrap()
     }
@@ -163,6 +176,16 @@ impl Table {
             }
         }
         rejects
+    }
+
+    /// Any text column of the rejects by name.
+    pub fn rejects_column(&self, name: &str) -> Vec<Option<String>> {
+        let (batches, _) = read(&self.rejects);
+        let print = |batch: &RecordBatch| {
+            let array = batch.column_by_name(name).unwrap();
+            (0..array.len()).map(|row| Printer::Text.print(array, row)).collect::<Vec<_>>()
+        };
+        batches.iter().flat_map(print).collect()
     }
 
     /// Any column of the Parquet by name, provenance included.

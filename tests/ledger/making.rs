@@ -105,7 +105,7 @@ pub(crate) fn conversion(id: ArrivalId, version: u32, size_bytes: u64) -> NewCon
 }
 
 pub(crate) fn column(name: &str, kind: ColumnType) -> Column {
-    Column { name: name.to_owned(), header: name.to_owned(), kind }
+    Column { name: name.to_owned(), header: name.to_owned(), kind, nested: None }
 }
 
 pub(crate) fn bounds() -> BatchBounds {

@@ -59,6 +59,7 @@ pub(super) fn declared(contract: &Contract) -> Vec<Column> {
         name: column.name.clone(),
         header: column.name.clone(),
         kind: column.form.kind(),
+        nested: None,
     };
     contract.columns.iter().map(column).collect()
 }

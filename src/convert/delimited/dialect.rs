@@ -5,9 +5,9 @@
 //! value: in doubt a text is one column, and every line of it is kept.
 
 use super::header::{Header, had_header, known_names};
-use super::syntax::{Ends, Escape, Syntax};
+use super::syntax::{Delimiter, Ends, Escape, Syntax};
 use super::trial::{DELIMITERS, PREAMBLE_MAX, Sample, Trial};
-use crate::config::Format;
+use crate::config::{Format, RecordEnd};
 use crate::convert::Job;
 use crate::schema::Column;
 
@@ -18,6 +18,8 @@ const CERTAIN_CONSISTENCY: f64 = 0.95;
 const RIVAL_SHARE: f64 = 0.9;
 /// Records after a preamble must agree to this degree, and their first must be a header.
 const PREAMBLE_CONSISTENCY: f64 = 0.75;
+/// Delimiters of several bytes that are looked for.
+const LONG_DELIMITERS: [&str; 8] = ["||", "|;|", "~|~", "|~|", "::", "^^", "¦", "§"];
 /// Extensions that promise a delimited file: it never becomes one column for being ragged.
 const TABLE_EXTENSIONS: [&str; 4] = ["csv", "tsv", "tab", "psv"];
 
@@ -26,8 +28,10 @@ const TABLE_EXTENSIONS: [&str; 4] = ["csv", "tsv", "tab", "psv"];
 pub struct Dialect {
     /// What the reader obeys.
     pub syntax: Syntax,
-    /// Records before the header that are not of the table.
-    pub preamble: usize,
+    /// Lines before the header that are not of the table.
+    pub preamble: Preamble,
+    /// Records at the end that are not of the table, by declaration.
+    pub footer: u32,
     /// Whether the first record names the columns.
     pub header: Header,
     /// How many columns the table has, when no header says so.
@@ -38,20 +42,49 @@ pub struct Dialect {
     pub delimiter: (bool, String),
 }
 
+/// Lines before the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preamble {
+    /// So many lines, blank ones included, as the feed declares.
+    Lines(u32),
+    /// So many lines that are not blank, as found.
+    Filled(usize),
+}
+
+/// What is known before a text is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Hints<'a> {
+    /// What the feed says of its files' form, and its contract's names.
+    pub job: &'a Job,
+    /// The columns that the text should have.
+    pub known: &'a [Column],
+    /// The extension of its name.
+    pub extension: Option<&'a str>,
+}
+
+impl<'a> Hints<'a> {
+    fn format(&self) -> &'a Format {
+        &self.job.format
+    }
+}
+
 impl Dialect {
     /// Finds the dialect of a text.
-    pub fn detect(sample: Sample<'_>, job: &Job) -> Self {
-        let known = job.known_columns();
-        let detection = Detection { sample: cut(sample), job, known: &known };
+    pub fn detect(sample: Sample<'_>, hints: Hints<'_>) -> Self {
+        let declared = hints.format().preamble;
+        let text = after_lines(sample.text, declared.unwrap_or(0));
+        let detection = Detection { sample: cut(Sample { text, ..sample }), hints };
         let ends = detection.ends();
         let (trial, delimiter) = detection.delimiter(ends);
         let trial = detection.refined(trial);
-        let preamble = if trial.rows.len() > 1 { detection.preamble(&trial) } else { 0 };
+        let may_have_preamble = declared.is_none() && trial.rows.len() > 1;
+        let preamble = if may_have_preamble { detection.preamble(&trial) } else { 0 };
         let rows = trial.rows.get(preamble..).unwrap_or_default();
         Self {
             header: detection.header(rows),
             syntax: trial.syntax,
-            preamble,
+            preamble: declared.map_or(Preamble::Filled(preamble), Preamble::Lines),
+            footer: hints.format().footer.unwrap_or(0),
             columns: trial.width().max(1),
             record_ends: ends_in_words(sample.text),
             delimiter,
@@ -61,7 +94,7 @@ impl Dialect {
     /// The findings for reports and metadata.
     pub fn findings(&self, encoding: String) -> Vec<(String, String)> {
         let Syntax { delimiter, quote, escape, .. } = self.syntax;
-        let delimiter = delimiter.map_or("none".to_owned(), |d| char::from(d).to_string());
+        let delimiter = delimiter.map_or("none".to_owned(), |d| d.to_string());
         let escape = match escape {
             Escape::Doubled => "doubled",
             Escape::Backslash => "backslash",
@@ -100,6 +133,18 @@ impl Dialect {
     }
 }
 
+/// What follows so many lines.
+fn after_lines(text: &str, lines: u32) -> &str {
+    let mut rest = text;
+    for _ in 0..lines {
+        let Some(at) = rest.find(['\n', '\r']) else { return "" };
+        let (_, end) = rest.split_at(at);
+        let end = end.strip_prefix("\r\n").or_else(|| end.strip_prefix(['\n', '\r']));
+        rest = end.unwrap_or_default();
+    }
+    rest
+}
+
 fn cut(sample: Sample<'_>) -> Sample<'_> {
     let end = sample.text.floor_char_boundary(TRIAL_BYTES.min(sample.text.len()));
     // A first record beyond the cut would leave nothing to try.
@@ -112,13 +157,12 @@ fn cut(sample: Sample<'_>) -> Sample<'_> {
 
 struct Detection<'a> {
     sample: Sample<'a>,
-    job: &'a Job,
-    known: &'a [Column],
+    hints: Hints<'a>,
 }
 
 impl Detection<'_> {
     fn format(&self) -> &Format {
-        &self.job.format
+        self.hints.format()
     }
 
     fn trial(&self, syntax: Syntax) -> Trial {
@@ -126,21 +170,35 @@ impl Detection<'_> {
     }
 
     fn ends(&self) -> Ends {
+        match self.format().record_end {
+            Some(RecordEnd::Lf) => return Ends::Lf,
+            Some(RecordEnd::Any) => return Ends::Any,
+            None => {}
+        }
         let count = count_ends(self.sample.text);
         if count.cr > count.lf + count.crlf { Ends::Any } else { Ends::Lf }
     }
 
     fn delimiter(&self, ends: Ends) -> (Trial, (bool, String)) {
-        let quote = self.format().quote.filter(char::is_ascii);
-        let quote = quote.and_then(|quote| u8::try_from(quote).ok());
-        let base = Syntax { ends, quote: quote.unwrap_or(b'"'), ..Syntax::default() };
+        let ascii = |c: Option<char>| c.and_then(|c| u8::try_from(c).ok());
+        let base = Syntax {
+            ends,
+            quote: ascii(self.format().quote).unwrap_or(b'"'),
+            escape: self.format().escape.unwrap_or(Escape::Doubled),
+            comment: ascii(self.format().comment),
+            ..Syntax::default()
+        };
         let with = |delimiter| self.trial(Syntax { delimiter, ..base });
-        if let Some(declared) = self.format().delimiter.filter(char::is_ascii) {
-            let declared = u8::try_from(declared).ok();
-            return (with(declared), (true, "declared".to_owned()));
+        if let Some(declared) = self.format().delimiter.as_deref().and_then(Delimiter::new) {
+            return (with(Some(declared)), (true, "declared".to_owned()));
+        }
+        if let Some(long) = self.long_delimiter(with) {
+            let why = format!("`{}` divides all records evenly", long.1);
+            return (long.0, (true, why));
         }
         let present = DELIMITERS.into_iter().filter(|d| self.sample.text.contains(char::from(*d)));
-        let mut trials: Vec<_> = present.map(|delimiter| with(Some(delimiter))).collect();
+        let mut trials: Vec<_> =
+            present.map(|delimiter| with(Some(Delimiter::of(delimiter)))).collect();
         if let Some(at) = self.best_known(&trials) {
             return (
                 trials.swap_remove(at),
@@ -159,20 +217,35 @@ impl Detection<'_> {
         }
     }
 
+    /// A delimiter of several bytes, where that is clear: it divides every record into as many
+    /// fields, and its first character stands nowhere else.
+    fn long_delimiter(
+        &self,
+        with: impl Fn(Option<Delimiter>) -> Trial,
+    ) -> Option<(Trial, &'static str)> {
+        let present = LONG_DELIMITERS.into_iter().filter(|d| self.sample.text.contains(d));
+        let mut trials = present.map(|text| (with(Delimiter::new(text)), text));
+        trials.find(|(trial, text)| {
+            let first = text.chars().next().unwrap_or_default();
+            let clear = trial.rows.iter().flatten().all(|cell| !cell.contains(first));
+            trial.rows.len() > 1 && trial.width() > 1 && trial.consistency() >= 1.0 && clear
+        })
+    }
+
     /// The trial whose first record names most of the feed's columns, at least half.
     fn best_known(&self, trials: &[Trial]) -> Option<usize> {
         let names = |trial: &Trial| {
             let first = trial.rows.first()?;
-            Some(known_names(&self.job.published(first), self.known))
+            Some(known_names(&self.hints.job.published(first), self.hints.known))
         };
         let counts = trials.iter().enumerate().filter_map(|(at, trial)| Some((names(trial)?, at)));
         let (count, at) = counts.max_by_key(|(count, at)| (*count, std::cmp::Reverse(*at)))?;
-        (count > 0 && count * 2 >= self.known.len() && self.known.len() > 1).then_some(at)
+        (count > 0 && count * 2 >= self.hints.known.len() && self.hints.known.len() > 1)
+            .then_some(at)
     }
 
     fn is_plausible(&self, trial: &Trial) -> bool {
-        let extension = self.job.name.extension();
-        let is_table = extension.is_some_and(|e| TABLE_EXTENSIONS.contains(&e.as_str()));
+        let is_table = self.hints.extension.is_some_and(|e| TABLE_EXTENSIONS.contains(&e));
         let first_is_divided = trial.rows.first().is_some_and(|row| row.len() > 1);
         let even = is_table || trial.consistency() >= 0.5;
         trial.width() > 1
@@ -191,7 +264,7 @@ impl Detection<'_> {
     /// The same delimiter with another quote or escape, where that reads the sample better.
     fn refined(&self, trial: Trial) -> Trial {
         let mut best = trial;
-        if self.sample.text.contains("\\\"") {
+        if self.format().escape.is_none() && self.sample.text.contains("\\\"") {
             let other = self.trial(Syntax { escape: Escape::Backslash, ..best.syntax });
             if other.broken < best.broken && other.consistency() >= best.consistency() {
                 best = other;
@@ -211,11 +284,11 @@ impl Detection<'_> {
             return Header::certain(declared, "declared");
         }
         let judged = Header::judge(rows);
-        if self.known.is_empty() {
+        if self.hints.known.is_empty() {
             return judged;
         }
-        let names = rows.first().map(|first| self.job.published(first)).unwrap_or_default();
-        match (had_header(self.known), known_names(&names, self.known)) {
+        let names = rows.first().map(|first| self.hints.job.published(first)).unwrap_or_default();
+        match (had_header(self.hints.known), known_names(&names, self.hints.known)) {
             (true, 0) => judged,
             (true, _) => Header::certain(true, "it has the feed's columns"),
             (false, _) if judged.is_present && judged.is_certain => judged,
@@ -228,7 +301,7 @@ fn certainty(best: &Trial, rival: Option<&Trial>) -> (bool, String) {
     let near = rival.filter(|rival| rival.score() > best.score() * RIVAL_SHARE);
     let width = best.width();
     match near.and_then(|rival| rival.syntax.delimiter) {
-        Some(rival) => (false, format!("`{}` divides almost as evenly", char::from(rival))),
+        Some(rival) => (false, format!("`{rival}` divides almost as evenly")),
         None if best.consistency() < CERTAIN_CONSISTENCY => {
             (false, format!("not all records have {width} fields"))
         }

@@ -49,7 +49,10 @@ impl Header {
         if first.iter().all(|name| name.trim().is_empty()) {
             return Self::likely(false, "the first record is empty");
         }
-        let rest: Vec<_> = rest.iter().filter(|row| row.len() == first.len()).collect();
+        // A header that is repeated further down says nothing about itself.
+        let repeats = |row: &Vec<String>| row.len() > 1 && row == first;
+        let rest = rest.iter().filter(|row| row.len() == first.len() && !repeats(row));
+        let rest: Vec<_> = rest.collect();
         let votes = first.iter().enumerate().map(|(at, name)| {
             let values: Vec<_> =
                 rest.iter().filter_map(|row| Some(row.get(at)?.as_str())).collect();

@@ -5,42 +5,48 @@
 //! same [`rows`], so the accounts must agree, and are checked. Memory is one block, one record and
 //! one batch, whatever the file's size.
 //!
-//! Left out so far: declared preambles and footers, delimiters of several characters, several tables
-//! in one file, the parallel fast path.
+//! The texts of an archive that are one table ([`members`]) are read one after the other, each in
+//! its own dialect, and typed together.
+//!
+//! Left out so far: the parallel fast path.
 
-use std::fs::File;
+use std::collections::HashMap;
 
-use super::sticky::{self, Found, Plan};
+use super::sticky::{self, Found, Plan, Planned};
 use super::table::{RejectsWriter, Sheets, TableColumn, TableInfo, TableWriter};
-use super::text::{self, Certainty, Charset, Source, TextReader};
+use super::unpack::Parts;
 use super::{Converted, Inspection, Job, Outcome, Outputs, balance, contract};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::names::Digest;
-use crate::report::Report;
+use crate::report::SheetReport;
 use crate::schema::Change;
 use dialect::Dialect;
+use members::Chosen;
 use problems::Stop;
-use rows::Rows;
 use scan::Scan;
-use trial::Sample;
+use text::Text;
 
 mod accounts;
 mod dialect;
+mod footer;
 mod header;
+mod members;
 mod problems;
+mod prove;
+mod record;
 mod records;
 mod rows;
 mod scan;
 mod syntax;
+mod text;
 mod trial;
 mod write;
 
-/// Text that the dialect is found from.
-const SAMPLE_BYTES: usize = 1 << 20;
+pub(super) use prove::prove;
 
 /// Converts delimited text.
-pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
-    let converted = Examined::new(job, &raw).and_then(|examined| examined.convert(job, outputs));
+pub fn run(job: &Job, parts: &Parts, outputs: Outputs) -> Outcome {
+    let converted = Examined::new(job, parts).and_then(|examined| examined.convert(job, outputs));
     match converted {
         Ok(converted) => Outcome::Converted(Box::new(converted)),
         Err(stop) => Outcome::Held(stop.diagnostic()),
@@ -48,9 +54,9 @@ pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
 }
 
 /// Looks at delimited text and writes nothing.
-pub fn inspect(job: &Job, raw: File) -> Inspection {
+pub fn inspect(job: &Job, parts: &Parts) -> Inspection {
     let held = |stop: Stop| Some(Outcome::Held(stop.diagnostic()));
-    match Examined::new(job, &raw) {
+    match Examined::new(job, parts) {
         Ok(examined) => {
             let plan = examined.plan(job);
             let report = examined.report(plan.as_ref().ok());
@@ -60,45 +66,63 @@ pub fn inspect(job: &Job, raw: File) -> Inspection {
                 obstacle: plan.err().and_then(held),
             }
         }
-        Err(stop) => {
-            Inspection { report: Report::default(), rows: Vec::new(), obstacle: held(stop) }
-        }
+        Err(stop) => Inspection::nothing(Outcome::Held(stop.diagnostic())),
     }
 }
 
-/// A text after the first pass.
-struct Examined<'f> {
-    raw: &'f File,
-    charset: Charset,
-    dialect: Dialect,
+/// The texts of a table after the first pass.
+struct Examined<'p> {
+    parts: &'p Parts,
+    /// The texts, each with the records that come before its own.
+    texts: Vec<(Text<'p>, u64)>,
+    /// What is in them together.
     scan: Scan,
     contract: Option<Digest>,
+    /// What became of an archive's members.
+    members: Vec<SheetReport>,
 }
 
-impl<'f> Examined<'f> {
-    fn new(job: &Job, raw: &'f File) -> Result<Self, Stop> {
-        let charset = text::assumed(raw, job.format.encoding.as_deref())?;
-        let examined = Self::with(job, raw, charset);
-        if !matches!(examined, Err(Stop::Undecodable { .. }))
-            || charset.certainty != Certainty::Valid
-        {
-            return examined;
+impl<'p> Examined<'p> {
+    fn new(job: &Job, parts: &'p Parts) -> Result<Self, Stop> {
+        let chosen = Chosen::of(parts, job)?;
+        if job.contract.is_some() && chosen.texts.len() > 1 {
+            return Err(one_table_only(chosen.texts.len()).into());
         }
-        match text::guessed(raw)? {
-            Some(charset) => Self::with(job, raw, charset),
-            None => examined,
+        let (mut texts, mut members, mut all) = (Vec::new(), Vec::new(), None::<Scan>);
+        for mut text in chosen.texts {
+            let before = all.as_ref().map_or(0, Scan::records);
+            let scan = text.scan(job, &chosen.known, before);
+            let scan = scan.map_err(|stop| stop.of_member(text.member()))?;
+            members.extend(text.member().map(|name| SheetReport {
+                name: name.to_owned(),
+                rows: scan.rows,
+                taken: true,
+                why: "its header is that of the table".to_owned(),
+            }));
+            all = Some(match all {
+                Some(all) => all.join(scan),
+                None => scan,
+            });
+            texts.push((text, before));
         }
+        let Some(mut scan) = all else {
+            return Err(Diagnostic::error(Code::C107, "no text of the archive is a table").into());
+        };
+        scan.skips.other_members = chosen.others.iter().map(|other| other.rows).sum();
+        members.extend(chosen.others);
+        let contract = job.contract.as_ref().map(|contract| contract.digest);
+        Ok(Self { parts, texts, scan, contract, members })
     }
 
-    fn with(job: &Job, raw: &'f File, charset: Charset) -> Result<Self, Stop> {
-        let (mut text, mut reader) = (String::new(), TextReader::new(raw, &charset));
-        let more = reader.fill(&mut text, SAMPLE_BYTES);
-        let more = more.map_err(|error| Stop::from_text(lines(&text) + 1, error))?;
-        let dialect = Dialect::detect(Sample { text: &text, is_whole: !more }, job);
-        drop(text);
-        let rows = Rows::open(TextReader::new(raw, &charset), &dialect, job)?;
-        let contract = job.contract.as_ref().map(|contract| contract.digest);
-        Ok(Self { raw, charset, scan: Scan::all(rows)?, dialect, contract })
+    fn dialect(&self) -> Option<&Dialect> {
+        self.texts.first().map(|(text, _)| &text.dialect)
+    }
+
+    /// How the first text was read, for the report and the Parquet's metadata.
+    fn findings(&self) -> Vec<(String, String)> {
+        let first = self.texts.first();
+        let findings = first.map(|(text, _)| text.dialect.findings(text.charset.words()));
+        self.parts.findings().into_iter().chain(findings.unwrap_or_default()).collect()
     }
 
     /// What the table will be, given the feed's schema, or why there is none.
@@ -110,7 +134,7 @@ impl<'f> Examined<'f> {
         }
         let known = job.learned.as_ref();
         let headless = known.is_some_and(|known| header::had_header(&known.columns))
-            && !(self.dialect.header.is_present && self.dialect.header.is_certain)
+            && !self.dialect().is_some_and(|d| d.header.is_present && d.header.is_certain)
             && header::known_names(&self.scan.names, known.map_or(&[][..], |k| &k.columns)) == 0;
         match sticky::plan(known, &found) {
             Err(told) if headless && told.code == Code::C110 => Err(headerless(told).into()),
@@ -131,20 +155,37 @@ impl<'f> Examined<'f> {
 
     fn convert(&self, job: &Job, outputs: Outputs) -> Result<Converted, Stop> {
         let plan = self.plan(job)?;
-        let findings = self.dialect.findings(self.charset.words());
-        let columns = self.table_columns(&plan);
-        let info = TableInfo { job, columns: &columns, sheets: Sheets::No, dialect: &findings };
+        let (findings, columns) = (self.findings(), self.table_columns(&plan));
+        let sheets = if self.parts.are_members() { Sheets::Members } else { Sheets::No };
+        let info = TableInfo { job, columns: &columns, sheets, dialect: &findings };
         let mut table = TableWriter::create(outputs.parquet, &info)?;
-        let mut rejects = RejectsWriter::new(outputs.rejects, job);
-        let source = TextReader::new(self.raw, &self.charset);
-        let rows = Rows::open(source, &self.dialect, job)?;
-        let target = write::Target { plan: &plan.columns, contract: job.contract.as_ref() };
-        write::all(rows, target, &mut table, &mut rejects)?;
+        let mut rejects = RejectsWriter::new(outputs.rejects, job, sheets);
+        for (text, before) in &self.texts {
+            let rows = text.rows(job, *before)?;
+            let plan = self.plan_of(text, &plan.columns);
+            let target = write::Target { plan: &plan, contract: job.contract.as_ref() };
+            write::all(rows, target, text.member(), (&mut table, &mut rejects))?;
+        }
         let (parquet, rejects) = (table.finish()?, rejects.finish()?);
         let report = self.report(Some(&plan));
         balance(&report, &parquet, rejects.as_ref())?;
         let Plan { version, learned, opens_version, drift, .. } = plan;
         Ok(Converted { report, parquet, rejects, version, learned, opens_version, drift })
+    }
+
+    /// The plan for one text: its own columns in the place of those of all texts together.
+    fn plan_of(&self, text: &Text<'_>, plan: &[Planned]) -> Vec<Planned> {
+        if self.texts.len() == 1 {
+            return plan.to_vec();
+        }
+        let places = text.names.iter().enumerate().map(|(at, name)| (name.to_lowercase(), at));
+        let places: HashMap<_, _> = places.collect();
+        let of_all = |at: usize| self.scan.names.get(at).map(|name| name.to_lowercase());
+        let own = |planned: &Planned| Planned {
+            source: planned.source.and_then(of_all).and_then(|name| places.get(&name).copied()),
+            ..planned.clone()
+        };
+        plan.iter().map(own).collect()
     }
 
     fn table_columns(&self, plan: &Plan) -> Vec<TableColumn> {
@@ -166,10 +207,17 @@ impl<'f> Examined<'f> {
                 kind,
                 printer: printing.0,
                 empty: printing.1,
+                nested: planned.column.nested.clone(),
             }
         };
         plan.columns.iter().map(column).collect()
     }
+}
+
+/// A contract's rules are about one table: its keys and counts do not reach over members.
+fn one_table_only(members: usize) -> Diagnostic {
+    let summary = format!("the archive has {members} tables, and a contract reads one");
+    Diagnostic::error(Code::C144, summary).hint("Send each table in an archive of its own.")
 }
 
 /// Says that a known header is missing, where the first row is no header at all.
@@ -178,8 +226,4 @@ fn headerless(told: Diagnostic) -> Diagnostic {
     let changes = std::iter::once(Change::HeaderMissing).chain(told.changes);
     let headerless = Diagnostic::error(Code::C109, summary).changes(changes);
     Diagnostic { facts: told.facts, ..headerless }
-}
-
-fn lines(text: &str) -> u64 {
-    text.bytes().filter(|byte| *byte == b'\n').count() as u64
 }

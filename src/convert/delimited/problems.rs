@@ -49,6 +49,11 @@ impl From<RowError> for Stop {
     fn from(error: RowError) -> Self {
         match error {
             RowError::Read(error) => error.into(),
+            RowError::DamagedHeader(line) => {
+                let summary =
+                    format!("the header on line {line} has a byte that is not valid UTF-8");
+                Diagnostic::error(Code::C102, summary).fact("line", line).into()
+            }
             RowError::BrokenHeader(line) => {
                 let summary = format!("the header on line {line} has text after a closing quote");
                 Diagnostic::error(Code::C113, summary).fact("line", line).into()
@@ -83,6 +88,14 @@ impl From<ReadError> for Stop {
 }
 
 impl Stop {
+    /// The same, said of a member of an archive.
+    pub fn of_member(self, member: Option<&str>) -> Self {
+        match member {
+            Some(member) => self.diagnostic().fact("member", member).into(),
+            None => self,
+        }
+    }
+
     /// A text that could not be read, on a line.
     pub fn from_text(line: u64, error: text::Error) -> Self {
         match error {
@@ -131,6 +144,13 @@ pub fn check(scan: &Scan, job: &Job) -> Result<(), Stop> {
     if scan.records() == 0 || is_blank {
         let what = if is_empty { "is empty" } else { "has a header and no records" };
         return Err(Diagnostic::error(Code::C101, format!("the file {what}")).into());
+    }
+    if let Some(second) =
+        scan.second_table.as_ref().filter(|_| scan.holds_second_table(&job.limits))
+    {
+        let what = format!("line {} looks like the header of another table", second.line);
+        let told = Diagnostic::error(Code::C149, what);
+        return Err(told.fact("line", second.line).fact("text", &second.raw).into());
     }
     if let Some(contract) = &job.contract {
         contract::check_rows(contract, scan.records())?;

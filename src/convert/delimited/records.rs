@@ -10,7 +10,8 @@
 //!   broken record of several lines, whose other lines have stray quotes too: for the next
 //!   [`SUSPECT_RECORDS`] records a stray quote makes a reject instead of data.
 //! - A quote that is open at the end of the text is an error: no record after it can be trusted.
-//! - A blank line is not a record, except in a one-column file.
+//! - A blank line is not a record, except in a one-column file. A line that begins as the feed says
+//!   comments do is one, whatever its quotes.
 //! - A last record without a record end is a record. A CR before it is part of a cut CRLF.
 //!
 //! Memory: one block and one record, never more than the limits allow.
@@ -20,8 +21,7 @@
     reason = "the hot loop; every index is below the window's length"
 )]
 
-use std::borrow::Cow;
-
+use super::record::{Broken, Field, Found, Record};
 use super::syntax::{Ends, Escape, Syntax};
 use crate::convert::Limits;
 use crate::convert::text::{self, Source};
@@ -63,104 +63,6 @@ pub enum Error {
     },
 }
 
-/// What the reader found next.
-#[derive(Debug)]
-pub enum Found<'r> {
-    /// A record.
-    Record(Record<'r>),
-    /// A blank line.
-    Blank,
-    /// A line whose quotes are ambiguous.
-    Broken(Broken<'r>),
-    /// Nothing more.
-    End,
-}
-
-/// One record; borrowed from the reader.
-#[derive(Debug, Clone, Copy)]
-pub struct Record<'r> {
-    text: &'r str,
-    fields: &'r [Field],
-    /// Where it begins and ends in `text`, record end excluded.
-    span: (usize, usize),
-    syntax: Syntax,
-    /// The physical line it begins on.
-    pub line: u64,
-    /// Where it begins in the file.
-    pub byte_offset: u64,
-    /// Whether a field has a quote that is data.
-    pub has_stray_quote: bool,
-}
-
-/// A line whose quotes are ambiguous.
-#[derive(Debug, Clone, Copy)]
-pub struct Broken<'r> {
-    /// Its text.
-    pub raw: &'r str,
-    /// Its number.
-    pub line: u64,
-    /// Where it begins in the file.
-    pub byte_offset: u64,
-    /// Which field has text after its closing quote, from 0; `None` when it is a stray quote after
-    /// another broken line.
-    pub field: Option<usize>,
-}
-
-/// Where a field lies in the window, quotes excluded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Field {
-    start: usize,
-    end: usize,
-    quoted: bool,
-    /// Whether quotes inside must be unescaped.
-    escaped: bool,
-}
-
-impl<'r> Record<'r> {
-    /// How many fields it has.
-    pub fn len(&self) -> usize {
-        self.fields.len()
-    }
-
-    /// The fields' texts, and whether they were quoted.
-    pub fn fields(&self) -> impl Iterator<Item = (Cow<'r, str>, bool)> + use<'r> {
-        let (text, syntax) = (self.text, self.syntax);
-        self.fields.iter().map(move |field| {
-            let inner = text.get(field.start..field.end).unwrap_or_default();
-            let inner = match field.escaped {
-                true => Cow::Owned(unescaped(inner, syntax)),
-                false => Cow::Borrowed(inner),
-            };
-            (inner, field.quoted)
-        })
-    }
-
-    /// The record as it stands in the text, without its end.
-    pub fn raw(&self) -> &'r str {
-        self.text.get(self.span.0..self.span.1).unwrap_or_default()
-    }
-}
-
-fn unescaped(inner: &str, syntax: Syntax) -> String {
-    let mut text = String::with_capacity(inner.len());
-    let mut characters = inner.chars().peekable();
-    let quote = char::from(syntax.quote);
-    while let Some(c) = characters.next() {
-        let escapes = c == quote || (c == '\\' && syntax.escape == Escape::Backslash);
-        match characters.peek() {
-            Some(next) if escapes && *next == quote => text.push(quote),
-            // Both of `\\` stay, and the second does not escape what follows.
-            Some('\\') if c == '\\' && escapes => text.push_str("\\\\"),
-            _ => {
-                text.push(c);
-                continue;
-            }
-        }
-        characters.next();
-    }
-    text
-}
-
 /// Reads records from a text.
 pub struct Records<S> {
     source: S,
@@ -192,6 +94,16 @@ enum Attempt {
     TooWide,
 }
 
+/// Whether a delimiter stands at a place.
+enum DelimiterAt {
+    /// One of so many bytes.
+    Whole(usize),
+    /// The window ends within what may be one.
+    Cut,
+    /// None.
+    No,
+}
+
 /// How the scan of one field ended.
 enum FieldEnd {
     Delimiter { next: usize },
@@ -204,7 +116,8 @@ impl<S: Source> Records<S> {
     /// Reads from a source with a syntax.
     pub fn new(source: S, syntax: Syntax, limits: &Limits) -> Self {
         let mut stops = Box::new([false; 256]);
-        for stop in [Some(b'\n'), syntax.delimiter].into_iter().flatten() {
+        let delimiter = syntax.delimiter.map(|delimiter| delimiter.first());
+        for stop in [Some(b'\n'), delimiter].into_iter().flatten() {
             stops[usize::from(stop)] = true;
         }
         stops[usize::from(syntax.quote)] = true;
@@ -231,6 +144,9 @@ impl<S: Source> Records<S> {
     /// When the text cannot be read, a quote is never closed, or a limit is exceeded.
     pub fn next(&mut self) -> Result<Found<'_>, Error> {
         loop {
+            if self.is_at_comment() {
+                return Ok(self.line()?.map_or(Found::End, Found::Comment));
+            }
             match self.attempt() {
                 Attempt::More { open_quote } => self.more(open_quote)?,
                 Attempt::TooWide => {
@@ -254,6 +170,36 @@ impl<S: Source> Records<S> {
                 }
             }
         }
+    }
+
+    /// Whether bytes that are not valid stand in the text as marks.
+    pub fn marks_damage(&self) -> bool {
+        self.source.marks_damage()
+    }
+
+    /// Reads the next line, whatever its delimiters and quotes; without its end. `None` at the end.
+    ///
+    /// # Errors
+    /// When the text cannot be read or a limit is exceeded.
+    pub fn line(&mut self) -> Result<Option<&str>, Error> {
+        loop {
+            let is_at_end = self.at == self.window.len();
+            match self.line_end() {
+                Some(_) if is_at_end && self.ended => return Ok(None),
+                Some((end, next)) => {
+                    let start = self.at;
+                    self.has_quoted = false;
+                    self.pass(next);
+                    return Ok(self.window.get(start..end));
+                }
+                None => self.more(None)?,
+            }
+        }
+    }
+
+    fn is_at_comment(&self) -> bool {
+        let first = self.window.as_bytes().get(self.at);
+        self.syntax.comment.is_some() && first == self.syntax.comment.as_ref()
     }
 
     fn record(&mut self, end: usize, next: usize, stray: bool) -> Result<Found<'_>, Error> {
@@ -367,10 +313,12 @@ impl<S: Source> Records<S> {
             while at < bytes.len() && !self.stops[usize::from(bytes[at])] {
                 at += 1;
             }
-            if bytes.get(at) != Some(&self.syntax.quote) {
-                break;
+            match bytes.get(at) {
+                Some(byte) if *byte == self.syntax.quote => *stray = true,
+                // The first byte of a longer delimiter, alone.
+                Some(byte) if self.is_first_alone(*byte, at) => {}
+                _ => break,
             }
-            *stray = true;
             at += 1;
         }
         match self.field_end(at) {
@@ -386,6 +334,25 @@ impl<S: Source> Records<S> {
                 FieldEnd::Delimiter { next }
             }
             more @ (FieldEnd::More { .. } | FieldEnd::TextAfterQuote) => more,
+        }
+    }
+
+    fn is_first_alone(&self, byte: u8, at: usize) -> bool {
+        let Some(delimiter) = self.syntax.delimiter else { return false };
+        delimiter.single().is_none()
+            && byte == delimiter.first()
+            && matches!(self.delimiter_at(at), DelimiterAt::No)
+    }
+
+    fn delimiter_at(&self, at: usize) -> DelimiterAt {
+        let Some(delimiter) = self.syntax.delimiter else { return DelimiterAt::No };
+        let (rest, bytes) = (&self.window.as_bytes()[at..], delimiter.as_bytes());
+        if rest.starts_with(bytes) {
+            DelimiterAt::Whole(bytes.len())
+        } else if !self.ended && bytes.starts_with(rest) {
+            DelimiterAt::Cut
+        } else {
+            DelimiterAt::No
         }
     }
 
@@ -431,12 +398,16 @@ impl<S: Source> Records<S> {
     /// What stands at the end of a field: a delimiter, a record's end, or something else.
     fn field_end(&self, at: usize) -> FieldEnd {
         let bytes = self.window.as_bytes();
+        if at < bytes.len() {
+            match self.delimiter_at(at) {
+                DelimiterAt::Whole(length) => return FieldEnd::Delimiter { next: at + length },
+                DelimiterAt::Cut => return FieldEnd::More { open_quote: None },
+                DelimiterAt::No => {}
+            }
+        }
         match (bytes.get(at), bytes.get(at + 1)) {
             (None, _) if self.ended => FieldEnd::Record { end: at, next: at },
             (None, _) => FieldEnd::More { open_quote: None },
-            (Some(byte), _) if Some(*byte) == self.syntax.delimiter => {
-                FieldEnd::Delimiter { next: at + 1 }
-            }
             (Some(b'\n'), _) => FieldEnd::Record { end: at, next: at + 1 },
             (Some(b'\r'), Some(b'\n')) => FieldEnd::Record { end: at, next: at + 2 },
             (Some(b'\r'), None) if !self.ended => FieldEnd::More { open_quote: None },
@@ -482,6 +453,9 @@ fn line_ends(bytes: &[u8], ends: Ends) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
+    use super::super::syntax::Delimiter;
     use super::*;
     use crate::convert::text::InMemory;
 
@@ -508,6 +482,7 @@ mod tests {
                 }
                 Ok(Found::Blank) => "blank".to_owned(),
                 Ok(Found::Broken(broken)) => format!("{}! {}", broken.line, broken.raw),
+                Ok(Found::Comment(raw)) => format!("comment {raw}"),
                 Ok(Found::End) => return lines,
                 Err(error) => error.to_string(),
             };
@@ -574,6 +549,24 @@ mod tests {
         let text = r#""a \"b\" "" c","c\\","d\n",e\"#;
         let lines = read_as(text, syntax, &Limits::default());
         assert_eq!(lines, [r#"1: <a "b" " c>|<c\\>|<d\n>|e\"#]);
+    }
+
+    #[test]
+    fn delimiters_may_have_several_characters() {
+        for delimiter in ["||", "|;|", "¦", "::"] {
+            let syntax = Syntax { delimiter: Delimiter::new(delimiter), ..Syntax::default() };
+            let text = "a,b|c:\n\"x,y\",\n,:x,|\n".replace(',', delimiter);
+            let lines = read_as(&text, syntax, &Limits::default());
+            let quoted = format!("2: <x{delimiter}y>|");
+            assert_eq!(lines, ["1: a|b|c:", &quoted, "3: |:x||"], "{delimiter}");
+        }
+    }
+
+    #[test]
+    fn comments_are_lines_whatever_their_quotes() {
+        let syntax = Syntax { comment: Some(b'#'), ..Syntax::default() };
+        let lines = read_as("#a,\"b\n1,#2\n\"#3\",4\n#end", syntax, &Limits::default());
+        assert_eq!(lines, ["comment #a,\"b", "2: 1|#2", "3: <#3>|4", "comment #end"]);
     }
 
     #[test]

@@ -1,18 +1,24 @@
 //! The rows of a delimited text: what every pass over it sees, in the same way.
 //!
-//! Each record after the header is a row, a reject or skipped; nothing is passed over in silence. A
-//! contract's judge sees every record here, so that all passes hear the same of it.
+//! Each record after the header is a row, a reject or skipped by a rule; nothing is passed over in
+//! silence. Skipped are blank lines, lines before the header, comments and footers that the feed
+//! declares, records that repeat the header, and footers that are plain (`footer`). A contract's
+//! judge sees every row here, so that all passes hear the same of it.
 
-use super::dialect::Dialect;
-use super::records::{Error as ReadError, Found, Record, Records};
+use std::collections::VecDeque;
+
+use super::dialect::{Dialect, Preamble};
+use super::footer;
+use super::record::{Broken, Found, Record};
+use super::records::{Error as ReadError, Records};
 use crate::convert::Job;
 use crate::convert::contract::{Cell, Facts, Judge, TooMany};
 use crate::convert::table::Reject;
-use crate::convert::text::Source;
+use crate::convert::text::{Source, damage};
 use crate::diagnostic::Code;
 
-/// Bytes kept of a line before the header.
-const PREAMBLE_BYTES: usize = 200;
+/// Bytes kept of a line that is skipped.
+const SKIPPED_BYTES: usize = 200;
 
 /// What comes next.
 #[derive(Debug)]
@@ -26,10 +32,25 @@ pub enum Row<'r> {
     },
     /// A record that does not.
     Reject(Reject),
-    /// A blank line.
-    Blank,
+    /// A line or record that is not of the table.
+    Skipped(Skipped),
+    /// A record that may be a footer; what it is comes later.
+    Aside,
     /// Nothing more.
     End,
+}
+
+/// A line or record that is left out by a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Skipped {
+    /// A blank line.
+    Blank,
+    /// A comment: its beginning.
+    Comment(String),
+    /// A record after the table: its beginning.
+    Footer(String),
+    /// The header once more, on this line.
+    RepeatedHeader(u64),
 }
 
 /// Why the rows cannot be read.
@@ -44,6 +65,9 @@ pub enum Error {
     /// The contract asks for more than can be told.
     #[error(transparent)]
     Keys(#[from] TooMany),
+    /// The header has a byte that is not valid.
+    #[error("the header on line {0} has a byte that is not valid")]
+    DamagedHeader(u64),
 }
 
 /// The rows of a text, after its header.
@@ -57,8 +81,18 @@ pub struct Rows<S> {
     pub preamble: Vec<String>,
     /// Blank lines before the header.
     pub blank_before: u64,
+    /// Comments before the header.
+    pub comments_before: Vec<String>,
+    has_header: bool,
+    marks_damage: bool,
     number: u64,
     judge: Option<Judge>,
+    /// The number of the last record that is no declared footer.
+    last: u64,
+    /// What may be footers, until something follows.
+    footers: VecDeque<Reject>,
+    /// Rejects that are to come before anything is read.
+    due: VecDeque<Reject>,
 }
 
 impl<S: Source> Rows<S> {
@@ -67,26 +101,24 @@ impl<S: Source> Rows<S> {
     /// # Errors
     /// When the text cannot be read or the header's quotes are ambiguous.
     pub fn open(source: S, dialect: &Dialect, job: &Job) -> Result<Self, Error> {
+        let records = Records::new(source, dialect.syntax, &job.limits);
         let mut rows = Self {
-            records: Records::new(source, dialect.syntax, &job.limits),
+            marks_damage: records.marks_damage(),
+            records,
             headers: vec![String::new(); dialect.columns],
             names: Vec::new(),
             preamble: Vec::new(),
             blank_before: 0,
+            comments_before: Vec::new(),
+            has_header: dialect.header.is_present,
             number: 0,
             judge: None,
+            last: u64::MAX,
+            footers: VecDeque::new(),
+            due: VecDeque::new(),
         };
-        while rows.preamble.len() < dialect.preamble {
-            match rows.records.next()? {
-                Found::Record(record) => {
-                    rows.preamble.push(beginning(record.raw(), PREAMBLE_BYTES))
-                }
-                Found::Broken(broken) => rows.preamble.push(beginning(broken.raw, PREAMBLE_BYTES)),
-                Found::Blank => rows.blank_before += 1,
-                Found::End => break,
-            }
-        }
-        if dialect.header.is_present {
+        rows.pass_preamble(dialect)?;
+        if rows.has_header {
             rows.read_header()?;
         }
         rows.names = job.published(&rows.headers);
@@ -95,14 +127,53 @@ impl<S: Source> Rows<S> {
         Ok(rows)
     }
 
+    /// Counts records from after this one: those of other texts of the same table.
+    pub fn after(mut self, number: u64) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// Takes records after so many for footers.
+    pub fn ending_after(mut self, records: u64) -> Self {
+        self.last = self.number.saturating_add(records);
+        self
+    }
+
+    fn pass_preamble(&mut self, dialect: &Dialect) -> Result<(), Error> {
+        let comment = dialect.syntax.comment.map(char::from);
+        let mut lines = 0;
+        let is_to_pass = |lines: u32, filled: usize| match dialect.preamble {
+            Preamble::Lines(count) => lines < count,
+            Preamble::Filled(count) => filled < count,
+        };
+        while is_to_pass(lines, self.preamble.len()) {
+            let Some(line) = self.records.line()? else { break };
+            lines += 1;
+            match line {
+                "" => self.blank_before += 1,
+                raw if comment.is_some_and(|c| raw.starts_with(c)) => {
+                    self.comments_before.push(beginning(raw, SKIPPED_BYTES));
+                }
+                raw => self.preamble.push(beginning(raw, SKIPPED_BYTES)),
+            }
+        }
+        Ok(())
+    }
+
     fn read_header(&mut self) -> Result<(), Error> {
         loop {
             match self.records.next()? {
+                Found::Record(record) if self.marks_damage && damage::is_in(record.raw()) => {
+                    return Err(Error::DamagedHeader(record.line));
+                }
                 Found::Record(record) => {
                     self.headers = record.fields().map(|(text, _)| text.into_owned()).collect();
                     return Ok(());
                 }
                 Found::Broken(broken) => return Err(Error::BrokenHeader(broken.line)),
+                Found::Comment(line) => {
+                    self.comments_before.push(beginning(line, SKIPPED_BYTES));
+                }
                 Found::Blank => self.blank_before += 1,
                 Found::End => return Ok(()),
             }
@@ -119,52 +190,111 @@ impl<S: Source> Rows<S> {
     /// # Errors
     /// When the text cannot be read further.
     pub fn next(&mut self) -> Result<Row<'_>, Error> {
-        let width = self.headers.len();
+        if let Some(reject) = self.due.pop_front() {
+            return Ok(Row::Reject(reject));
+        }
         let number = self.number + 1;
-        Ok(match self.records.next()? {
-            Found::End => Row::End,
-            Found::Blank => Row::Blank,
-            Found::Record(record) if record.len() == width => {
+        let reject = match self.records.next()? {
+            Found::End => {
+                let footer = self.footers.pop_front();
+                let skipped = footer.map(|f| Skipped::Footer(beginning(&f.raw, SKIPPED_BYTES)));
+                return Ok(skipped.map_or(Row::End, Row::Skipped));
+            }
+            Found::Blank => return Ok(Row::Skipped(Skipped::Blank)),
+            Found::Comment(line) => {
+                let raw = beginning(line, SKIPPED_BYTES);
+                return Ok(Row::Skipped(Skipped::Comment(raw)));
+            }
+            Found::Record(record) if number > self.last => {
                 self.number = number;
-                match judged(self.judge.as_mut(), number, &record)? {
+                let raw = beginning(record.raw(), SKIPPED_BYTES);
+                return Ok(Row::Skipped(Skipped::Footer(raw)));
+            }
+            Found::Broken(broken) if number > self.last => {
+                self.number = number;
+                let raw = beginning(broken.raw, SKIPPED_BYTES);
+                return Ok(Row::Skipped(Skipped::Footer(raw)));
+            }
+            Found::Record(record) if self.marks_damage && damage::is_in(record.raw()) => {
+                damaged(&record, number)
+            }
+            Found::Record(record) if record.len() == self.headers.len() => {
+                // What looked like footers was followed by more of the table.
+                self.due.append(&mut self.footers);
+                if self.has_header && repeats(&record, &self.headers) {
+                    return Ok(Row::Skipped(Skipped::RepeatedHeader(record.line)));
+                }
+                self.number = number;
+                return Ok(match judged(self.judge.as_mut(), number, &record)? {
                     Some(reject) => Row::Reject(reject),
                     None => Row::Data { number, record },
-                }
+                });
             }
             Found::Record(record) => {
-                self.number = number;
-                Row::Reject(Reject {
-                    record: number,
-                    line: record.line,
-                    sheet: None,
-                    byte_offset: record.byte_offset,
-                    column: None,
-                    code: Code::C103,
-                    reason: format!("it has {} fields, the header has {width}", record.len()),
-                    raw: record.raw().to_owned(),
-                })
+                let reject = ragged(&record, number, self.headers.len());
+                let may_be_footer = footer::is_plain(record.raw(), record.len());
+                if may_be_footer && self.footers.len() < footer::RECORDS_MAX {
+                    self.number = number;
+                    self.footers.push_back(reject);
+                    return Ok(Row::Aside);
+                }
+                reject
             }
-            Found::Broken(broken) => {
-                self.number = number;
-                let column = broken.field.and_then(|field| self.names.get(field));
-                let reason = match broken.field {
-                    Some(field) => format!("field {} has text after its closing quote", field + 1),
-                    None => {
-                        "it has a stray quote soon after a line with ambiguous quotes".to_owned()
-                    }
-                };
-                Row::Reject(Reject {
-                    record: number,
-                    line: broken.line,
-                    sheet: None,
-                    byte_offset: broken.byte_offset,
-                    column: column.cloned(),
-                    code: Code::C113,
-                    reason,
-                    raw: broken.raw.to_owned(),
-                })
-            }
-        })
+            Found::Broken(broken) => ambiguous(&broken, number, &self.names),
+        };
+        self.number = number;
+        self.due.append(&mut self.footers);
+        self.due.push_back(reject);
+        Ok(self.due.pop_front().map_or(Row::End, Row::Reject))
+    }
+}
+
+/// Whether a record of several fields is the header once more.
+fn repeats(record: &Record<'_>, headers: &[String]) -> bool {
+    record.len() > 1 && record.fields().zip(headers).all(|((text, _), header)| text == *header)
+}
+
+fn ragged(record: &Record<'_>, number: u64, width: usize) -> Reject {
+    Reject {
+        record: number,
+        line: record.line,
+        sheet: None,
+        byte_offset: record.byte_offset,
+        column: None,
+        code: Code::C103,
+        reason: format!("it has {} fields, the header has {width}", record.len()),
+        raw: record.raw().to_owned(),
+    }
+}
+
+fn damaged(record: &Record<'_>, number: u64) -> Reject {
+    Reject {
+        record: number,
+        line: record.line,
+        sheet: None,
+        byte_offset: record.byte_offset,
+        column: None,
+        code: Code::C102,
+        reason: "it has a byte that is not valid UTF-8".to_owned(),
+        raw: damage::shown(record.raw()),
+    }
+}
+
+fn ambiguous(broken: &Broken<'_>, number: u64, names: &[String]) -> Reject {
+    let column = broken.field.and_then(|field| names.get(field));
+    let reason = match broken.field {
+        Some(field) => format!("field {} has text after its closing quote", field + 1),
+        None => "it has a stray quote soon after a line with ambiguous quotes".to_owned(),
+    };
+    Reject {
+        record: number,
+        line: broken.line,
+        sheet: None,
+        byte_offset: broken.byte_offset,
+        column: column.cloned(),
+        code: Code::C113,
+        reason,
+        raw: damage::shown(broken.raw),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::records::{Found, Records};
+use super::record::Found;
+use super::records::Records;
 use super::syntax::Syntax;
 use crate::convert::Limits;
 use crate::convert::text::InMemory;
@@ -50,7 +51,7 @@ impl Trial {
                     trial.rows.push(cells.collect());
                 }
                 Ok(Found::Broken(_)) => trial.broken += 1,
-                Ok(Found::Blank) => {}
+                Ok(Found::Blank | Found::Comment(_)) => {}
                 Ok(Found::End) if sample.is_whole => break,
                 Ok(Found::End) => {
                     // The last one is cut, unless it is all there is.

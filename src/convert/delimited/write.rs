@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, new_null_array};
 
-use super::records::Record;
+use super::record::Record;
 use super::rows::{Error as RowError, Row, Rows};
 use crate::contract::Contract;
 use crate::convert::contract::{Cell, Rules};
 use crate::convert::sticky::Planned;
 use crate::convert::table::{
-    self, ColumnBuilder, NotCanonical, Origin, RejectsWriter, TableWriter, arrow_type,
+    self, ColumnBuilder, NotCanonical, Origin, RejectsWriter, TableWriter,
 };
 use crate::convert::text::Source;
 use crate::schema::ColumnType;
@@ -56,6 +56,7 @@ struct Batch<'p> {
     rules: Option<Rules>,
     /// One for each column of the file, in its order.
     columns: Vec<ColumnBuilder>,
+    member: Option<&'p str>,
     origin: Origin,
     bytes: usize,
 }
@@ -71,7 +72,7 @@ impl<'p> Batch<'p> {
         }
         let columns = kinds.into_iter().map(ColumnBuilder::new).collect();
         let rules = target.contract.map(|contract| Rules::bind(contract, names));
-        Self { plan, rules, columns, origin: Origin::default(), bytes: 0 }
+        Self { plan, rules, columns, member: None, origin: Origin::default(), bytes: 0 }
     }
 
     /// Adds the fields of a row that fits.
@@ -102,24 +103,31 @@ impl<'p> Batch<'p> {
         let arrays: Vec<_> = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
         let column = |planned: &Planned| match planned.source.and_then(|at| arrays.get(at)) {
             Some(array) => Arc::clone(array),
-            None => new_null_array(&arrow_type(planned.column.kind), rows),
+            None => {
+                let column = &planned.column;
+                new_null_array(&table::column_type(column.kind, column.nested.as_ref()), rows)
+            }
         };
         self.bytes = 0;
-        (self.plan.iter().map(column).collect(), std::mem::take(&mut self.origin))
+        let mut origin = std::mem::take(&mut self.origin);
+        origin.sheet = self.member.map(str::to_owned);
+        (self.plan.iter().map(column).collect(), origin)
     }
 }
 
-/// Writes all rows and rejects.
+/// Writes all rows and rejects of one text; `member` names it when it is one of an archive.
 ///
 /// # Errors
 /// When the text changed under us, a limit is met, or a file cannot be written.
 pub fn all<S: Source>(
     mut rows: Rows<S>,
     target: Target<'_>,
-    table: &mut TableWriter,
-    rejects: &mut RejectsWriter,
+    member: Option<&str>,
+    (table, rejects): (&mut TableWriter, &mut RejectsWriter),
 ) -> Result<(), Error> {
     let mut batch = Batch::new(target, &rows.names);
+    batch.member = member;
+    rejects.of_member(member)?;
     loop {
         match rows.next()? {
             Row::Data { number, record } => {
@@ -129,7 +137,7 @@ pub fn all<S: Source>(
                 batch.origin.lines.push(i64::try_from(record.line).unwrap_or(i64::MAX));
             }
             Row::Reject(reject) => rejects.push(reject)?,
-            Row::Blank => {}
+            Row::Skipped(_) | Row::Aside => {}
             Row::End => break,
         }
         if batch.is_full() {

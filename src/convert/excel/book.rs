@@ -12,10 +12,11 @@ use calamine::{
 use super::damaged;
 use super::format::Format;
 use super::kind::Kind;
-use super::package::{Markup, Package, Shared};
+use super::package::{Markup, Package};
 use super::row::{Assembler, Take};
 use super::value::{Epoch, Value};
 use crate::convert::Limits;
+use crate::convert::unpack::Seekable;
 use crate::diagnostic::Diagnostic;
 
 /// An open workbook.
@@ -47,19 +48,22 @@ pub(super) enum SheetKind {
 }
 
 enum Cells {
-    Xlsx(Box<Xlsx<BufReader<Shared>>>),
-    Xlsb(Box<Xlsb<BufReader<Shared>>>),
-    Xls(Box<Xls<BufReader<Shared>>>),
-    Ods(Box<Ods<BufReader<Shared>>>),
+    Xlsx(Box<Xlsx<BufReader<Seekable>>>),
+    Xlsb(Box<Xlsb<BufReader<Seekable>>>),
+    Xls(Box<Xls<BufReader<Seekable>>>),
+    Ods(Box<Ods<BufReader<Seekable>>>),
 }
 
 impl Book {
     /// Opens a workbook, checking its package first.
-    pub(super) fn open(kind: Kind, raw: Shared) -> Result<Self, Diagnostic> {
-        let package = match kind {
+    pub(super) fn open(kind: Kind, raw: Seekable) -> Result<Self, Diagnostic> {
+        let mut package = match kind {
             Kind::Xlsx | Kind::Xlsb | Kind::Ods => Some(Package::open(raw.clone())?),
             Kind::Xls => None,
         };
+        if let Some(package) = package.as_mut().filter(|_| kind == Kind::Ods) {
+            package.check_repetitions()?;
+        }
         let raw = BufReader::new(raw);
         let cells = match kind {
             Kind::Xlsx => Cells::Xlsx(Box::new(Xlsx::new(raw).map_err(|e| damaged(&e))?)),
@@ -133,7 +137,7 @@ impl Cells {
 }
 
 fn xlsx_rows<'a>(
-    book: &'a mut Xlsx<BufReader<Shared>>,
+    book: &'a mut Xlsx<BufReader<Seekable>>,
     sheet: &str,
     epoch: Epoch,
     mut rows: Assembler<'a, '_>,
@@ -152,7 +156,7 @@ fn xlsx_rows<'a>(
 
 /// Without formats: dates are known to calamine, padded numbers are not.
 fn xlsb_rows<'a>(
-    book: &'a mut Xlsb<BufReader<Shared>>,
+    book: &'a mut Xlsb<BufReader<Seekable>>,
     sheet: &str,
     epoch: Epoch,
     mut rows: Assembler<'a, '_>,
@@ -175,7 +179,7 @@ fn range_rows<R>(
     mut rows: Assembler<'_, '_>,
 ) -> Result<(), Diagnostic>
 where
-    R: Reader<BufReader<Shared>>,
+    R: Reader<BufReader<Seekable>>,
     R::Error: std::error::Error + 'static,
 {
     let range = book.worksheet_range(sheet).map_err(|e| damaged(&e))?;

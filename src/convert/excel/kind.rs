@@ -6,7 +6,7 @@ use calamine::{Reader, Xlsx, XlsxError};
 use zip::ZipArchive;
 
 use super::damaged;
-use super::package::Shared;
+use crate::convert::unpack::Seekable;
 use crate::diagnostic::{Code, Diagnostic};
 
 /// A kind of workbook.
@@ -27,7 +27,7 @@ impl Kind {
     ///
     /// # Errors
     /// It is encrypted or damaged.
-    pub(super) fn of(mut raw: Shared) -> Result<Self, Diagnostic> {
+    pub(super) fn of(mut raw: Seekable) -> Result<Self, Diagnostic> {
         let mut magic = [0; 4];
         let is_ole = raw.read_exact(&mut magic).is_ok() && magic == *b"\xd0\xcf\x11\xe0";
         if is_ole { Self::of_ole(raw) } else { Self::of_zip(raw) }
@@ -43,7 +43,7 @@ impl Kind {
         }
     }
 
-    fn of_zip(raw: Shared) -> Result<Self, Diagnostic> {
+    fn of_zip(raw: Seekable) -> Result<Self, Diagnostic> {
         let archive = ZipArchive::new(BufReader::new(raw)).map_err(|e| damaged(&e))?;
         let has = |part: &str| archive.index_for_name(part).is_some();
         // OpenDocument packages have both (OASIS ODF 1.3 part 2, section 3).
@@ -57,7 +57,7 @@ impl Kind {
     }
 
     /// An encrypted workbook is an OLE document around a package (MS-OFFCRYPTO 2.3.4).
-    fn of_ole(raw: Shared) -> Result<Self, Diagnostic> {
+    fn of_ole(raw: Seekable) -> Result<Self, Diagnostic> {
         match Xlsx::new(BufReader::new(raw)) {
             Err(XlsxError::Password) => {
                 let what = "the workbook is encrypted with a password";

@@ -39,11 +39,9 @@
 //! not know, such as `#SPILL!`. No table: C107; a table spread over far more cells than it has
 //! values: C108.
 
-use std::fs::File;
-
+use super::unpack::Parts;
 use super::{Inspection, Job, Outcome, Outputs, unreadable};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::report::Report;
 
 mod book;
 mod choose;
@@ -60,7 +58,6 @@ mod value;
 mod write;
 
 use kind::Kind;
-use package::Shared;
 use reading::Reading;
 use row::Row;
 
@@ -68,29 +65,27 @@ use row::Row;
 const INSPECTED_ROWS: usize = 20;
 
 /// Converts a workbook.
-pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
-    match read(job, raw).and_then(|reading| write::write(reading, job, outputs)) {
+pub fn run(job: &Job, parts: &Parts, outputs: Outputs) -> Outcome {
+    match read(job, parts).and_then(|reading| write::write(reading, job, outputs)) {
         Ok(converted) => Outcome::Converted(Box::new(converted)),
         Err(told) => Outcome::Held(told),
     }
 }
 
 /// Looks at a workbook and writes nothing.
-pub fn inspect(job: &Job, raw: File) -> Inspection {
-    let inspected = read(job, raw).and_then(|mut reading| {
+pub fn inspect(job: &Job, parts: &Parts) -> Inspection {
+    let inspected = read(job, parts).and_then(|mut reading| {
         let rows = first_rows(&mut reading, job)?;
         Ok(Inspection { report: reading.report(), rows, obstacle: None })
     });
-    inspected.unwrap_or_else(|told| Inspection {
-        report: Report::default(),
-        rows: Vec::new(),
-        obstacle: Some(Outcome::Held(told)),
-    })
+    inspected.unwrap_or_else(|told| Inspection::nothing(Outcome::Held(told)))
 }
 
-fn read(job: &Job, raw: File) -> Result<Reading, Diagnostic> {
-    let raw = Shared::new(raw).map_err(|e| unreadable(&e))?;
-    Reading::of(job, Kind::of(raw.clone())?, raw)
+fn read(job: &Job, parts: &Parts) -> Result<Reading, Diagnostic> {
+    let book = parts.tables.first().map(|part| part.content.seekable());
+    let raw = book.unwrap_or_else(|| Err(std::io::ErrorKind::NotFound.into()));
+    let raw = raw.map_err(|e| unreadable(&e))?;
+    Reading::of(job, parts, Kind::of(raw.clone())?, raw)
 }
 
 fn first_rows(reading: &mut Reading, job: &Job) -> Result<Vec<Vec<Option<String>>>, Diagnostic> {

@@ -7,16 +7,14 @@
 )]
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::io::{BufRead, BufReader, Read};
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use zip::ZipArchive;
 
 use super::damaged;
+use crate::convert::unpack::Seekable;
 use crate::diagnostic::{Code, Diagnostic};
 
 /// Parts a package may have.
@@ -27,51 +25,14 @@ const UNPACKED_BYTES_FREE: u64 = 128 << 20;
 const RATIO_MAX: u64 = 150;
 /// The least that a shared string takes: `<si/>`.
 const STRING_BYTES_MIN: u64 = 5;
+/// Cells that an OpenDocument sheet may span, values or not: each takes 32 bytes of memory.
+const OPEN_DOCUMENT_CELLS_MAX: u64 = 8 << 20;
 /// Where the number of shared strings stands, if it is given.
 const STRINGS_HEAD_BYTES: u64 = 4096;
 
-/// A file that is read by position, so that several readers do not disturb each other.
-#[derive(Debug, Clone)]
-pub(super) struct Shared {
-    file: Arc<File>,
-    size_bytes: u64,
-    at: u64,
-}
-
-impl Shared {
-    pub(super) fn new(mut file: File) -> io::Result<Self> {
-        let size_bytes = file.seek(SeekFrom::End(0))?;
-        Ok(Self { file: Arc::new(file), size_bytes, at: 0 })
-    }
-
-    pub(super) fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-}
-
-impl Read for Shared {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
-        self.at += count as u64;
-        Ok(count)
-    }
-}
-
-impl Seek for Shared {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.size_bytes.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
-    }
-}
-
 /// A package whose directory has been looked at.
 pub(super) struct Package {
-    archive: ZipArchive<BufReader<Shared>>,
+    archive: ZipArchive<BufReader<Seekable>>,
 }
 
 /// What the cell reader does not tell of a sheet.
@@ -87,7 +48,7 @@ pub(super) struct Markup {
 
 impl Package {
     /// Opens a package and refuses bombs by what its directory declares.
-    pub(super) fn open(raw: Shared) -> Result<Self, Diagnostic> {
+    pub(super) fn open(raw: Seekable) -> Result<Self, Diagnostic> {
         let packed_bytes = raw.size_bytes();
         let archive = ZipArchive::new(BufReader::new(raw)).map_err(|e| damaged(&e))?;
         let mut package = Self { archive };
@@ -143,6 +104,30 @@ impl Package {
         Ok(())
     }
 
+    /// The reader of OpenDocument takes memory for every cell up to the last one with a value, and
+    /// cells and rows may be repeated by number.
+    pub(super) fn check_repetitions(&mut self) -> Result<(), Diagnostic> {
+        let Ok(part) = self.archive.by_name("content.xml") else { return Ok(()) };
+        let mut reader = Reader::from_reader(BufReader::new(part));
+        let (mut buffer, mut span) = (Vec::new(), Span::default());
+        // What is wrong with the XML is for the reader of its cells to say.
+        while let Ok(event) = reader.read_event_into(&mut buffer) {
+            match event {
+                Event::Start(e) | Event::Empty(e) => span.open(&e),
+                Event::End(e) if e.local_name().as_ref() == "table-row" => span.close_row(),
+                Event::Eof => break,
+                _ => {}
+            }
+            if span.cells() > OPEN_DOCUMENT_CELLS_MAX {
+                let what = "a sheet of the workbook spans far more cells than a table does";
+                let told = Diagnostic::error(Code::C108, what);
+                return Err(told.fact("limit", OPEN_DOCUMENT_CELLS_MAX));
+            }
+            buffer.clear();
+        }
+        Ok(())
+    }
+
     /// Looks through a sheet; `None` when it is not where the workbook says.
     pub(super) fn markup(&mut self, sheet: &str) -> Option<Markup> {
         let path = self.sheet_paths()?.remove(sheet)?;
@@ -185,6 +170,52 @@ impl Package {
             }
             buffer.clear();
         }
+    }
+}
+
+/// How far the values of an OpenDocument sheet reach (OASIS ODF 1.3 part 3, 9.1).
+#[derive(Debug, Default)]
+struct Span {
+    /// Rows and columns passed, and how far those with values reach.
+    row: u64,
+    column: u64,
+    row_repeated: u64,
+    row_has_value: bool,
+    height: u64,
+    width: u64,
+}
+
+impl Span {
+    fn open(&mut self, element: &BytesStart<'_>) {
+        let repeated = |name: &str| {
+            attribute(element, name).and_then(|number| number.parse::<u64>().ok()).unwrap_or(1)
+        };
+        match element.local_name().as_ref() {
+            "table" => *self = Self::default(),
+            "table-row" => {
+                self.row_repeated = repeated("number-rows-repeated");
+                (self.column, self.row_has_value) = (0, false);
+            }
+            "table-cell" | "covered-table-cell" => {
+                self.column = self.column.saturating_add(repeated("number-columns-repeated"));
+                if attribute(element, "value-type").is_some() {
+                    self.row_has_value = true;
+                    self.width = self.width.max(self.column);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn close_row(&mut self) {
+        self.row = self.row.saturating_add(self.row_repeated);
+        if self.row_has_value {
+            self.height = self.row;
+        }
+    }
+
+    fn cells(&self) -> u64 {
+        self.height.saturating_mul(self.width)
     }
 }
 

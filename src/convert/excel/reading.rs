@@ -9,12 +9,13 @@ use super::column::Seen;
 use super::header::Expected;
 use super::judged::{Judged, Judging};
 use super::kind::Kind;
-use super::package::{Markup, Shared};
+use super::package::Markup;
 use super::survey::Survey;
 use super::value::Epoch;
 use crate::contract::Contract;
 use crate::convert::sticky::{self, Found, Plan};
 use crate::convert::table::TableColumn;
+use crate::convert::unpack::{Parts, Seekable};
 use crate::convert::{Job, contract};
 use crate::diagnostic::Diagnostic;
 use crate::report::{ColumnReport, Report, SheetReport};
@@ -32,6 +33,8 @@ pub(super) struct Reading {
     contract: Option<Contract>,
     /// What the contract's judge saw, if there is one.
     judged: Judged,
+    packing: Vec<(String, String)>,
+    members: Vec<SheetReport>,
 }
 
 /// A column of the table that the taken sheets make together.
@@ -46,7 +49,12 @@ impl Reading {
     ///
     /// # Errors
     /// Why it is held.
-    pub(super) fn of(job: &Job, kind: Kind, raw: Shared) -> Result<Self, Diagnostic> {
+    pub(super) fn of(
+        job: &Job,
+        parts: &Parts,
+        kind: Kind,
+        raw: Seekable,
+    ) -> Result<Self, Diagnostic> {
         let mut book = Book::open(kind, raw)?;
         let expected = expected(job);
         let mut sheets = survey(&mut book, job, &expected)?;
@@ -70,7 +78,8 @@ impl Reading {
             None => sticky::plan(job.learned.as_ref(), &found)?,
         };
         let contract = job.contract.clone();
-        Ok(Self { book, sheets, plan, columns, kind, contract, judged })
+        let (packing, members) = (parts.findings(), parts.members());
+        Ok(Self { book, sheets, plan, columns, kind, contract, judged, packing, members })
     }
 
     /// A judge for the second pass, where there is a contract.
@@ -102,6 +111,7 @@ impl Reading {
                 kind,
                 printer,
                 empty,
+                nested: planned.column.nested.clone(),
             }
         };
         self.plan.columns.iter().map(table_column).collect()
@@ -126,9 +136,10 @@ impl Reading {
         };
         let taken = self.sheets.iter().filter(|sheet| sheet.taken);
         let taken: Vec<_> = taken.map(|sheet| sheet.sheet.name.as_str()).collect();
-        [("workbook", self.kind.name()), ("dates from", epoch), ("sheets", &taken.join(", "))]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec()
+        let found =
+            [("workbook", self.kind.name()), ("dates from", epoch), ("sheets", &taken.join(", "))];
+        let found = found.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.packing.iter().cloned().chain(found).collect()
     }
 
     /// What was found and what becomes of it, every row accounted for.
@@ -157,6 +168,7 @@ impl Reading {
             dialect: self.dialect(),
             columns: self.column_reports(written),
             sheets: self.sheets.iter().map(Surveyed::report).collect(),
+            members: self.members.clone(),
             skips: skips.into_iter().map(|(code, count)| (code.to_owned(), count)).collect(),
             rejects_by_code: rejects.by_code(),
             first_rejects: rejects.first().to_vec(),

@@ -37,7 +37,7 @@ pub(super) fn write(
     let info = TableInfo { job, columns: &columns, sheets: Sheets::Yes, dialect: &dialect };
     let table = TableWriter::create(outputs.parquet, &info).map_err(failed)?;
     let mut batches = Batches::new(table, &reading.plan, job);
-    let mut rejects = RejectsWriter::new(outputs.rejects, job);
+    let mut rejects = RejectsWriter::new(outputs.rejects, job, Sheets::Yes);
     let mut judging = reading.judging(job);
     let sheets = std::mem::take(&mut reading.sheets);
     for sheet in sheets.iter().filter(|sheet| sheet.taken) {

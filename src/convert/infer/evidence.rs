@@ -154,6 +154,11 @@ impl Evidence {
         }
     }
 
+    /// Takes note of so many records that lack the column.
+    pub fn miss(&mut self, records: u64) {
+        self.bare_empties += records;
+    }
+
     /// Whether every type is forbidden already: the column is text whatever follows.
     fn is_decided(&self) -> bool {
         !(self.int.is_allowed()

@@ -7,7 +7,7 @@
 //!
 //! [`canonical`] says which text each type may have, [`printer`] how it is printed back.
 
-use crate::schema::ColumnType;
+use crate::schema::{Column, ColumnType, Nested};
 
 pub mod canonical;
 mod evidence;
@@ -23,4 +23,9 @@ pub trait Fit {
     /// Whether every value is exactly recoverable from a column of type `target`. Always true of
     /// text.
     fn fits(&self, target: ColumnType) -> bool;
+    /// The column's nested type from now on, given what it is so far; `None` where each value is one
+    /// text, as it always is but in JSON.
+    fn nested(&self, _before: Option<&Column>) -> Option<Nested> {
+        None
+    }
 }

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -27,15 +27,17 @@ use super::infer::{Empty, Printer};
 use super::{Job, VERSION, Written, unreadable};
 use crate::contract::Literal;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::schema::ColumnType;
+use crate::schema::{ColumnType, Nested, NestedField};
 use output::Output;
 
 mod column;
+mod extremes;
 mod output;
 mod rejects;
 mod tally;
 
 pub use column::{ColumnBuilder, NotCanonical, Typed};
+pub use extremes::{Extremes, extremes};
 pub use rejects::{Reject, RejectsWriter};
 pub use tally::Tally;
 
@@ -65,6 +67,34 @@ pub struct TableColumn {
     /// How its nulls are spelled, when it has any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub empty: Option<Empty>,
+    /// Its type when it is not one value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nested: Option<Nested>,
+}
+
+/// The Arrow type that arrays of a column must have, nested or not.
+pub fn column_type(kind: ColumnType, nested: Option<&Nested>) -> DataType {
+    nested.map_or_else(|| arrow_type(kind), nested_type)
+}
+
+/// The Arrow type of a nested type.
+pub fn nested_type(nested: &Nested) -> DataType {
+    match nested {
+        Nested::Value(kind) => arrow_type(*kind),
+        Nested::Json => DataType::Utf8,
+        Nested::List(item) => DataType::List(item_field(item)),
+        Nested::Struct(fields) => DataType::Struct(struct_fields(fields)),
+    }
+}
+
+/// The field of a list's items, as Parquet names it.
+pub fn item_field(item: &Nested) -> Arc<Field> {
+    Arc::new(Field::new("element", nested_type(item), true))
+}
+
+/// The fields of a struct.
+pub fn struct_fields(fields: &[NestedField]) -> Fields {
+    fields.iter().map(|field| Field::new(&field.name, nested_type(&field.kind), true)).collect()
 }
 
 /// The Arrow type that arrays of a column must have.
@@ -96,19 +126,32 @@ pub struct TableInfo<'a> {
     pub job: &'a Job,
     /// The data columns, in order.
     pub columns: &'a [TableColumn],
-    /// Whether there is a `_lf_sheet` column: a workbook.
+    /// Whether there is a column that names the sheet or member.
     pub sheets: Sheets,
     /// Dialect and encoding, for the metadata.
     pub dialect: &'a [(String, String)],
 }
 
-/// Whether rows come from sheets.
+/// Whether rows come from parts of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sheets {
     /// From a workbook: there is a `_lf_sheet` column.
     Yes,
-    /// From text.
+    /// From an archive: there is a `_lf_member` column.
+    Members,
+    /// From one text.
     No,
+}
+
+impl Sheets {
+    /// The column that names the part.
+    fn column(self) -> Option<&'static str> {
+        match self {
+            Self::Yes => Some("_lf_sheet"),
+            Self::Members => Some("_lf_member"),
+            Self::No => None,
+        }
+    }
 }
 
 /// Where the rows of a batch come from. Not used when the job has no arrival.
@@ -118,7 +161,7 @@ pub struct Origin {
     pub records: Vec<i64>,
     /// `_lf_line`, one a row: the physical line, or the row of the sheet.
     pub lines: Vec<i64>,
-    /// `_lf_sheet`, the same for all rows of the batch.
+    /// `_lf_sheet` or `_lf_member`, the same for all rows of the batch.
     pub sheet: Option<String>,
 }
 
@@ -203,9 +246,8 @@ impl Provenance {
             Field::new("_lf_record", DataType::Int64, true),
             Field::new("_lf_line", DataType::Int64, true),
         ];
-        if self.sheets == Sheets::Yes {
-            fields.push(Field::new("_lf_sheet", DataType::Utf8, true));
-        }
+        let part = self.sheets.column();
+        fields.extend(part.map(|name| Field::new(name, DataType::Utf8, true)));
         fields
     }
 
@@ -216,7 +258,7 @@ impl Provenance {
             Arc::new(Int64Array::from(origin.records)),
             Arc::new(Int64Array::from(origin.lines)),
         ];
-        if self.sheets == Sheets::Yes {
+        if self.sheets.column().is_some() {
             columns.push(repeated(origin.sheet.as_deref(), rows));
         }
         columns
@@ -251,7 +293,8 @@ impl TableWriter {
     pub fn create(out: File, info: &TableInfo<'_>) -> Result<Self, Error> {
         let arrival = info.job.arrival.map(|arrival| arrival.to_string());
         let provenance = arrival.map(|arrival| Provenance { arrival, sheets: info.sheets });
-        let data = info.columns.iter().map(|c| Field::new(&c.name, arrow_type(c.kind), true));
+        let data = info.columns.iter();
+        let data = data.map(|c| Field::new(&c.name, column_type(c.kind, c.nested.as_ref()), true));
         let origin = provenance.iter().flat_map(Provenance::fields);
         // A name that does not fit was refused before.
         let named = name_columns(info.job).unwrap_or_default();

@@ -8,7 +8,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 
 use super::super::{Job, Written};
-use super::{Error, Output, finish, parquet, repeated, source_metadata, write_bounded};
+use super::{Error, Output, Sheets, finish, parquet, repeated, source_metadata, write_bounded};
 use crate::diagnostic::Code;
 use crate::report::RejectReport;
 
@@ -57,12 +57,16 @@ impl Reject {
 
 /// Writes rejects; makes a file only when there are any.
 ///
-/// Columns: `_lf_arrival`, `record`, `line`, `sheet`, `byte_offset`, `column`, `code`, `reason`, `raw`.
+/// Columns: `_lf_arrival`, `record`, `line`, `sheet`, `byte_offset`, `column`, `code`, `reason`, `raw`; of
+/// an archive also `_lf_member`, and places are within the member.
 pub struct RejectsWriter {
     out: Option<Output>,
     writer: Option<ArrowWriter<Output>>,
     arrival: Option<String>,
     job: Job,
+    sheets: Sheets,
+    /// The member that what comes is of.
+    member: Option<String>,
     waiting: Vec<Reject>,
     waiting_bytes: usize,
     rows: u64,
@@ -70,12 +74,14 @@ pub struct RejectsWriter {
 
 impl RejectsWriter {
     /// Prepares rejects in an empty file.
-    pub fn new(out: File, job: &Job) -> Self {
+    pub fn new(out: File, job: &Job, sheets: Sheets) -> Self {
         Self {
             out: Some(Output::new(out, job.limits.output_bytes)),
             writer: None,
             arrival: job.arrival.map(|arrival| arrival.to_string()),
             job: job.clone(),
+            sheets,
+            member: None,
             waiting: Vec::new(),
             waiting_bytes: 0,
             rows: 0,
@@ -92,15 +98,31 @@ impl RejectsWriter {
         if self.waiting_bytes > BATCH_BYTES { self.write_waiting() } else { Ok(()) }
     }
 
+    /// What comes from now on is of this member.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn of_member(&mut self, member: Option<&str>) -> Result<(), Error> {
+        if !self.waiting.is_empty() {
+            self.write_waiting()?;
+        }
+        self.member = member.map(str::to_owned);
+        Ok(())
+    }
+
     fn write_waiting(&mut self) -> Result<(), Error> {
-        let schema = schema();
+        let schema = schema(self.sheets);
         if let Some(out) = self.out.take() {
             self.writer = Some(parquet(out, &schema, source_metadata(&self.job))?);
         }
         let rejects = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         self.rows += rejects.len() as u64;
-        let batch = RecordBatch::try_new(schema, columns(self.arrival.as_deref(), &rejects))?;
+        let mut columns = columns(self.arrival.as_deref(), &rejects);
+        if self.sheets == Sheets::Members {
+            columns.push(repeated(self.member.as_deref(), rejects.len()));
+        }
+        let batch = RecordBatch::try_new(schema, columns)?;
         self.writer.as_mut().map_or(Ok(()), |writer| write_bounded(writer, &batch))
     }
 
@@ -116,10 +138,10 @@ impl RejectsWriter {
     }
 }
 
-fn schema() -> SchemaRef {
+fn schema(sheets: Sheets) -> SchemaRef {
     let text = |name| Field::new(name, DataType::Utf8, true);
     let number = |name| Field::new(name, DataType::Int64, true);
-    Arc::new(Schema::new(vec![
+    let mut fields = vec![
         text("_lf_arrival"),
         number("record"),
         number("line"),
@@ -129,7 +151,11 @@ fn schema() -> SchemaRef {
         text("code"),
         text("reason"),
         text("raw"),
-    ]))
+    ];
+    if sheets == Sheets::Members {
+        fields.push(text("_lf_member"));
+    }
+    Arc::new(Schema::new(fields))
 }
 
 fn columns(arrival: Option<&str>, rejects: &[Reject]) -> Vec<ArrayRef> {

@@ -31,6 +31,16 @@ impl Tally {
         }
     }
 
+    /// Counts those of another text after these.
+    pub fn join(&mut self, other: Self) {
+        self.count += other.count;
+        for (code, count) in other.by_code {
+            *self.by_code.entry(code).or_default() += count;
+        }
+        self.first.extend(other.first);
+        self.first.truncate(TOLD);
+    }
+
     /// The first of them, in order.
     pub fn first(&self) -> &[RejectReport] {
         &self.first
@@ -55,7 +65,10 @@ impl Tally {
         let most =
             self.by_code.iter().max_by_key(|(code, count)| (**count, std::cmp::Reverse(**code)));
         let code = most.map_or(Code::C103, |(code, _)| *code);
-        let how = if matches!(code, Code::C103 | Code::C113) {
+        let how = if matches!(
+            code,
+            Code::C102 | Code::C103 | Code::C113 | Code::C146 | Code::C147 | Code::C148
+        ) {
             "cannot be read"
         } else {
             "do not fit the contract"

@@ -5,13 +5,13 @@
 //! likeliest legacy encoding is taken, recorded as a guess. A file that is mostly valid UTF-8 and
 //! somewhere not is damaged UTF-8, not a legacy file: reading it as one would garble every letter.
 
-use std::fs::File;
 use std::io;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-use super::{BLOCK_BYTES, read_full};
+use super::BLOCK_BYTES;
+use crate::convert::unpack::{Content, read_full};
 
 /// Bytes with anything but ASCII in them that the guess is made from.
 const GUESS_BYTES_MAX: usize = 16 << 20;
@@ -39,6 +39,8 @@ pub enum Certainty {
     Valid,
     /// It is the likeliest.
     Guess,
+    /// It is UTF-8, and some bytes are not valid: they are marked (see [`super::damage`]).
+    Damaged,
 }
 
 impl Charset {
@@ -50,6 +52,7 @@ impl Charset {
             Certainty::Mark => format!("{name} (byte order mark)"),
             Certainty::Valid => name.to_owned(),
             Certainty::Guess => format!("{name} (guessed)"),
+            Certainty::Damaged => format!("{name} (damaged)"),
         }
     }
 }
@@ -69,11 +72,9 @@ pub enum Error {
 ///
 /// # Errors
 /// When the label is not known or the file cannot be read.
-pub fn assumed(raw: &File, label: Option<&str>) -> Result<Charset, Error> {
-    let mut head = [0; SAMPLE_BYTES];
-    let count = read_full(raw, &mut head, 0)?;
-    let head = head.get(..count).unwrap_or(&head);
-    let marked = Encoding::for_bom(head);
+pub fn assumed(content: &Content, label: Option<&str>) -> Result<Charset, Error> {
+    let head = content.head(SAMPLE_BYTES)?;
+    let marked = Encoding::for_bom(&head);
     if let Some(label) = label {
         let encoding = Encoding::for_label_no_replacement(label.as_bytes());
         let encoding = encoding.ok_or_else(|| Error::UnknownLabel(label.to_owned()))?;
@@ -84,7 +85,7 @@ pub fn assumed(raw: &File, label: Option<&str>) -> Result<Charset, Error> {
     if let Some((encoding, bytes)) = marked {
         return Ok(Charset { encoding, mark_bytes: bytes as u64, certainty: Certainty::Mark });
     }
-    Ok(match unmarked_utf16(head) {
+    Ok(match unmarked_utf16(&head) {
         Some(encoding) => Charset { encoding, mark_bytes: 0, certainty: Certainty::Guess },
         None => Charset { encoding: UTF_8, mark_bytes: 0, certainty: Certainty::Valid },
     })
@@ -105,19 +106,18 @@ pub fn unmarked_utf16(head: &[u8]) -> Option<&'static Encoding> {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn guessed(raw: &File) -> Result<Option<Charset>, Error> {
+pub fn guessed(content: &Content) -> Result<Option<Charset>, Error> {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    let (mut block, mut at, mut fed) = (vec![0; BLOCK_BYTES], 0, 0);
+    let (mut raw, mut block, mut fed) = (content.open(), vec![0; BLOCK_BYTES], 0);
     let mut tally = Tally::default();
     while fed < GUESS_BYTES_MAX {
-        let count = read_full(raw, &mut block, at)?;
+        let count = read_full(&mut raw, &mut block)?;
         let bytes = block.get(..count).unwrap_or(&block);
         if !bytes.is_ascii() {
             tally.count(bytes);
             detector.feed(bytes, false);
             fed += count;
         }
-        at += count as u64;
         if count < BLOCK_BYTES {
             break;
         }
@@ -155,14 +155,10 @@ pub fn unassigned(encoding: &'static Encoding, text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
-    fn file(bytes: &[u8]) -> File {
-        let mut file = tempfile::tempfile().expect("a file");
-        file.write_all(bytes).expect("write");
-        file
+    fn file(bytes: &[u8]) -> Content {
+        Content::memory(bytes)
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! Text from bytes, strictly.
 //!
 //! A byte that its encoding does not know ends the reading with its place; it is never replaced
-//! (U+FFFD) and never guessed. The text is read block by block, each block filled from the file by
-//! position, so that the same file always gives the same blocks and may be read any number of times.
+//! (U+FFFD) and never guessed. The text is read block by block, each block filled, so that the same file always gives the same blocks and may be read any number of times.
 //!
 //! Left out: UTF-32, UTF-7, EBCDIC, encodings that change within a file.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use encoding_rs::{CoderResult, Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
+use super::unpack::{Content, Stream, read_full};
+
+pub mod damage;
 mod encoding;
 
 pub use encoding::{Certainty, Charset, Error as CharsetError, assumed, guessed, unmarked_utf16};
@@ -49,6 +49,11 @@ pub trait Source {
         0
     }
 
+    /// Whether bytes that are not valid stand in its text as marks; see [`damage`].
+    fn marks_damage(&self) -> bool {
+        false
+    }
+
     /// How many bytes of the file a passage of its text is.
     fn source_bytes(&self, text: &str) -> u64 {
         text.len() as u64
@@ -67,29 +72,34 @@ impl Source for InMemory<'_> {
 }
 
 /// The text of a file.
-pub struct TextReader<'f> {
-    raw: &'f File,
+pub struct TextReader {
+    raw: Stream,
     mark_bytes: u64,
+    /// Whether the byte order mark is still to be passed over.
+    is_at_mark: bool,
     /// Where the next block begins.
     at: u64,
     encoding: &'static Encoding,
     /// None for UTF-8, which is only checked.
     decoder: Option<Decoder>,
+    marks_damage: bool,
     block: Vec<u8>,
     /// Bytes of `block` that begin a character cut by the block's end.
     cut: usize,
 }
 
-impl<'f> TextReader<'f> {
+impl TextReader {
     /// Reads a file from its start, or from after its byte order mark.
-    pub fn new(raw: &'f File, charset: &Charset) -> Self {
+    pub fn new(content: &Content, charset: &Charset) -> Self {
         let decoder = charset.encoding.new_decoder_without_bom_handling();
         Self {
-            raw,
+            raw: content.open(),
             mark_bytes: charset.mark_bytes,
+            is_at_mark: true,
             at: charset.mark_bytes,
             encoding: charset.encoding,
             decoder: (charset.encoding != UTF_8).then_some(decoder),
+            marks_damage: charset.certainty == Certainty::Damaged,
             block: Vec::new(),
             cut: 0,
         }
@@ -97,11 +107,15 @@ impl<'f> TextReader<'f> {
 
     /// Reads one block after the cut bytes of the one before; tells whether the file has ended.
     fn read_block(&mut self) -> Result<bool, Error> {
+        if std::mem::replace(&mut self.is_at_mark, false) {
+            let mut mark = vec![0; usize::try_from(self.mark_bytes).unwrap_or(0)];
+            read_full(&mut self.raw, &mut mark)?;
+        }
         let kept = self.cut;
         let from = self.block.len() - kept;
         self.block.copy_within(from.., 0);
         self.block.resize(kept + BLOCK_BYTES, 0);
-        let count = read_full(self.raw, self.block.get_mut(kept..).unwrap_or_default(), self.at)?;
+        let count = read_full(&mut self.raw, self.block.get_mut(kept..).unwrap_or_default())?;
         self.block.truncate(kept + count);
         self.at += count as u64;
         self.cut = 0;
@@ -112,6 +126,25 @@ impl<'f> TextReader<'f> {
         let before_end = self.block.len().saturating_sub(position);
         let byte_offset = self.at.saturating_sub(before_end as u64);
         Error::Undecodable { byte_offset, encoding: self.encoding.name() }
+    }
+
+    /// Appends UTF-8 with a mark for every byte that is not.
+    fn append_damaged(&mut self, window: &mut String, ended: bool) -> Result<(), Error> {
+        let (mut at, mut cut) = (0, 0);
+        for chunk in self.block.utf8_chunks() {
+            if damage::is_in(chunk.valid()) {
+                return Err(self.undecodable(at));
+            }
+            window.push_str(chunk.valid());
+            at += chunk.valid().len() + chunk.invalid().len();
+            let may_go_on = at == self.block.len() && !ended && is_cut(chunk.invalid());
+            match may_go_on {
+                true => cut = chunk.invalid().len(),
+                false => window.extend(chunk.invalid().iter().map(|byte| damage::mark(*byte))),
+            }
+        }
+        self.cut = cut;
+        Ok(())
     }
 
     fn append_utf8(&mut self, window: &mut String, ended: bool) -> Result<(), Error> {
@@ -145,13 +178,15 @@ impl<'f> TextReader<'f> {
     }
 }
 
-impl Source for TextReader<'_> {
+impl Source for TextReader {
     fn fill(&mut self, window: &mut String, bytes: usize) -> Result<bool, Error> {
         let target = window.len() + bytes.max(1);
         loop {
             let ended = self.read_block()?;
             if self.decoder.is_some() {
                 self.append_decoded(window, ended)?;
+            } else if self.marks_damage {
+                self.append_damaged(window, ended)?;
             } else {
                 self.append_utf8(window, ended)?;
             }
@@ -165,9 +200,21 @@ impl Source for TextReader<'_> {
         self.mark_bytes
     }
 
-    fn source_bytes(&self, text: &str) -> u64 {
-        source_bytes(self.encoding, text)
+    fn marks_damage(&self) -> bool {
+        self.marks_damage
     }
+
+    fn source_bytes(&self, text: &str) -> u64 {
+        match self.marks_damage {
+            true => damage::source_bytes(text) as u64,
+            false => source_bytes(self.encoding, text),
+        }
+    }
+}
+
+/// Whether bytes begin a character that may go on in the next block.
+fn is_cut(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
 /// Decodes a block; returns where the first invalid sequence ends.
@@ -186,21 +233,6 @@ fn decode(decoder: &mut Decoder, block: &[u8], text: &mut String, last: bool) ->
             }
         }
     }
-}
-
-/// Reads as many bytes as there are, up to the buffer's length: never fewer because of a signal or
-/// a short read.
-pub fn read_full(raw: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match raw.read_at(rest, at + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 /// How many bytes a decoded text has in its source.
@@ -232,22 +264,14 @@ fn encoded_bytes(encoding: &'static Encoding, mut text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use encoding_rs::{GB18030, SHIFT_JIS, WINDOWS_1252};
 
     use super::*;
 
-    fn file(bytes: &[u8]) -> File {
-        let mut file = tempfile::tempfile().expect("a file");
-        file.write_all(bytes).expect("write");
-        file
-    }
-
     fn read(bytes: &[u8], encoding: &'static Encoding) -> Result<String, Error> {
-        let (file, mut text) = (file(bytes), String::new());
+        let mut text = String::new();
         let charset = Charset { encoding, mark_bytes: 0, certainty: Certainty::Declared };
-        let mut reader = TextReader::new(&file, &charset);
+        let mut reader = TextReader::new(&Content::memory(bytes), &charset);
         while reader.fill(&mut text, 1)? {}
         Ok(text)
     }

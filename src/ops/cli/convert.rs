@@ -5,16 +5,23 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::output::{count, size};
+use super::output::{count, counted, size, table};
 use super::{Exit, Output, report};
 use crate::config::{self, Format, Workers};
 use crate::contract::Contract;
+use crate::convert::prove::{self, Claim, Difference, Proof};
+use crate::convert::table::{Extremes, extremes};
 use crate::convert::worker::{OutputPaths, Pool};
 use crate::convert::{Converted, Job, Limits, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::{self, Durability};
 use crate::names::FileName;
 use crate::ops::diagnostic::of_problems;
+use crate::receive::receipt::shown;
+
+/// Columns whose extremes are shown, and characters of one.
+const COLUMNS_MAX: usize = 100;
+const VALUE_CHARS_MAX: usize = 40;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -30,6 +37,9 @@ pub(super) struct Args {
     /// Replace Parquet files that are there already
     #[arg(long)]
     force: bool,
+    /// Read each source again by other means and compare every cell before anything is written
+    #[arg(long)]
+    prove: bool,
 }
 
 /// What became of one file.
@@ -40,6 +50,8 @@ struct Told<'a> {
     parquet: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rejects: Option<&'a Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<&'a Proof>,
     #[serde(flatten)]
     outcome: &'a Outcome,
 }
@@ -158,7 +170,12 @@ fn convert(
         Diagnostic::error(Code::C111, format!("{} was not converted", path.display()))
             .caused_by(&error)
     })?;
+    let mut proof = None;
     if let Outcome::Converted(made) = &outcome {
+        if args.prove {
+            let proven = prove(path, &job, &names, made, out);
+            proof = Some(proven.inspect_err(|_told| names.remove_temporary())?);
+        }
         let published = publish(&names, made, args);
         names.remove_temporary();
         published?;
@@ -170,10 +187,56 @@ fn convert(
         };
         let parquet = made.map(|_| names.parquet.as_path());
         let rejects = made.and_then(|made| made.rejects.as_ref()).map(|_| names.rejects.as_path());
-        let told = Told { file: path, parquet, rejects, outcome: &outcome };
+        let told = Told { file: path, parquet, rejects, proof: proof.as_ref(), outcome: &outcome };
         out.object("landfall.conversion/v1", &told);
     }
-    tell(path, &names, &outcome, out)
+    let exit = tell(path, &names, &outcome, out)?;
+    match proof {
+        Some(Proof::Same { rows, cells }) => {
+            let (rows, cells) = (counted(rows, "row"), counted(cells, "cell"));
+            out.say(&format!("proven: {rows}, {cells} the same as in {}", path.display()));
+        }
+        Some(Proof::Impossible(why)) => out.say(&format!("not proven: {why}")),
+        Some(Proof::Different(_)) | None => {}
+    }
+    Ok(exit)
+}
+
+/// Compares what was made with its source.
+///
+/// # Errors
+/// They differ, or could not be read.
+fn prove(
+    path: &Path,
+    job: &Job,
+    names: &Names,
+    made: &Converted,
+    out: &Output,
+) -> Result<Proof, Diagnostic> {
+    let bar = out.rows_bar("proving", made.parquet.rows);
+    let rejects = made.rejects.as_ref().map(|_| open(&names.temporary.rejects)).transpose()?;
+    let claim = Claim { raw: open(path)?, parquet: open(&names.temporary.parquet)?, rejects };
+    let proof = prove::prove(job, claim, &mut |rows| bar.set_position(rows));
+    bar.finish_and_clear();
+    match proof? {
+        Proof::Different(found) => Err(different(path, &found)),
+        proof @ (Proof::Same { .. } | Proof::Impossible(_)) => Ok(proof),
+    }
+}
+
+fn different(path: &Path, found: &Difference) -> Diagnostic {
+    let what = format!("{}, line {}: the Parquet differs", path.display(), found.line);
+    let none = || "no such row".to_owned();
+    let told = Diagnostic::error(Code::C150, what)
+        .fact("file", path.display())
+        .fact("line", found.line)
+        .fact("column", &found.column)
+        .fact("in the source", found.source.clone().unwrap_or_else(none))
+        .fact("in the Parquet", found.parquet.clone().unwrap_or_else(|| "null".to_owned()));
+    match &found.member {
+        Some(member) => told.fact("member", member),
+        None => told,
+    }
 }
 
 /// Gives the outputs their names; nothing is replaced without `--force`.
@@ -228,5 +291,15 @@ fn converted(path: &Path, names: &Names, made: &Converted) -> String {
         let (rows, path) = (count(rejects.rows), names.rejects.display());
         text.push_str(&format!("  {rows} rejected rows → {path}\n"));
     }
-    text + &report::text(&made.report)
+    text + &report::text(&made.report) + &values(&names.parquet)
+}
+
+/// From where to where the values of each column reach.
+fn values(parquet: &Path) -> String {
+    // What was made a moment ago can be read; if not, the report goes without.
+    let found = File::open(parquet).ok().and_then(|file| extremes(file).ok()).unwrap_or_default();
+    let cut = |text: &str| text.chars().take(VALUE_CHARS_MAX).collect::<String>();
+    let row = |e: &Extremes| [shown(&e.name), cut(&shown(&e.least)), cut(&shown(&e.greatest))];
+    let rows: Vec<_> = found.iter().take(COLUMNS_MAX).map(row).collect();
+    report::block("least and greatest", &table(&rows))
 }

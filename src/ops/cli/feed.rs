@@ -222,8 +222,7 @@ fn newest_batch(ledger: &dyn Ledger, feed: &FeedName) -> Result<u64, Diagnostic>
 
 fn schema(zone: &Zone, feed: &FeedName, learned: Option<&LearnedSchema>) -> String {
     let Some(learned) = learned else { return String::new() };
-    let columns =
-        learned.columns.iter().map(|column| [column.name.clone(), column.kind.to_string()]);
+    let columns = learned.columns.iter().map(|column| [column.name.clone(), column.type_words()]);
     let heading = format!("columns of v{}, revision {}", learned.version, learned.revision);
     let glob = zone.lake().join(feed.as_str()).join(format!("v{}/*/*.parquet", learned.version));
     let query = format!("select * from '{}'", glob.display());

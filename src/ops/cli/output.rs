@@ -71,6 +71,16 @@ impl Output {
         )
     }
 
+    /// A bar for long work on so many rows, with rows a second and the time left; invisible as well.
+    pub fn rows_bar(&self, label: &str, rows: u64) -> ProgressBar {
+        let bar = self.bytes_bar(label, rows);
+        let template = "{prefix:24} {wide_bar} {human_pos}/{human_len} rows {per_sec} {eta}";
+        let style = ProgressStyle::with_template(template);
+        bar.with_style(
+            style.unwrap_or_else(|_: indicatif::style::TemplateError| ProgressStyle::default_bar()),
+        )
+    }
+
     /// A spinner for work whose length is not known; invisible as the bar is.
     pub fn working(&self, label: &str) -> ProgressBar {
         if self.json || !io::stderr().is_terminal() {

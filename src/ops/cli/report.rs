@@ -3,7 +3,7 @@
 
 use super::output::{count, table};
 use crate::receive::receipt::shown;
-use crate::report::Report;
+use crate::report::{Report, SheetReport};
 
 /// Columns listed before the rest is only counted.
 const COLUMNS_LISTED_MAX: usize = 100;
@@ -14,7 +14,8 @@ pub(super) fn text(report: &Report) -> String {
         ("rows", accounts(report)),
         ("read as", pairs(&report.dialect)),
         ("columns", columns(report)),
-        ("sheets", sheets(report)),
+        ("sheets", sheets(&report.sheets)),
+        ("members", sheets(&report.members)),
         ("rejects", rejects(report)),
         (
             "changes",
@@ -67,8 +68,8 @@ fn columns(report: &Report) -> String {
     text
 }
 
-fn sheets(report: &Report) -> String {
-    let rows = report.sheets.iter().map(|sheet| {
+fn sheets(sheets: &[SheetReport]) -> String {
+    let rows = sheets.iter().map(|sheet| {
         let taken = if sheet.taken { "taken" } else { "not taken" };
         [shown(&sheet.name), format!("{} rows", count(sheet.rows)), taken.into(), shown(&sheet.why)]
     });

@@ -86,6 +86,10 @@ fn conversion(text: &mut Text, arrival: &Arrival, made: &Conversion) {
         text.heading("Sheets");
         text.items(made.report.sheets.iter().map(sheet));
     }
+    if !made.report.members.is_empty() {
+        text.heading("Files in the archive");
+        text.items(made.report.members.iter().map(sheet));
+    }
     if !made.report.columns.is_empty() {
         text.heading("Columns");
         text.items(made.report.columns.iter().take(COLUMNS_LISTED_MAX).map(column));

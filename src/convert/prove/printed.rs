@@ -1,0 +1,92 @@
+//! A Parquet file printed back, cell by cell, by the printers in its metadata.
+
+use std::fs::File;
+
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use serde::Deserialize;
+
+use crate::convert::infer::Printer;
+use crate::convert::unreadable;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::schema::Nested;
+
+/// A column as its metadata describes it.
+#[derive(Debug, Clone, Deserialize)]
+pub(in crate::convert) struct PrintedColumn {
+    /// The published name.
+    pub(in crate::convert) name: String,
+    /// The header as sent.
+    pub(in crate::convert) header: String,
+    /// What prints its values.
+    #[serde(flatten)]
+    pub(in crate::convert) printer: Printer,
+    /// Its type when it is not one value.
+    #[serde(default)]
+    pub(in crate::convert) nested: Option<Nested>,
+}
+
+/// The rows of a Parquet file, in order.
+pub(in crate::convert) struct Printed {
+    reader: ParquetRecordBatchReader,
+    /// The data columns.
+    pub(in crate::convert) columns: Vec<PrintedColumn>,
+    batch: Option<RecordBatch>,
+    row: usize,
+    /// Rows so far.
+    pub(in crate::convert) rows: u64,
+}
+
+impl Printed {
+    /// Opens a file that the converter made.
+    pub(super) fn open(parquet: File) -> Result<Self, Diagnostic> {
+        let failed = |error: &(dyn std::error::Error + 'static)| unreadable(error);
+        let builder =
+            ParquetRecordBatchReaderBuilder::try_new(parquet).map_err(|error| failed(&error))?;
+        let metadata = builder.metadata().file_metadata().key_value_metadata();
+        let recorded = metadata.into_iter().flatten().find(|entry| entry.key == "landfall.columns");
+        let recorded = recorded.and_then(|entry| entry.value.as_deref()).unwrap_or_default();
+        let columns = serde_json::from_str(recorded).map_err(|error| {
+            Diagnostic::error(Code::C111, "the Parquet does not say how its values are printed")
+                .caused_by(&error)
+        })?;
+        let reader = builder.build().map_err(|error| failed(&error))?;
+        Ok(Self { reader, columns, batch: None, row: 0, rows: 0 })
+    }
+
+    /// Goes to the next row; whether there is one.
+    pub(in crate::convert) fn advance(&mut self) -> Result<bool, Diagnostic> {
+        self.row += 1;
+        while self.batch.as_ref().is_none_or(|batch| self.row >= batch.num_rows()) {
+            match self.reader.next() {
+                None => return Ok(false),
+                Some(batch) => self.batch = Some(batch.map_err(|error| unreadable(&error))?),
+            }
+            self.row = 0;
+        }
+        self.rows += 1;
+        Ok(true)
+    }
+
+    /// The array that holds a column of this row, and the row in it.
+    pub(in crate::convert) fn cell(&self, column: usize) -> Option<(&ArrayRef, usize)> {
+        let batch = self.batch.as_ref()?;
+        Some((batch.columns().get(column)?, self.row))
+    }
+
+    /// The text of a column of this row; `None` for a null.
+    pub(in crate::convert) fn text(&self, column: usize) -> Option<String> {
+        let (array, row) = self.cell(column)?;
+        self.columns.get(column)?.printer.print(array, row)
+    }
+}
+
+/// All values of a text column of a small file, such as the rejects.
+pub(in crate::convert) fn texts_of(batch: &RecordBatch, column: &str) -> Vec<Option<String>> {
+    let Some(array) = batch.column_by_name(column) else { return vec![None; batch.num_rows()] };
+    let text = |row| {
+        let text = Printer::Text.print(array, row);
+        text.or_else(|| Printer::Integer.print(array, row))
+    };
+    (0..array.len()).map(text).collect()
+}
