@@ -67,6 +67,10 @@ pub struct Limits {
     pub rejects_ppm: u32,
     /// … and at most so many; default 1,000.
     pub rejects_max: u64,
+    /// Threads that convert one big file; default 0: one a processor, at most
+    /// [`THREADS_MAX`](delimited::THREADS_MAX). The output does not depend on it.
+    #[serde(default)]
+    pub threads: usize,
 }
 
 impl Default for Limits {
@@ -78,6 +82,7 @@ impl Default for Limits {
             output_bytes: 8 << 30,
             rejects_ppm: 10_000,
             rejects_max: 1_000,
+            threads: 0,
         }
     }
 }

@@ -1,19 +1,24 @@
 //! Delimited text: CSV, TSV and whatever else divides its lines.
 //!
-//! Two passes over the raw object. The first reads every record strictly and finds what each
-//! column's values allow; then the feed's schema decides the types; the second writes. Both see the
-//! same [`rows`], so the accounts must agree, and are checked. Memory is one block, one record and
-//! one batch, whatever the file's size.
+//! Two ways through the raw object, with one result:
+//!
+//! - The exact way reads it twice. The first pass reads every record strictly and finds what each
+//!   column's values allow; then the feed's schema decides the types; the second writes. Both see
+//!   the same [`rows`], so the accounts must agree, and are checked. Memory is one block, one record
+//!   and one batch, whatever the file's size.
+//! - The [`fast`] way is for the plain texts that most files are: one reading on several threads that
+//!   guesses the types, writes, and knows at the end whether the guess was right.
 //!
 //! Left out so far: declared preambles and footers, delimiters of several characters, several tables
-//! in one file, the parallel fast path.
+//! in one file.
 
 use std::fs::File;
 
+use super::infer::Evidence;
 use super::sticky::{self, Plan};
 use super::table::{RejectsWriter, Sheets, TableColumn, TableInfo, TableWriter};
 use super::text::{self, Certainty, Charset, Source, TextReader};
-use super::{Converted, Inspection, Job, Outcome, Outputs, balance};
+use super::{Converted, Inspection, Job, Outcome, Outputs, balance, unreadable};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::report::Report;
 use dialect::Dialect;
@@ -22,8 +27,11 @@ use rows::Rows;
 use scan::Scan;
 use trial::Sample;
 
+pub use fast::THREADS_MAX;
+
 mod accounts;
 mod dialect;
+mod fast;
 mod header;
 mod problems;
 mod records;
@@ -38,7 +46,8 @@ const SAMPLE_BYTES: usize = 1 << 20;
 
 /// Converts delimited text.
 pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
-    let converted = Examined::new(job, &raw).and_then(|examined| examined.convert(job, outputs));
+    let examined = Examined::new(job, &raw, Some(&outputs.parquet));
+    let converted = examined.and_then(|examined| examined.convert(job, outputs));
     match converted {
         Ok(converted) => Outcome::Converted(Box::new(converted)),
         Err(stop) => Outcome::Held(stop.diagnostic()),
@@ -48,7 +57,7 @@ pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
 /// Looks at delimited text and writes nothing.
 pub fn inspect(job: &Job, raw: File) -> Inspection {
     let held = |stop: Stop| Some(Outcome::Held(stop.diagnostic()));
-    match Examined::new(job, &raw) {
+    match Examined::new(job, &raw, None) {
         Ok(examined) => {
             let plan = examined.plan(job);
             let report = examined.report(plan.as_ref().ok());
@@ -70,37 +79,77 @@ struct Examined<'f> {
     charset: Charset,
     dialect: Dialect,
     scan: Scan,
+    /// When the text is plain: how to read it again, and the table that is written already.
+    plain: Option<(fast::Plain<'f>, Option<fast::Made>)>,
 }
 
 impl<'f> Examined<'f> {
-    fn new(job: &Job, raw: &'f File) -> Result<Self, Stop> {
+    /// Examines a text; a plain one is written into `out`, when there is one, at the same time.
+    fn new(job: &'f Job, raw: &'f File, out: Option<&File>) -> Result<Self, Stop> {
         let charset = text::assumed(raw, job.format.encoding.as_deref())?;
-        let examined = Self::with(job, raw, charset);
+        let examined = Self::with(job, raw, charset, out);
         if !matches!(examined, Err(Stop::Undecodable { .. }))
             || charset.certainty != Certainty::Valid
         {
             return examined;
         }
         match text::guessed(raw)? {
-            Some(charset) => Self::with(job, raw, charset),
+            Some(charset) => Self::with(job, raw, charset, out),
             None => examined,
         }
     }
 
-    fn with(job: &Job, raw: &'f File, charset: Charset) -> Result<Self, Stop> {
+    fn with(
+        job: &'f Job,
+        raw: &'f File,
+        charset: Charset,
+        out: Option<&File>,
+    ) -> Result<Self, Stop> {
         let (mut text, mut reader) = (String::new(), TextReader::new(raw, &charset));
         let more = reader.fill(&mut text, SAMPLE_BYTES);
         let more = more.map_err(|error| Stop::from_text(lines(&text) + 1, error))?;
         let dialect = Dialect::detect(Sample { text: &text, is_whole: !more }, job);
         drop(text);
         let rows = Rows::open(TextReader::new(raw, &charset), &dialect, &job.limits)?;
-        Ok(Self { raw, charset, scan: Scan::all(rows)?, dialect })
+        let mut examined =
+            Self { raw, charset, scan: Scan::none(&rows), dialect, plain: None };
+        let ((byte_offset, line), width) = (rows.place(), rows.headers.len());
+        let place = fast::Place { byte_offset, line, width, syntax: examined.dialect.syntax };
+        let plain = fast::Plain::new(raw, job, &charset, place);
+        if let Some(plain) = plain.map_err(|error| unreadable(&error))?
+            && examined.read_plain(job, plain, out)?
+        {
+            return Ok(examined);
+        }
+        Ok(Self { scan: Scan::all(rows)?, plain: None, ..examined })
+    }
+
+    /// Reads a plain text; tells whether it was one to its end.
+    fn read_plain(
+        &mut self,
+        job: &Job,
+        plain: fast::Plain<'f>,
+        out: Option<&File>,
+    ) -> Result<bool, Stop> {
+        // What the sample allows may be refused; then the text is only examined.
+        let guess = self.plan_of(job, &plain.sample().evidence).ok();
+        let aim = guess.as_ref().map(|guess| guess.columns.as_slice()).zip(out);
+        match plain.read(&mut self.scan, aim) {
+            Ok(made) => self.plain = Some((plain, made)),
+            Err(fast::Stop::Unusual) => return Ok(false),
+            Err(stop) => return Err(stop.into()),
+        }
+        Ok(true)
     }
 
     /// What the table will be, given the feed's schema, or why there is none.
     fn plan(&self, job: &Job) -> Result<Plan, Stop> {
         problems::check(&self.scan, &job.limits)?;
-        let columns = self.scan.headers.iter().zip(&self.scan.names).zip(&self.scan.evidence);
+        self.plan_of(job, &self.scan.evidence)
+    }
+
+    fn plan_of(&self, job: &Job, evidence: &[Evidence]) -> Result<Plan, Stop> {
+        let columns = self.scan.headers.iter().zip(&self.scan.names).zip(evidence);
         let found = columns.map(|((header, name), values)| sticky::Found { header, name, values });
         let found: Vec<_> = found.collect();
         let known = job.learned.as_ref();
@@ -113,21 +162,41 @@ impl<'f> Examined<'f> {
         }
     }
 
-    fn convert(&self, job: &Job, outputs: Outputs) -> Result<Converted, Stop> {
+    fn convert(mut self, job: &Job, outputs: Outputs) -> Result<Converted, Stop> {
         let plan = self.plan(job)?;
         let findings = self.dialect.findings(self.charset.words());
         let columns = self.table_columns(&plan);
         let info = TableInfo { job, columns: &columns, sheets: Sheets::No, dialect: &findings };
-        let mut table = TableWriter::create(outputs.parquet, &info)?;
         let mut rejects = RejectsWriter::new(outputs.rejects, job);
-        let source = TextReader::new(self.raw, &self.charset);
-        let rows = Rows::open(source, &self.dialect, &job.limits)?;
-        write::all(rows, &plan.columns, &mut table, &mut rejects)?;
-        let (parquet, rejects) = (table.finish()?, rejects.finish()?);
+        let parquet = match self.made(&plan, &outputs.parquet)? {
+            Some(made) => made.table.finish(&info)?,
+            None => {
+                let out = fast::emptied(&outputs.parquet).map_err(|error| unreadable(&error))?;
+                let mut table = TableWriter::create(out, &info)?;
+                let source = TextReader::new(self.raw, &self.charset);
+                let rows = Rows::open(source, &self.dialect, &job.limits)?;
+                write::all(rows, &plan.columns, &mut table, &mut rejects)?;
+                table.finish()?
+            }
+        };
+        let rejects = rejects.finish()?;
         let report = self.report(Some(&plan));
         balance(&report, &parquet, rejects.as_ref())?;
         let Plan { version, learned, opens_version, drift, .. } = plan;
         Ok(Converted { report, parquet, rejects, version, learned, opens_version, drift })
+    }
+
+    /// The table of a plain text: the one that is written already, unless its guess was wrong.
+    fn made(&mut self, plan: &Plan, out: &File) -> Result<Option<fast::Made>, Stop> {
+        let Some((plain, made)) = &mut self.plain else { return Ok(None) };
+        if let Some(made) = made.take().filter(|made| made.fits(&plan.columns)) {
+            return Ok(Some(made));
+        }
+        match plain.write(&plan.columns, out) {
+            Ok(made) => Ok(Some(made)),
+            Err(fast::Stop::Unusual) => Ok(None),
+            Err(stop) => Err(stop.into()),
+        }
     }
 
     fn table_columns(&self, plan: &Plan) -> Vec<TableColumn> {

@@ -15,9 +15,9 @@ use crate::schema::ColumnType;
 /// Rejects that are told in reports.
 const REJECTS_TOLD: usize = 20;
 /// Rows kept to be shown.
-const ROWS_SHOWN: usize = 10;
+pub const ROWS_SHOWN: usize = 10;
 /// Bytes of one of their cells.
-const CELL_BYTES_SHOWN: usize = 200;
+pub const CELL_BYTES_SHOWN: usize = 200;
 
 /// What the first pass found.
 #[derive(Debug)]
@@ -52,19 +52,7 @@ impl Scan {
     /// # Errors
     /// When the text cannot be read to its end.
     pub fn all<S: Source>(mut rows: Rows<S>) -> Result<Self, Error> {
-        let mut scan = Self {
-            evidence: vec![Evidence::default(); rows.headers.len()],
-            headers: rows.headers.clone(),
-            names: rows.names.clone(),
-            preamble: std::mem::take(&mut rows.preamble),
-            rows: 0,
-            blank: rows.blank_before,
-            rejected: 0,
-            rejected_by_code: HashMap::new(),
-            first_rejects: Vec::new(),
-            first_rows: Vec::new(),
-            stray_quotes: (0, 0),
-        };
+        let mut scan = Self::none(&rows);
         loop {
             match rows.next()? {
                 Row::Data { record, .. } => scan.take(&record),
@@ -72,6 +60,23 @@ impl Scan {
                 Row::Blank => scan.blank += 1,
                 Row::End => return Ok(scan),
             }
+        }
+    }
+
+    /// What is known before the first row.
+    pub fn none<S>(rows: &Rows<S>) -> Self {
+        Self {
+            evidence: vec![Evidence::default(); rows.headers.len()],
+            headers: rows.headers.clone(),
+            names: rows.names.clone(),
+            preamble: rows.preamble.clone(),
+            rows: 0,
+            blank: rows.blank_before,
+            rejected: 0,
+            rejected_by_code: HashMap::new(),
+            first_rejects: Vec::new(),
+            first_rows: Vec::new(),
+            stray_quotes: (0, 0),
         }
     }
 

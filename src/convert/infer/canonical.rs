@@ -100,7 +100,12 @@ fn is_shortest(text: &str) -> bool {
 pub fn date(text: &[u8]) -> Option<i32> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
     let year = two(y1, y2)? * 100 + two(y3, y4)?;
-    let (month, day) = (two(m1, m2)?, two(d1, d2)?);
+    day(year, two(m1, m2)?, two(d1, d2)?)
+}
+
+/// A day that exists, years 0001 to 9999, as days since 1970-01-01.
+#[inline]
+pub fn day(year: i32, month: i32, day: i32) -> Option<i32> {
     let valid = year > 0 && (1..=12).contains(&month) && day > 0 && day <= month_days(year, month);
     valid.then(|| days_from_civil(year, month, day))
 }

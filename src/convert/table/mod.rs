@@ -18,7 +18,7 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
@@ -29,10 +29,12 @@ use crate::schema::ColumnType;
 use output::Output;
 
 mod column;
+mod groups;
 mod output;
 mod rejects;
 
-pub use column::{ColumnBuilder, NotCanonical, Typed};
+pub use column::{ColumnBuilder, NotCanonical, Typed, Values};
+pub use groups::{Encoded, GroupedColumn, GroupedTable, RowGroup, grouped_type};
 pub use rejects::{Reject, RejectsWriter};
 
 /// `created_by` of every file, in the form that parquet-java can parse.
@@ -96,6 +98,19 @@ pub struct TableInfo<'a> {
     pub sheets: Sheets,
     /// Dialect and encoding, for the metadata.
     pub dialect: &'a [(String, String)],
+}
+
+impl TableInfo<'_> {
+    /// Metadata that leads back to the source and its texts.
+    fn metadata(&self) -> Vec<KeyValue> {
+        let columns = serde_json::to_string(self.columns).unwrap_or_default();
+        let dialect: serde_json::Map<_, _> =
+            self.dialect.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
+        let mut metadata = source_metadata(self.job);
+        metadata.push(entry("landfall.columns", columns));
+        metadata.push(entry("landfall.dialect", serde_json::Value::from(dialect).to_string()));
+        metadata
+    }
 }
 
 /// Whether rows come from sheets.
@@ -232,14 +247,9 @@ impl TableWriter {
         let data = info.columns.iter().map(|c| Field::new(&c.name, arrow_type(c.kind), true));
         let origin = provenance.iter().flat_map(Provenance::fields);
         let schema = Arc::new(Schema::new(data.chain(origin).collect::<Vec<_>>()));
-        let columns = serde_json::to_string(info.columns).unwrap_or_default();
-        let dialect: serde_json::Map<_, _> =
-            info.dialect.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
-        let mut metadata = source_metadata(info.job);
-        metadata.push(entry("landfall.columns", columns));
-        metadata.push(entry("landfall.dialect", serde_json::Value::from(dialect).to_string()));
         let output = Output::new(out, info.job.limits.output_bytes);
-        Ok(Self { writer: parquet(output, &schema, metadata)?, schema, provenance, rows: 0 })
+        let writer = parquet(output, &schema, info.metadata())?;
+        Ok(Self { writer, schema, provenance, rows: 0 })
     }
 
     /// Writes a batch: one array per data column, of the type [`arrow_type`] says. Batches of a few
@@ -281,24 +291,29 @@ fn parquet(
     schema: &SchemaRef,
     metadata: Vec<KeyValue>,
 ) -> Result<ArrowWriter<Output>, Error> {
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
-        .set_created_by(CREATED_BY.to_owned())
-        .set_statistics_enabled(EnabledStatistics::Page)
+    let properties = properties()?
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_key_value_metadata(Some(metadata));
-    for counting in ["_lf_record", "_lf_line"] {
-        let column = ColumnPath::from(counting);
-        properties = properties
-            .set_column_dictionary_enabled(column.clone(), false)
-            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
-    }
     // The Arrow schema in the metadata would repeat what the Parquet schema says already.
     let options = ArrowWriterOptions::new()
         .with_properties(properties.build())
         .with_skip_arrow_metadata(true);
     Ok(ArrowWriter::try_new_with_options(output, Arc::clone(schema), options)?)
+}
+
+/// What holds for every table, however it is written.
+fn properties() -> Result<WriterPropertiesBuilder, ParquetError> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        .set_created_by(CREATED_BY.to_owned())
+        .set_statistics_enabled(EnabledStatistics::Page);
+    Ok(["_lf_record", "_lf_line"].into_iter().fold(properties, |properties, counting| {
+        let column = ColumnPath::from(counting);
+        properties
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED)
+    }))
 }
 
 /// Writes the footer and tells what was written. `ArrowWriter::into_inner` would lose the reason of
