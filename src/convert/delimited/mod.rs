@@ -46,18 +46,33 @@ const SAMPLE_BYTES: usize = 1 << 20;
 
 /// Converts delimited text.
 pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
-    let examined = Examined::new(job, &raw, Some(&outputs.parquet));
-    let converted = examined.and_then(|examined| examined.convert(job, outputs));
-    match converted {
+    match convert(job, &raw, Way::Fast { block_bytes: fast::BLOCK_BYTES }, outputs) {
         Ok(converted) => Outcome::Converted(Box::new(converted)),
         Err(stop) => Outcome::Held(stop.diagnostic()),
     }
 }
 
+fn convert(job: &Job, raw: &File, way: Way, outputs: Outputs) -> Result<Converted, Stop> {
+    Examined::new(job, raw, way, Some(&outputs.parquet))?.convert(job, outputs)
+}
+
+/// Which way a text is read.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// The exact way.
+    #[cfg_attr(not(test), allow(dead_code, reason = "the reference, for tests"))]
+    Exact,
+    /// A plain text the fast way, in blocks of so many bytes; any other the exact way.
+    Fast {
+        /// Part of the output's bytes; always the same but in tests.
+        block_bytes: usize,
+    },
+}
+
 /// Looks at delimited text and writes nothing.
 pub fn inspect(job: &Job, raw: File) -> Inspection {
     let held = |stop: Stop| Some(Outcome::Held(stop.diagnostic()));
-    match Examined::new(job, &raw, None) {
+    match Examined::new(job, &raw, Way::Fast { block_bytes: fast::BLOCK_BYTES }, None) {
         Ok(examined) => {
             let plan = examined.plan(job);
             let report = examined.report(plan.as_ref().ok());
@@ -73,6 +88,37 @@ pub fn inspect(job: &Job, raw: File) -> Inspection {
     }
 }
 
+/// A text that is read up to its first row.
+struct Opened<'f> {
+    examined: Examined<'f>,
+    rows: Rows<TextReader<'f>>,
+}
+
+impl<'f> Opened<'f> {
+    fn scan(
+        mut self,
+        job: &'f Job,
+        way: Way,
+        out: Option<&File>,
+    ) -> Result<Examined<'f>, Stop> {
+        if let Way::Fast { block_bytes } = way
+            && let Some(plain) = self.plain(job, block_bytes)?
+            && self.examined.read_plain(job, plain, out)?
+        {
+            return Ok(self.examined);
+        }
+        Ok(Examined { scan: Scan::all(self.rows)?, plain: None, ..self.examined })
+    }
+
+    fn plain(&self, job: &'f Job, block_bytes: usize) -> Result<Option<fast::Plain<'f>>, Stop> {
+        let Examined { raw, charset, dialect, .. } = &self.examined;
+        let ((byte_offset, line), width) = (self.rows.place(), self.rows.headers.len());
+        let syntax = dialect.syntax;
+        let place = fast::Place { byte_offset, line, width, syntax, block_bytes };
+        Ok(fast::Plain::new(raw, job, charset, place).map_err(|error| unreadable(&error))?)
+    }
+}
+
 /// A text after the first pass.
 struct Examined<'f> {
     raw: &'f File,
@@ -85,43 +131,30 @@ struct Examined<'f> {
 
 impl<'f> Examined<'f> {
     /// Examines a text; a plain one is written into `out`, when there is one, at the same time.
-    fn new(job: &'f Job, raw: &'f File, out: Option<&File>) -> Result<Self, Stop> {
+    fn new(job: &'f Job, raw: &'f File, way: Way, out: Option<&File>) -> Result<Self, Stop> {
         let charset = text::assumed(raw, job.format.encoding.as_deref())?;
-        let examined = Self::with(job, raw, charset, out);
+        let examined = Self::with(job, raw, charset).and_then(|opened| opened.scan(job, way, out));
         if !matches!(examined, Err(Stop::Undecodable { .. }))
             || charset.certainty != Certainty::Valid
         {
             return examined;
         }
         match text::guessed(raw)? {
-            Some(charset) => Self::with(job, raw, charset, out),
+            Some(charset) => Self::with(job, raw, charset)?.scan(job, way, out),
             None => examined,
         }
     }
 
-    fn with(
-        job: &'f Job,
-        raw: &'f File,
-        charset: Charset,
-        out: Option<&File>,
-    ) -> Result<Self, Stop> {
+    /// Reads up to the first row.
+    fn with(job: &Job, raw: &'f File, charset: Charset) -> Result<Opened<'f>, Stop> {
         let (mut text, mut reader) = (String::new(), TextReader::new(raw, &charset));
         let more = reader.fill(&mut text, SAMPLE_BYTES);
         let more = more.map_err(|error| Stop::from_text(lines(&text) + 1, error))?;
         let dialect = Dialect::detect(Sample { text: &text, is_whole: !more }, job);
         drop(text);
         let rows = Rows::open(TextReader::new(raw, &charset), &dialect, &job.limits)?;
-        let mut examined =
-            Self { raw, charset, scan: Scan::none(&rows), dialect, plain: None };
-        let ((byte_offset, line), width) = (rows.place(), rows.headers.len());
-        let place = fast::Place { byte_offset, line, width, syntax: examined.dialect.syntax };
-        let plain = fast::Plain::new(raw, job, &charset, place);
-        if let Some(plain) = plain.map_err(|error| unreadable(&error))?
-            && examined.read_plain(job, plain, out)?
-        {
-            return Ok(examined);
-        }
-        Ok(Self { scan: Scan::all(rows)?, plain: None, ..examined })
+        let examined = Self { raw, charset, scan: Scan::none(&rows), dialect, plain: None };
+        Ok(Opened { examined, rows })
     }
 
     /// Reads a plain text; tells whether it was one to its end.

@@ -29,6 +29,7 @@ use pass::{Aimed, Form};
 use sample::{Sample, Subject};
 use unchecked::Divider;
 
+pub use blocks::BLOCK_BYTES;
 pub use pass::THREADS_MAX;
 
 mod blocks;
@@ -38,6 +39,10 @@ mod parse;
 mod pass;
 mod sample;
 mod unchecked;
+
+/// With more columns a few thousand records have no room in the processor's cache, and every column
+/// of every row group takes memory: such texts are read the exact way.
+const WIDTH_MAX: usize = 1000;
 
 /// Why the fast way ends early.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +96,8 @@ pub struct Place {
     pub width: usize,
     /// How records are written.
     pub syntax: Syntax,
+    /// Bytes of a block.
+    pub block_bytes: usize,
 }
 
 impl<'a> Plain<'a> {
@@ -108,14 +115,14 @@ impl<'a> Plain<'a> {
         let is_plain = charset.encoding == UTF_8
             && escape == Escape::Doubled
             && ends == Ends::Lf
-            && place.width > 1
+            && (2..=WIDTH_MAX).contains(&place.width)
             && quote.is_ascii();
         let delimiter = delimiter.filter(|d| d.is_ascii() && ![quote, b'\n', b'\r'].contains(d));
         let Some(delimiter) = delimiter.filter(|_| is_plain) else { return Ok(None) };
-        let Place { byte_offset: start, width, line, syntax } = place;
+        let Place { byte_offset: start, width, line, syntax, block_bytes } = place;
         let sample = Sample::look(Subject { raw, start, syntax, width })?;
         let divider = Divider { delimiter, quote };
-        let form = Form { divider, width, line, limits: &job.limits };
+        let form = Form { divider, width, line, block_bytes, limits: &job.limits };
         Ok(Some(Self { raw, job, form, start, sample }))
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow_array::new_null_array;
 
-use super::blocks::{BLOCK_BYTES, Block, Blocks};
+use super::blocks::{Block, Blocks};
 use super::column::{Aim, Column, Taken};
 use super::fields::{Fields, Window};
 use super::unchecked::{Divider, Text};
@@ -34,6 +34,8 @@ pub struct Form<'a> {
     pub width: usize,
     /// The line of the first record.
     pub line: u64,
+    /// Bytes of a block.
+    pub block_bytes: usize,
     /// Cells and records that may be.
     pub limits: &'a Limits,
 }
@@ -92,7 +94,7 @@ pub fn read<R: Read + Send>(
 ) -> Result<(Seen, bool), Stop> {
     let evidence = vec![Evidence::default(); form.width];
     let pass = Pass {
-        blocks: Mutex::new(Blocks::new(source, form.divider.quote, form.line, BLOCK_BYTES)),
+        blocks: Mutex::new(Blocks::new(source, form.divider.quote, form.line, form.block_bytes)),
         form,
         aimed,
         seen: Mutex::new(Seen { evidence, ..Seen::default() }),
