@@ -30,7 +30,7 @@ pub mod text;
 pub mod worker;
 
 /// The converter's version: recorded with every conversion, raised with every change of output.
-pub const VERSION: &str = concat!("landfall-", env!("CARGO_PKG_VERSION"), "-c1");
+pub const VERSION: &str = concat!("landfall-", env!("CARGO_PKG_VERSION"), "-c2");
 
 /// What to convert, and how.
 #[derive(Debug, Clone, Serialize, Deserialize)]

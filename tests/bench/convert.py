@@ -5,6 +5,7 @@ What other tools are asked for is what their manuals show for a CSV to zstd Parq
 """
 
 import argparse
+import concurrent.futures
 import hashlib
 import os
 import random
@@ -15,9 +16,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-
-import duckdb
-import pyarrow.parquet as parquet
 
 HOME = Path("target/bench-convert")
 DATA = HOME / "data"
@@ -163,10 +161,20 @@ def other(name, program, options):
     return made
 
 
+def apart(function, *arguments):
+    """Calls a function in a process of its own: a child's peak memory counts from its parent's."""
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        return pool.submit(function, *arguments).result()
+
+
 def sums(target):
     """Rows, and for each column the sum of its numbers or of its texts' lengths."""
-    columns = [name for name in parquet.read_schema(target).names if not name.startswith("_lf_")]
-    parts = ["count(*)"]
+    import duckdb
+    import pyarrow.parquet as parquet
+
+    table = parquet.read_table(target)
+    columns = [name for name in table.column_names if not name.startswith("_lf_")]
+    parts = [f"count(*) + {table.num_rows} - {parquet.read_metadata(target).num_rows}"]
     described = duckdb.sql(f"describe from '{target}'").fetchall()
     for name, kind, *_ in described:
         if name not in columns:
@@ -174,21 +182,27 @@ def sums(target):
         number = kind.startswith(("BIGINT", "DECIMAL", "DOUBLE", "INTEGER"))
         value = f'round(sum("{name}")::double, 2)' if number else f'sum(length("{name}"::varchar))'
         parts.append(f"{value}, count(\"{name}\")")
-    return duckdb.sql(f"select {', '.join(parts)} from '{target}'").fetchone()
+    return duckdb.sql(f"select {', '.join(parts)} from '{target}'").fetchall()[0]
 
 
 def check(case, tool, target, expected):
     """Landfall's rows and sums against those of DuckDB reading every cell as text."""
-    found = sums(target)
+    found = apart(sums, target)
     if found[0] != expected:
         sys.exit(f"{case}: {tool} wrote {found[0]} rows, not {expected}")
     return found
 
 
+def rows_of(source):
+    import duckdb
+
+    read = f"read_csv('{source}', all_varchar = true, parallel = false)"
+    return duckdb.sql(f"select count(*) from {read}").fetchall()[0][0]
+
+
 def measure(case, source, tools, rounds, shipped):
     OUT.mkdir(parents=True, exist_ok=True)
-    source_rows = f"from read_csv('{source}', all_varchar = true, parallel = false)"
-    rows = duckdb.sql(f"select count(*) {source_rows}").fetchone()[0]
+    rows = apart(rows_of, source)
     runs, texts = {name: [] for name in tools}, None
     for _ in range(rounds):
         for name, tool in tools.items():
@@ -199,7 +213,7 @@ def measure(case, source, tools, rounds, shipped):
             found = check(case, name, tool(source, shipped)[0], rows)
             if name == "landfall":
                 texts = found
-    verify(source, tools["landfall"](source, shipped)[0], texts)
+    apart(verify, source, tools["landfall"](source, shipped)[0], texts)
     own = medians(runs["landfall"])
     print(f"\n{case}: {source.stat().st_size / 1e6:.0f} MB, {rows:,} rows, {rounds} rounds")
     print(f"{'':24} {'wall s':>8} {'CPU s':>8} {'peak MiB':>9} {'MB':>7}   ratios of landfall to it")
@@ -219,6 +233,8 @@ def medians(runs):
 
 def verify(source, target, found):
     """Every column's sum, or length of text, as DuckDB finds it in the source read as text."""
+    import duckdb
+
     described = duckdb.sql(f"describe from '{target}'").fetchall()
     parts = ["count(*)"]
     for name, kind, *_ in described:
@@ -230,25 +246,31 @@ def verify(source, target, found):
         parts.append(f"{value}, count({cell})")
     expected = duckdb.sql(
         f"select {', '.join(parts)} from read_csv('{source}', all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"')"
-    ).fetchone()
+    ).fetchall()[0]
     for at, (a, b) in enumerate(zip(found, expected)):
         if a != b and not (isinstance(a, float) and abs(a - b) <= 1e-9 * abs(b)):
             sys.exit(f"{source.name}: figure {at} is {a}, DuckDB finds {b} in the source")
 
 
+def repeat(base, path, size):
+    """Writes a file's records again and again, under one header, up to a size."""
+    with path.open("wb") as out, base.open("rb") as source:
+        out.write(source.readline())
+        first = source.tell()
+        while out.tell() < size:
+            lines = source.readlines(4 * MIB)
+            out.writelines(lines)
+            if not lines:
+                source.seek(first)
+
+
 def sizes(gigabytes):
     """Peak memory of lineitem's rows repeated to a size."""
-    base = lineitem().read_bytes()
-    header, rows = base.split(b"\n", 1)
+    base = lineitem()
     print(f"\n{'GB':>5} {'wall s':>8} {'CPU s':>8} {'peak MiB':>9} {'MB':>8}")
     for size in gigabytes:
         path = DATA / "sized.csv"
-        with path.open("wb") as out:
-            out.write(header + b"\n")
-            while (room := int(size * 1e9) - out.tell()) > 0:
-                out.write(rows if room >= len(rows) else rows[: rows.rfind(b"\n", 0, room) + 1] or rows[:0])
-                if room < len(rows):
-                    break
+        repeat(base, path, int(size * 1e9))
         target, command, _ = landfall(path, shipped=False)
         run = Run(command, target)
         print(f"{size:5} {run.wall:8.2f} {run.cpu:8.2f} {run.peak:9.0f} {run.size:8.0f} {run.failed or ''}")

@@ -14,6 +14,7 @@ mod dialects;
 mod encodings;
 mod hazards;
 mod limits;
+mod many_records;
 mod parquet_file;
 mod round_trip;
 mod sticky;

@@ -30,6 +30,8 @@ use trial::Sample;
 pub use fast::THREADS_MAX;
 
 mod accounts;
+#[cfg(test)]
+mod both_ways;
 mod dialect;
 mod fast;
 mod header;
@@ -95,12 +97,7 @@ struct Opened<'f> {
 }
 
 impl<'f> Opened<'f> {
-    fn scan(
-        mut self,
-        job: &'f Job,
-        way: Way,
-        out: Option<&File>,
-    ) -> Result<Examined<'f>, Stop> {
+    fn scan(mut self, job: &'f Job, way: Way, out: Option<&File>) -> Result<Examined<'f>, Stop> {
         if let Way::Fast { block_bytes } = way
             && let Some(plain) = self.plain(job, block_bytes)?
             && self.examined.read_plain(job, plain, out)?

@@ -23,8 +23,8 @@ use super::output::Output;
 use super::{Error, Job, Origin, Provenance, Sheets, TableInfo, Written, arrow_type, properties};
 use crate::schema::ColumnType;
 
-/// Encoded groups that may wait for an earlier one, beside those that are being encoded.
-const AHEAD_MAX: usize = 2;
+/// Encoded groups that may wait for an earlier one, beside those whose threads wait with them.
+const AHEAD_MAX: usize = 1;
 
 /// How a column's values are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,10 +90,10 @@ impl GroupedTable {
     pub fn create(out: File, job: &Job, columns: &[GroupedColumn]) -> Result<Self, Error> {
         let arrival = job.arrival.map(|arrival| arrival.to_string());
         let provenance = arrival.map(|arrival| Provenance { arrival, sheets: Sheets::No });
-        let field = |column: &GroupedColumn| {
-            Field::new(&column.name, grouped_type(column.kind), true)
-        };
-        let fields = columns.iter().map(field).chain(provenance.iter().flat_map(Provenance::fields));
+        let field =
+            |column: &GroupedColumn| Field::new(&column.name, grouped_type(column.kind), true);
+        let fields =
+            columns.iter().map(field).chain(provenance.iter().flat_map(Provenance::fields));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let properties = columns.iter().fold(properties()?, |properties, column| {
             let path = ColumnPath::from(column.name.as_str());
@@ -172,9 +172,8 @@ impl GroupedTable {
         let chunks = group.columns.into_iter().map(ArrowColumnWriter::close);
         let chunks = chunks.collect::<Result<Vec<_>, _>>()?;
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let too_far = |written: &mut InOrder| {
-            !written.is_stopped && group.index > written.next + AHEAD_MAX
-        };
+        let too_far =
+            |written: &mut InOrder| !written.is_stopped && group.index > written.next + AHEAD_MAX;
         let written = self.turn.wait_while(written, too_far);
         let mut written = written.unwrap_or_else(PoisonError::into_inner);
         if written.is_stopped {

@@ -38,7 +38,7 @@ pub use groups::{Encoded, GroupedColumn, GroupedTable, RowGroup, grouped_type};
 pub use rejects::{Reject, RejectsWriter};
 
 /// `created_by` of every file, in the form that parquet-java can parse.
-const CREATED_BY: &str = concat!("landfall version ", env!("CARGO_PKG_VERSION"), " (build c1)");
+const CREATED_BY: &str = concat!("landfall version ", env!("CARGO_PKG_VERSION"), " (build c2)");
 /// Encoded bytes of a row group.
 const ROW_GROUP_BYTES: usize = 32 << 20;
 /// Rows of a row group.

@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use super::output::{count, size};
 use super::{Exit, Output, report};
+use crate::clock::Clock;
 use crate::config::{Format, Workers};
 use crate::convert::worker::{OutputPaths, Pool};
 use crate::convert::{Converted, Job, Limits, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::{self, Durability};
-use crate::names::FileName;
+use crate::names::{ArrivalId, FileName};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -25,6 +26,10 @@ pub(super) struct Args {
     /// Replace Parquet files that are there already
     #[arg(long)]
     force: bool,
+    /// Add the columns that lead a row back to its source, as a zone does: _lf_arrival (an id made
+    /// up for this run), _lf_record, _lf_line
+    #[arg(long)]
+    provenance: bool,
 }
 
 /// What became of one file.
@@ -125,7 +130,8 @@ impl Names {
 
 fn convert(pool: &Pool, path: &Path, args: &Args, out: &Output) -> Result<Exit, Diagnostic> {
     let raw = open(path)?;
-    let job = job(path, &raw)?;
+    let mut job = job(path, &raw)?;
+    job.arrival = args.provenance.then(|| ArrivalId::new(Clock::system().now()));
     let names = Names::new(path, &args.output);
     let bar = out.working(&format!("converting {}", path.display()));
     let outcome = pool.convert("convert", &job, &raw, &names.temporary);

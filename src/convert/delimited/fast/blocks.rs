@@ -14,6 +14,9 @@ use super::unchecked::{LANE_BYTES, Lanes, PADDING_BYTES, Scanner, Work};
 /// Bytes of a block. It decides what a row group holds, so it is part of the output's bytes.
 pub const BLOCK_BYTES: usize = 32 << 20;
 
+/// Room behind a block: a line feed that the text's end lacks, and the padding.
+const BEHIND_BYTES: usize = 1 + PADDING_BYTES;
+
 /// A part of the text that begins and ends with a record.
 #[derive(Debug)]
 pub struct Block {
@@ -39,6 +42,8 @@ pub struct Blocks<R> {
     scanner: Scanner,
     quote: u8,
     block_bytes: usize,
+    /// Bytes that are likely to come: a small text takes little memory.
+    likely_bytes: u64,
     /// What the last block was cut from.
     rest: Vec<u8>,
     index: usize,
@@ -49,13 +54,15 @@ pub struct Blocks<R> {
 }
 
 impl<R: Read> Blocks<R> {
-    /// Reads a text from its first record, which begins on `line`.
-    pub fn new(source: R, quote: u8, line: u64, block_bytes: usize) -> Self {
+    /// Reads a text from its first record, which begins on `line`. About `likely_bytes` will come;
+    /// nothing but memory depends on it.
+    pub fn new(source: R, quote: u8, line: u64, (block_bytes, likely_bytes): (usize, u64)) -> Self {
         Self {
             source,
             scanner: Scanner::detect(),
             quote,
             block_bytes,
+            likely_bytes,
             rest: Vec::new(),
             index: 0,
             records: 0,
@@ -81,7 +88,14 @@ impl<R: Read> Blocks<R> {
         let mut bytes = self.memory();
         let mut filled = self.rest.len();
         bytes.get_mut(..filled).ok_or(Stop::Unusual)?.copy_from_slice(&self.rest);
-        filled += self.fill(bytes.get_mut(filled..self.block_bytes).ok_or(Stop::Unusual)?)?;
+        loop {
+            let room = self.block_bytes.min(bytes.len().saturating_sub(BEHIND_BYTES));
+            filled += self.fill(bytes.get_mut(filled..room).ok_or(Stop::Unusual)?)?;
+            if filled < room || room == self.block_bytes {
+                break;
+            }
+            bytes.resize(self.block_bytes + BEHIND_BYTES, 0);
+        }
         self.has_ended = filled < self.block_bytes;
         if self.has_ended && filled > 0 && bytes.get(filled - 1) != Some(&b'\n') {
             *bytes.get_mut(filled).ok_or(Stop::Unusual)? = b'\n';
@@ -106,10 +120,13 @@ impl<R: Read> Blocks<R> {
         Ok(Some(block))
     }
 
-    /// Room for a block, a last line feed and the padding; what it holds does not matter.
+    /// Room for a block; what it holds does not matter.
     fn memory(&self) -> Vec<u8> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        spare.unwrap_or_else(|| vec![0; self.block_bytes + 1 + PADDING_BYTES])
+        // One byte more than will come shows that no more does.
+        let likely = usize::try_from(self.likely_bytes).unwrap_or(usize::MAX).saturating_add(1);
+        let room = self.block_bytes.min(likely.max(self.rest.len()));
+        spare.unwrap_or_else(|| vec![0; room + BEHIND_BYTES])
     }
 
     fn fill(&mut self, mut room: &mut [u8]) -> io::Result<usize> {
@@ -196,7 +213,9 @@ mod tests {
     use super::*;
 
     fn blocks(text: &str, block_bytes: usize) -> Result<Vec<Block>, Stop> {
-        let mut reader = Blocks::new(text.as_bytes(), b'"', 2, block_bytes);
+        // What is likely to come may be wrong.
+        let likely = text.len() as u64 * (block_bytes as u64 % 3) / 2;
+        let mut reader = Blocks::new(text.as_bytes(), b'"', 2, (block_bytes, likely));
         let mut blocks = Vec::new();
         while let Some(block) = reader.next()? {
             blocks.push(block);

@@ -151,9 +151,8 @@ impl Column<'_> {
                 run.ints(both, built, scale)
             }
             Steady::Double => {
-                let double = |bytes: &[u8], span: &Range<usize>| {
-                    canonical::double(bytes.get(span.clone())?)
-                };
+                let double =
+                    |bytes: &[u8], span: &Range<usize>| canonical::double(bytes.get(span.clone())?);
                 run.doubles(double, built)
             }
             Steady::Date => match built {
@@ -164,8 +163,7 @@ impl Column<'_> {
                 Some(_) => Seen::default(),
             },
             Steady::Moment(form) => {
-                let moment =
-                    |bytes: &[u8], span: &Range<usize>| parse::moment(bytes, span, form);
+                let moment = |bytes: &[u8], span: &Range<usize>| parse::moment(bytes, span, form);
                 match built {
                     None => run.take(moment, |_| Some(())),
                     Some((Values::Timestamp(out), _)) => {
@@ -271,7 +269,9 @@ impl Run<'_, '_> {
     ) -> Seen {
         match built {
             None => self.take(parse, |_| Some(())),
-            Some((Values::Double(out), _)) => self.take(parse, |value| Some(out.append_option(value))),
+            Some((Values::Double(out), _)) => {
+                self.take(parse, |value| Some(out.append_option(value)))
+            }
             Some(_) => Seen::default(),
         }
     }

@@ -274,7 +274,7 @@ impl Work for Divide<'_> {
 #[inline(always)]
 fn reserve(ends: &mut Vec<u32>, count: usize) {
     if ends.len() < count {
-        ends.resize(count + (1 << 16), 0);
+        ends.resize(count.max(2 * ends.len()), 0);
     }
 }
 

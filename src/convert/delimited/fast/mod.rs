@@ -21,10 +21,10 @@ use encoding_rs::UTF_8;
 
 use super::scan::Scan;
 use super::syntax::{Ends, Escape, Syntax};
+use crate::convert::Job;
 use crate::convert::sticky::Planned;
 use crate::convert::table::{self, GroupedColumn, GroupedTable};
 use crate::convert::text::Charset;
-use crate::convert::Job;
 use pass::{Aimed, Form};
 use sample::{Sample, Subject};
 use unchecked::Divider;
@@ -120,9 +120,12 @@ impl<'a> Plain<'a> {
         let delimiter = delimiter.filter(|d| d.is_ascii() && ![quote, b'\n', b'\r'].contains(d));
         let Some(delimiter) = delimiter.filter(|_| is_plain) else { return Ok(None) };
         let Place { byte_offset: start, width, line, syntax, block_bytes } = place;
-        let sample = Sample::look(Subject { raw, start, syntax, width })?;
+        // In a worker stat(2) is refused; seeking is not.
+        let size_bytes = { raw }.seek(SeekFrom::End(0))?;
+        let sample = Sample::look(Subject { raw, size_bytes, start, syntax, width })?;
         let divider = Divider { delimiter, quote };
-        let form = Form { divider, width, line, block_bytes, limits: &job.limits };
+        let likely_bytes = size_bytes.saturating_sub(start);
+        let form = Form { divider, width, line, block_bytes, likely_bytes, limits: &job.limits };
         Ok(Some(Self { raw, job, form, start, sample }))
     }
 
@@ -136,7 +139,11 @@ impl<'a> Plain<'a> {
     ///
     /// # Errors
     /// [`Stop`]; the scan and the output are then to be begun again.
-    pub fn read(&self, scan: &mut Scan, aim: Option<(&[Planned], &File)>) -> Result<Option<Made>, Stop> {
+    pub fn read(
+        &self,
+        scan: &mut Scan,
+        aim: Option<(&[Planned], &File)>,
+    ) -> Result<Option<Made>, Stop> {
         let made = match aim {
             Some((plan, out)) => Some(Made { table: self.table(plan, out)?, plan: plan.to_vec() }),
             None => None,

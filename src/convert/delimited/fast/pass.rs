@@ -10,11 +10,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow_array::new_null_array;
 
+use super::Stop;
 use super::blocks::{Block, Blocks};
 use super::column::{Aim, Column, Taken};
 use super::fields::{Fields, Window};
 use super::unchecked::{Divider, Text};
-use super::Stop;
 use crate::convert::Limits;
 use crate::convert::infer::Evidence;
 use crate::convert::sticky::Planned;
@@ -36,6 +36,8 @@ pub struct Form<'a> {
     pub line: u64,
     /// Bytes of a block.
     pub block_bytes: usize,
+    /// Bytes that the text is likely to have.
+    pub likely_bytes: u64,
     /// Cells and records that may be.
     pub limits: &'a Limits,
 }
@@ -93,8 +95,9 @@ pub fn read<R: Read + Send>(
     aimed: Option<&Aimed<'_>>,
 ) -> Result<(Seen, bool), Stop> {
     let evidence = vec![Evidence::default(); form.width];
+    let sizes = (form.block_bytes, form.likely_bytes);
     let pass = Pass {
-        blocks: Mutex::new(Blocks::new(source, form.divider.quote, form.line, form.block_bytes)),
+        blocks: Mutex::new(Blocks::new(source, form.divider.quote, form.line, sizes)),
         form,
         aimed,
         seen: Mutex::new(Seen { evidence, ..Seen::default() }),
@@ -227,7 +230,8 @@ impl Part<'_> {
             let nulls = new_null_array(&grouped_type(planned.column.kind), window.rows);
             aimed.table.encode(group, at, &nulls)?;
         }
-        let origin = if aimed.table.has_provenance() { origin(window, first) } else { Origin::default() };
+        let origin =
+            if aimed.table.has_provenance() { origin(window, first) } else { Origin::default() };
         Ok(aimed.table.end_rows(group, window.rows as u64, origin)?)
     }
 

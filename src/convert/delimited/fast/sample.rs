@@ -51,6 +51,8 @@ struct Variety {
 pub struct Subject<'s> {
     /// The file.
     pub raw: &'s File,
+    /// Its size.
+    pub size_bytes: u64,
     /// Where its first record begins.
     pub start: u64,
     /// How its records are written.
@@ -70,14 +72,15 @@ impl Sample {
             first_rows: Vec::new(),
             variety: Vec::new(),
         };
-        let start = read(subject.raw, subject.start, START_BYTES)?;
+        let text_bytes = subject.size_bytes.saturating_sub(subject.start);
+        let start_bytes = usize::try_from(text_bytes).unwrap_or(START_BYTES).min(START_BYTES);
+        let start = read(subject.raw, subject.start, start_bytes)?;
         sample.variety = varieties(&start, subject);
         sample.take(&start, subject, ROWS_SHOWN);
-        if start.len() < START_BYTES {
+        if start_bytes < START_BYTES {
             return Ok(sample);
         }
-        let size = size_of(subject.raw)?;
-        let last = size.saturating_sub(LOOK_BYTES as u64);
+        let last = subject.size_bytes.saturating_sub(LOOK_BYTES as u64);
         for look in 1..=LOOKS {
             let text = read(subject.raw, last / LOOKS * look, LOOK_BYTES)?;
             // It begins within a record.
@@ -136,11 +139,6 @@ fn read(raw: &File, at: u64, bytes: usize) -> io::Result<String> {
             String::from_utf8(bytes).unwrap_or_default()
         }
     })
-}
-
-/// In a worker stat(2) is refused; seeking is not.
-fn size_of(mut raw: &File) -> io::Result<u64> {
-    io::Seek::seek(&mut raw, io::SeekFrom::End(0))
 }
 
 fn each(text: &str, subject: Subject<'_>, mut take: impl FnMut(Record<'_>)) {

@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn counting_is_as_good_as_observing() {
         let mut counted = of(&["1.10"]);
-        let seen = Seen { values: 2, bare_empties: 1, quoted_empties: 0, magnitude_max: 123_45 };
+        let seen = Seen { values: 2, bare_empties: 1, quoted_empties: 0, magnitude_max: 12_345 };
         counted.observe_steady(seen);
         assert_eq!(counted, of(&["1.10", "123.45", "-0.05", ""]));
         let mut counted = of(&["1"]);
