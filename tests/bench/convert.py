@@ -314,6 +314,8 @@ def main():
         "late": (late, plain | whole),
     }
     for case, (data, tools) in cases.items():
+        if arguments.shipped:
+            tools.pop("DuckDB, whole file", None)
         if arguments.only in case:
             measure(case, data(), tools, arguments.rounds, arguments.shipped)
 

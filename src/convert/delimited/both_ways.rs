@@ -203,7 +203,7 @@ impl Sent {
         let names = (0..self.columns.len()).map(|n| format!("name {n}"));
         let mut text = names.collect::<Vec<_>>().join(",");
         for row in 0..self.columns[0].len() {
-            text.push_str(if self.styles[row] % 5 == 0 { "\r\n" } else { "\n" });
+            text.push_str(if self.styles[row].is_multiple_of(5) { "\r\n" } else { "\n" });
             if let Some((odd, at)) = self.odd
                 && at == row
             {
@@ -214,7 +214,9 @@ impl Sent {
                 let value = &column[row];
                 let style = self.styles[row * self.columns.len() + at];
                 let must = value.contains(['"', ',', '\n', '\r']);
-                if must || style % 4 == 0 && (!value.is_empty() || style % 32 == 0) {
+                if must
+                    || style.is_multiple_of(4) && (!value.is_empty() || style.is_multiple_of(32))
+                {
                     format!("\"{}\"", value.replace('"', "\"\""))
                 } else {
                     value.clone()

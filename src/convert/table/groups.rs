@@ -76,10 +76,8 @@ pub struct RowGroup {
 
 /// The Arrow type that arrays of such a table's column must have: text comes as views.
 pub fn grouped_type(kind: ColumnType) -> DataType {
-    match arrow_type(kind) {
-        DataType::Utf8 => DataType::Utf8View,
-        other => other,
-    }
+    let plain = arrow_type(kind);
+    if plain == DataType::Utf8 { DataType::Utf8View } else { plain }
 }
 
 impl GroupedTable {

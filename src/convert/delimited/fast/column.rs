@@ -134,7 +134,7 @@ impl Column<'_> {
         match steady {
             Steady::No => Seen::default(),
             Steady::Text => match built {
-                None => run.take(|_, _| Some(()), |_| Some(())),
+                None => run.take(|_, _| Some(()), |_| ()),
                 Some(_) => Seen::default(),
             },
             Steady::Int => run.ints(parse::int, built, 0),
@@ -156,18 +156,16 @@ impl Column<'_> {
                 run.doubles(double, built)
             }
             Steady::Date => match built {
-                None => run.take(parse::date, |_| Some(())),
-                Some((Values::Date(out), _)) => {
-                    run.take(parse::date, |day| Some(out.append_option(day)))
-                }
+                None => run.take(parse::date, |_| ()),
+                Some((Values::Date(out), _)) => run.take(parse::date, |day| out.append_option(day)),
                 Some(_) => Seen::default(),
             },
             Steady::Moment(form) => {
                 let moment = |bytes: &[u8], span: &Range<usize>| parse::moment(bytes, span, form);
                 match built {
-                    None => run.take(moment, |_| Some(())),
+                    None => run.take(moment, |_| ()),
                     Some((Values::Timestamp(out), _)) => {
-                        run.take(moment, |micros| Some(out.append_option(micros)))
+                        run.take(moment, |micros| out.append_option(micros))
                     }
                     Some(_) => Seen::default(),
                 }
@@ -178,9 +176,9 @@ impl Column<'_> {
                     (found == spelling).then_some(value)
                 };
                 match built {
-                    None => run.take(word, |_| Some(())),
+                    None => run.take(word, |_| ()),
                     Some((Values::Bool(out), _)) => {
-                        run.take(word, |value| Some(out.append_option(value)))
+                        run.take(word, |value| out.append_option(value))
                     }
                     Some(_) => Seen::default(),
                 }
@@ -198,9 +196,22 @@ struct Run<'r, 'w> {
 type Built<'b> = Option<(&'b mut Values, u8)>;
 
 impl Run<'_, '_> {
-    /// Takes values as long as `parse` knows them and `keep` can keep them; empties are nulls.
+    /// Takes values as long as `parse` knows them; empties are nulls.
     #[inline(always)]
     fn take<V>(
+        &mut self,
+        parse: impl Fn(&[u8], &Range<usize>) -> Option<V>,
+        mut keep: impl FnMut(Option<V>),
+    ) -> Seen {
+        self.take_fitting(parse, |value| {
+            keep(value);
+            Some(())
+        })
+    }
+
+    /// The same, as long as `keep` can keep them.
+    #[inline(always)]
+    fn take_fitting<V>(
         &mut self,
         parse: impl Fn(&[u8], &Range<usize>) -> Option<V>,
         mut keep: impl FnMut(Option<V>) -> Option<()>,
@@ -242,17 +253,20 @@ impl Run<'_, '_> {
             largest = largest.max(value.map_or(0, i64::unsigned_abs));
         };
         let mut seen = match built {
-            None => self.take(parse, |value| Some(measured(&value))),
+            None => self.take(parse, |value| measured(&value)),
             Some((Values::Int64(out), _)) if scale == 0 => self.take(parse, |value| {
                 measured(&value);
-                Some(out.append_option(value))
+                out.append_option(value);
             }),
             Some((Values::Decimal64(out), wider)) if wider >= scale => {
                 let factor = TENS.get(usize::from(wider - scale)).copied();
-                self.take(parse, |value| {
+                self.take_fitting(parse, |value| {
                     measured(&value);
-                    let Some(value) = value else { return Some(out.append_null()) };
-                    Some(out.append_value(value.checked_mul(factor?)?))
+                    match value {
+                        Some(value) => out.append_value(value.checked_mul(factor?)?),
+                        None => out.append_null(),
+                    }
+                    Some(())
                 })
             }
             Some(_) => return Seen::default(),
@@ -268,10 +282,8 @@ impl Run<'_, '_> {
         built: Built<'_>,
     ) -> Seen {
         match built {
-            None => self.take(parse, |_| Some(())),
-            Some((Values::Double(out), _)) => {
-                self.take(parse, |value| Some(out.append_option(value)))
-            }
+            None => self.take(parse, |_| ()),
+            Some((Values::Double(out), _)) => self.take(parse, |value| out.append_option(value)),
             Some(_) => Seen::default(),
         }
     }

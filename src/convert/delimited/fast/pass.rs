@@ -166,7 +166,7 @@ impl<R: Read> Pass<'_, R> {
 
     fn take(&self, block: Block, fields: &mut Fields) -> Result<(), Stop> {
         let Block { index, bytes, length, records_before, line, blank, .. } = block;
-        let text = Text::new(bytes, length).map_err(|_| Stop::Unusual)?;
+        let text = Text::new(bytes, length).map_err(|_bytes| Stop::Unusual)?;
         let is_misfit = self.is_misfit.load(Ordering::Relaxed);
         let aimed = self.aimed.filter(|_| !is_misfit);
         let group = aimed.map(|aimed| aimed.table.group(index)).transpose()?;
