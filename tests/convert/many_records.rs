@@ -9,7 +9,7 @@ use csv::{QuoteStyle, ReaderBuilder, Terminator, WriterBuilder};
 use super::support::{Table, convert};
 
 /// Records of one file, more than a block holds.
-const FILE_RECORDS: u64 = 500_000;
+const FILE_RECORDS: usize = 500_000;
 const COLUMNS: usize = 7;
 
 /// Numbers that look random and are the same in every run (splitmix64, Steele et al. 2014).
@@ -27,38 +27,44 @@ impl Numbers {
         self.next() % limit
     }
 
+    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        let at = self.below(choices.len() as u64);
+        choices[usize::try_from(at).unwrap()]
+    }
+
     fn text(&mut self) -> String {
         const PIECES: [&str; 12] =
             ["ab", "é", "€", "😀", ",", "\"", "\n", "\r\n", " ", "x y z", "0", "\r"];
         let count = self.below(5);
-        (0..count).map(|_| PIECES[self.below(12) as usize]).collect()
+        (0..count).map(|_| self.one_of(&PIECES)).collect()
     }
 
-    fn record(&mut self, number: u64) -> [String; COLUMNS] {
+    fn record(&mut self, number: usize) -> [String; COLUMNS] {
         let or_nothing = |value: String, share: u64| if share == 0 { String::new() } else { value };
-        let (cents, day, share) = (self.next() as i64 >> 20, self.below(28) + 1, self.below(7));
+        let (cents, day, share) =
+            (self.next().cast_signed() >> 20, self.below(28) + 1, self.below(7));
         [
             number.to_string(),
             format!("{}.{:02}", cents / 100, cents.unsigned_abs() % 100),
-            or_nothing((self.next() as i64 >> self.below(60)).to_string(), share),
+            or_nothing((self.next().cast_signed() >> self.below(60)).to_string(), share),
             format!("20{:02}-{:02}-{day:02}", self.below(100), self.below(12) + 1),
             format!("{:05}", self.below(100_000)),
             self.text(),
-            ["amber", "blue", "café"][self.below(3) as usize].to_owned(),
+            self.one_of(&["amber", "blue", "café"]).to_owned(),
         ]
     }
 }
 
 /// Records in changing styles of quotes and line ends; a stray quote at the end sends them the exact
 /// way.
-fn text(numbers: &mut Numbers, records: u64, end: &str) -> Vec<u8> {
+fn text(numbers: &mut Numbers, records: usize, end: &str) -> Vec<u8> {
     let styles = [QuoteStyle::Necessary, QuoteStyle::Always, QuoteStyle::NonNumeric];
     let ends = [Terminator::Any(b'\n'), Terminator::CRLF];
     let mut text = b"number,amount,count,day,code,text,word\n".to_vec();
     for first in (0..records).step_by(1000) {
         let mut writer = WriterBuilder::new()
-            .quote_style(styles[numbers.below(3) as usize])
-            .terminator(ends[numbers.below(2) as usize])
+            .quote_style(numbers.one_of(&styles))
+            .terminator(numbers.one_of(&ends))
             .from_writer(text);
         for number in first..(first + 1000).min(records) {
             writer.write_record(numbers.record(number)).unwrap();
@@ -88,7 +94,7 @@ fn differing_cells(text: &[u8], table: &Table) -> usize {
 fn no_cell_differs_from_what_the_csv_crate_reads() {
     let records = std::env::var("LANDFALL_RECORDS").map_or(1_000_000, |n| n.parse().unwrap());
     let mut numbers = Numbers(7);
-    for (file, first) in (0..records).step_by(FILE_RECORDS as usize).enumerate() {
+    for (file, first) in (0..records).step_by(FILE_RECORDS).enumerate() {
         let end = ["", "9,1.00,1,2026-01-01,5\" pipe,x,y\n"][file % 2];
         let text = text(&mut numbers, FILE_RECORDS.min(records - first), end);
         let table = convert(&text);
