@@ -42,6 +42,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("arrow_buffer", &["convert"]),
     ("arrow_schema", &["convert"]),
     ("parquet", &["convert"]),
+    ("simdutf8", &["convert/delimited"]),
     ("quick_xml", &["convert/excel"]),
     // The configuration only asks whether a label is known.
     ("encoding_rs", &["convert", "config/value"]),

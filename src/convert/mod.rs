@@ -36,7 +36,7 @@ pub mod unpack;
 pub mod worker;
 
 /// The converter's version: recorded with every conversion, raised with every change of output.
-pub const VERSION: &str = concat!("landfall-", env!("CARGO_PKG_VERSION"), "-c1");
+pub const VERSION: &str = concat!("landfall-", env!("CARGO_PKG_VERSION"), "-c2");
 
 /// What to convert, and how.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,6 +85,10 @@ pub struct Limits {
     pub unpacked_bytes_free: u64,
     /// Members of an archive; default 10,000.
     pub members: u32,
+    /// Threads that convert one big file; default 0: one a processor, at most
+    /// [`THREADS_MAX`](delimited::THREADS_MAX). The output does not depend on it.
+    #[serde(default)]
+    pub threads: usize,
 }
 
 impl Default for Limits {
@@ -101,6 +105,7 @@ impl Default for Limits {
             unpacked_ratio: 1_000,
             unpacked_bytes_free: 64 << 20,
             members: 10_000,
+            threads: 0,
         }
     }
 }

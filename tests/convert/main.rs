@@ -16,6 +16,7 @@ mod encodings;
 mod hazards;
 mod json;
 mod limits;
+mod many_records;
 mod packed;
 mod parquet_file;
 mod pollution;

@@ -1,21 +1,25 @@
 //! Delimited text: CSV, TSV and whatever else divides its lines.
 //!
-//! Two passes over the raw object. The first reads every record strictly and finds what each
-//! column's values allow; then the feed's schema decides the types; the second writes. Both see the
-//! same [`rows`], so the accounts must agree, and are checked. Memory is one block, one record and
-//! one batch, whatever the file's size.
+//! Two ways through the raw object, with one result:
+//!
+//! - The exact way reads it twice. The first pass reads every record strictly and finds what each
+//!   column's values allow; then the feed's schema decides the types; the second writes. Both see
+//!   the same [`rows`], so the accounts must agree, and are checked. Memory is one block, one record
+//!   and one batch, whatever the file's size.
+//! - The [`fast`] way is for the plain texts that most files are: one reading on several threads that
+//!   guesses the types, writes, and knows at the end whether the guess was right.
 //!
 //! The texts of an archive that are one table ([`members`]) are read one after the other, each in
 //! its own dialect, and typed together.
-//!
-//! Left out so far: the parallel fast path.
 
 use std::collections::HashMap;
+use std::fs::File;
 
+use super::infer::Evidence;
 use super::sticky::{self, Found, Plan, Planned};
 use super::table::{RejectsWriter, Sheets, TableColumn, TableInfo, TableWriter};
 use super::unpack::Parts;
-use super::{Converted, Inspection, Job, Outcome, Outputs, balance, contract};
+use super::{Converted, Inspection, Job, Outcome, Outputs, balance, contract, unreadable};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::names::Digest;
 use crate::report::SheetReport;
@@ -26,8 +30,13 @@ use problems::Stop;
 use scan::Scan;
 use text::Text;
 
+pub use fast::THREADS_MAX;
+
 mod accounts;
+#[cfg(test)]
+mod both_ways;
 mod dialect;
+mod fast;
 mod footer;
 mod header;
 mod members;
@@ -46,17 +55,32 @@ pub(super) use prove::prove;
 
 /// Converts delimited text.
 pub fn run(job: &Job, parts: &Parts, outputs: Outputs) -> Outcome {
-    let converted = Examined::new(job, parts).and_then(|examined| examined.convert(job, outputs));
-    match converted {
+    match convert(job, parts, Way::Fast { block_bytes: fast::BLOCK_BYTES }, outputs) {
         Ok(converted) => Outcome::Converted(Box::new(converted)),
         Err(stop) => Outcome::Held(stop.diagnostic()),
     }
 }
 
+fn convert(job: &Job, parts: &Parts, way: Way, outputs: Outputs) -> Result<Converted, Stop> {
+    Examined::new(job, parts, way, Some(&outputs.parquet))?.convert(job, outputs)
+}
+
+/// Which way a text is read.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// The exact way, the reference: for proofs and tests.
+    Exact,
+    /// A plain text the fast way, in blocks of so many bytes; any other the exact way.
+    Fast {
+        /// Part of the output's bytes; always the same but in tests.
+        block_bytes: usize,
+    },
+}
+
 /// Looks at delimited text and writes nothing.
 pub fn inspect(job: &Job, parts: &Parts) -> Inspection {
     let held = |stop: Stop| Some(Outcome::Held(stop.diagnostic()));
-    match Examined::new(job, parts) {
+    match Examined::new(job, parts, Way::Fast { block_bytes: fast::BLOCK_BYTES }, None) {
         Ok(examined) => {
             let plan = examined.plan(job);
             let report = examined.report(plan.as_ref().ok());
@@ -80,14 +104,52 @@ struct Examined<'p> {
     contract: Option<Digest>,
     /// What became of an archive's members.
     members: Vec<SheetReport>,
+    /// When the text is plain: how to read it again, and the table that is written already.
+    plain: Option<(fast::Plain<'p>, Option<fast::Made>)>,
 }
 
 impl<'p> Examined<'p> {
-    fn new(job: &Job, parts: &'p Parts) -> Result<Self, Stop> {
+    /// Examines the texts; a plain one is written into `out`, when there is one, at the same time.
+    fn new(job: &'p Job, parts: &'p Parts, way: Way, out: Option<&File>) -> Result<Self, Stop> {
         let chosen = Chosen::of(parts, job)?;
         if job.contract.is_some() && chosen.texts.len() > 1 {
             return Err(one_table_only(chosen.texts.len()).into());
         }
+        match (chosen.texts.as_slice(), way) {
+            ([text], Way::Fast { block_bytes }) => {
+                match Self::plainly(job, (parts, text), block_bytes, out)? {
+                    Some(examined) => Ok(examined),
+                    None => Self::exactly(job, parts, chosen),
+                }
+            }
+            (_, Way::Fast { .. } | Way::Exact) => Self::exactly(job, parts, chosen),
+        }
+    }
+
+    /// Reads a plain text; `None` when it is not one to its end.
+    fn plainly(
+        job: &'p Job,
+        (parts, text): (&'p Parts, &Text<'p>),
+        block_bytes: usize,
+        out: Option<&File>,
+    ) -> Result<Option<Self>, Stop> {
+        let rows = text.rows(job, 0)?;
+        let Some(plain) = text.plain(job, &rows, block_bytes)? else { return Ok(None) };
+        let (texts, scan) = (vec![(text.clone(), 0)], Scan::none(&rows));
+        let (contract, members) = (None, Vec::new());
+        let mut examined = Self { parts, texts, scan, contract, members, plain: None };
+        // What the sample allows may be refused; then the text is only examined.
+        let guess = examined.plan_with(job, &plain.sample().evidence).ok();
+        let aim = guess.as_ref().map(|guess| guess.columns.as_slice()).zip(out);
+        match plain.read(&mut examined.scan, aim) {
+            Ok(made) => examined.plain = Some((plain, made)),
+            Err(fast::Stop::Unusual) => return Ok(None),
+            Err(stop) => return Err(stop.into()),
+        }
+        Ok(Some(examined))
+    }
+
+    fn exactly(job: &Job, parts: &'p Parts, chosen: Chosen<'p>) -> Result<Self, Stop> {
         let (mut texts, mut members, mut all) = (Vec::new(), Vec::new(), None::<Scan>);
         for mut text in chosen.texts {
             let before = all.as_ref().map_or(0, Scan::records);
@@ -111,7 +173,7 @@ impl<'p> Examined<'p> {
         scan.skips.other_members = chosen.others.iter().map(|other| other.rows).sum();
         members.extend(chosen.others);
         let contract = job.contract.as_ref().map(|contract| contract.digest);
-        Ok(Self { parts, texts, scan, contract, members })
+        Ok(Self { parts, texts, scan, contract, members, plain: None })
     }
 
     fn dialect(&self) -> Option<&Dialect> {
@@ -128,7 +190,12 @@ impl<'p> Examined<'p> {
     /// What the table will be, given the feed's schema, or why there is none.
     fn plan(&self, job: &Job) -> Result<Plan, Stop> {
         problems::check(&self.scan, job)?;
-        let found = self.found();
+        self.plan_with(job, &self.scan.evidence)
+    }
+
+    /// What the table would be if its values were like this.
+    fn plan_with(&self, job: &Job, evidence: &[Evidence]) -> Result<Plan, Stop> {
+        let found = self.found(evidence);
         if let Some(contract) = &job.contract {
             return Ok(contract::plan(contract, job.learned.as_ref(), &found)?);
         }
@@ -143,9 +210,9 @@ impl<'p> Examined<'p> {
     }
 
     /// The columns of the file; one that a contract declares allows its declared type.
-    fn found(&self) -> Vec<Found<'_>> {
+    fn found<'e>(&'e self, evidence: &'e [Evidence]) -> Vec<Found<'e>> {
         let scan = &self.scan;
-        let columns = scan.headers.iter().zip(&scan.names).zip(&scan.evidence).enumerate();
+        let columns = scan.headers.iter().zip(&scan.names).zip(evidence).enumerate();
         let found = columns.map(|(at, ((header, name), evidence))| match scan.facts.column(at) {
             Some(facts) => Found { header, name, values: facts },
             None => Found { header, name, values: evidence },
@@ -153,24 +220,44 @@ impl<'p> Examined<'p> {
         found.collect()
     }
 
-    fn convert(&self, job: &Job, outputs: Outputs) -> Result<Converted, Stop> {
+    fn convert(mut self, job: &Job, outputs: Outputs) -> Result<Converted, Stop> {
         let plan = self.plan(job)?;
         let (findings, columns) = (self.findings(), self.table_columns(&plan));
         let sheets = if self.parts.are_members() { Sheets::Members } else { Sheets::No };
         let info = TableInfo { job, columns: &columns, sheets, dialect: &findings };
-        let mut table = TableWriter::create(outputs.parquet, &info)?;
         let mut rejects = RejectsWriter::new(outputs.rejects, job, sheets);
-        for (text, before) in &self.texts {
-            let rows = text.rows(job, *before)?;
-            let plan = self.plan_of(text, &plan.columns);
-            let target = write::Target { plan: &plan, contract: job.contract.as_ref() };
-            write::all(rows, target, text.member(), (&mut table, &mut rejects))?;
-        }
-        let (parquet, rejects) = (table.finish()?, rejects.finish()?);
+        let parquet = match self.made(&plan, &outputs.parquet)? {
+            Some(made) => made.table.finish(&info)?,
+            None => {
+                let out = fast::emptied(&outputs.parquet).map_err(|error| unreadable(&error))?;
+                let mut table = TableWriter::create(out, &info)?;
+                for (text, before) in &self.texts {
+                    let rows = text.rows(job, *before)?;
+                    let plan = self.plan_of(text, &plan.columns);
+                    let target = write::Target { plan: &plan, contract: job.contract.as_ref() };
+                    write::all(rows, target, text.member(), (&mut table, &mut rejects))?;
+                }
+                table.finish()?
+            }
+        };
+        let rejects = rejects.finish()?;
         let report = self.report(Some(&plan));
         balance(&report, &parquet, rejects.as_ref())?;
         let Plan { version, learned, opens_version, drift, .. } = plan;
         Ok(Converted { report, parquet, rejects, version, learned, opens_version, drift })
+    }
+
+    /// The table of a plain text: the one that is written already, unless its guess was wrong.
+    fn made(&mut self, plan: &Plan, out: &File) -> Result<Option<fast::Made>, Stop> {
+        let Some((plain, made)) = &mut self.plain else { return Ok(None) };
+        if let Some(made) = made.take().filter(|made| made.fits(&plan.columns)) {
+            return Ok(Some(made));
+        }
+        match plain.write(&plan.columns, out) {
+            Ok(made) => Ok(Some(made)),
+            Err(fast::Stop::Unusual) => Ok(None),
+            Err(stop) => Err(stop.into()),
+        }
     }
 
     /// The plan for one text: its own columns in the place of those of all texts together.

@@ -1,5 +1,6 @@
 //! What stops a conversion, told to people.
 
+use super::fast;
 use super::records::Error as ReadError;
 use super::rows::Error as RowError;
 use super::scan::Scan;
@@ -126,6 +127,15 @@ impl From<WriteError> for Stop {
             WriteError::Rows(error) => error.into(),
             WriteError::Table(error) => error.into(),
             error @ WriteError::Value { .. } => unreadable(&error).into(),
+        }
+    }
+}
+
+impl From<fast::Stop> for Stop {
+    fn from(stop: fast::Stop) -> Self {
+        match stop {
+            fast::Stop::Table(error) => error.into(),
+            stop @ (fast::Stop::Unusual | fast::Stop::Io(_)) => unreadable(&stop).into(),
         }
     }
 }

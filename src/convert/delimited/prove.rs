@@ -9,11 +9,11 @@ use std::io::{self, Read};
 
 use csv::{ReaderBuilder, StringRecord, Terminator};
 
-use super::Examined;
 use super::dialect::{Dialect, Preamble};
 use super::problems::Stop;
 use super::syntax::{Ends, Escape};
 use super::text::Text;
+use super::{Examined, Way};
 use crate::convert::prove::{Difference, Printed, Proof, Rejected};
 use crate::convert::text::{Source, TextReader};
 use crate::convert::unpack::Parts;
@@ -36,7 +36,7 @@ pub(in crate::convert) fn prove(
     rejected: &Rejected,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Proof, Diagnostic> {
-    let examined = Examined::new(job, parts).map_err(Stop::diagnostic)?;
+    let examined = Examined::new(job, parts, Way::Exact, None).map_err(Stop::diagnostic)?;
     let mut cells = 0;
     for (text, _) in &examined.texts {
         if let Some(why) = obstacle(&text.dialect) {

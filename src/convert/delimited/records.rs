@@ -202,6 +202,11 @@ impl<S: Source> Records<S> {
         self.syntax.comment.is_some() && first == self.syntax.comment.as_ref()
     }
 
+    /// Where the next record begins: its byte in the file, and its line.
+    pub fn place(&self) -> (u64, u64) {
+        (self.byte_offset, self.line)
+    }
+
     fn record(&mut self, end: usize, next: usize, stray: bool) -> Result<Found<'_>, Error> {
         let (start, line, byte_offset) = (self.at, self.line, self.byte_offset);
         self.check_size(end - start)?;

@@ -160,6 +160,11 @@ impl<S: Source> Rows<S> {
         Ok(())
     }
 
+    /// Where the next record begins: its byte in the file, and its line.
+    pub fn place(&self) -> (u64, u64) {
+        self.records.place()
+    }
+
     fn read_header(&mut self) -> Result<(), Error> {
         loop {
             match self.records.next()? {

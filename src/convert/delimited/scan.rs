@@ -13,9 +13,9 @@ use crate::diagnostic::Code;
 use crate::schema::ColumnType;
 
 /// Rows kept to be shown.
-const ROWS_SHOWN: usize = 10;
+pub const ROWS_SHOWN: usize = 10;
 /// Bytes of one of their cells.
-const CELL_BYTES_SHOWN: usize = 200;
+pub const CELL_BYTES_SHOWN: usize = 200;
 /// Lines of each kind kept that were skipped.
 const LINES_KEPT: usize = 20;
 
@@ -140,24 +140,7 @@ impl Scan {
     /// # Errors
     /// When the text cannot be read to its end.
     pub fn all<S: Source>(mut rows: Rows<S>) -> Result<Self, Error> {
-        let mut scan = Self {
-            evidence: vec![Evidence::default(); rows.headers.len()],
-            headers: rows.headers.clone(),
-            names: rows.names.clone(),
-            preamble: std::mem::take(&mut rows.preamble),
-            rows: 0,
-            skips: Skips { blank: rows.blank_before, ..Skips::default() },
-            rejects: Tally::default(),
-            facts: Facts::default(),
-            first_rows: Vec::new(),
-            stray_quotes: (0, 0),
-            second_table: None,
-            is_after_blank: false,
-        };
-        scan.skips.preamble = scan.preamble.len() as u64;
-        for comment in std::mem::take(&mut rows.comments_before) {
-            keep(&mut scan.skips.comments, comment);
-        }
+        let mut scan = Self::none(&rows);
         loop {
             match rows.next()? {
                 Row::Data { record, .. } => scan.take(&record),
@@ -175,6 +158,29 @@ impl Scan {
             }
             scan.is_after_blank = false;
         }
+    }
+
+    /// What is known before the first row.
+    pub fn none<S>(rows: &Rows<S>) -> Self {
+        let mut scan = Self {
+            evidence: vec![Evidence::default(); rows.headers.len()],
+            headers: rows.headers.clone(),
+            names: rows.names.clone(),
+            preamble: rows.preamble.clone(),
+            rows: 0,
+            skips: Skips { blank: rows.blank_before, ..Skips::default() },
+            rejects: Tally::default(),
+            facts: Facts::default(),
+            first_rows: Vec::new(),
+            stray_quotes: (0, 0),
+            second_table: None,
+            is_after_blank: false,
+        };
+        scan.skips.preamble = scan.preamble.len() as u64;
+        for comment in &rows.comments_before {
+            keep(&mut scan.skips.comments, comment.clone());
+        }
+        scan
     }
 
     /// The same of several texts of one table, one after the other. Columns are one by their

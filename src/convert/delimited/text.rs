@@ -5,13 +5,14 @@
 //! records.
 
 use super::dialect::{Dialect, Hints};
+use super::fast;
 use super::problems::Stop;
 use super::rows::{Row, Rows};
 use super::scan::Scan;
 use super::trial::Sample;
-use crate::convert::Job;
 use crate::convert::text::{self, Certainty, Charset, Source, TextReader};
 use crate::convert::unpack::Part;
+use crate::convert::{Job, unreadable};
 use crate::schema::Column;
 
 /// Text that the dialect is found from.
@@ -93,6 +94,31 @@ impl<'p> Text<'p> {
     pub(super) fn rows(&self, job: &Job, after: u64) -> Result<Rows<TextReader>, Stop> {
         let rows = Rows::open(self.reader(), &self.dialect, job)?;
         Ok(rows.after(after).ending_after(self.records))
+    }
+
+    /// How it may be read the fast way, `rows` being at its first; `None` when it is not of the kind.
+    pub(super) fn plain<'j>(
+        &self,
+        job: &'j Job,
+        rows: &Rows<TextReader>,
+        block_bytes: usize,
+    ) -> Result<Option<fast::Plain<'j>>, Stop>
+    where
+        'p: 'j,
+    {
+        let is_whole = self.part.member.is_none() && self.records == u64::MAX;
+        let file = self.part.content.file().filter(|_| is_whole && job.contract.is_none());
+        let Some(raw) = file.filter(|_| self.dialect.syntax.is_plain()) else { return Ok(None) };
+        let (byte_offset, line) = rows.place();
+        let place = fast::Place {
+            byte_offset,
+            line,
+            width: rows.headers.len(),
+            syntax: self.dialect.syntax,
+            block_bytes,
+            header: self.dialect.header.is_present.then(|| rows.headers.first().cloned()).flatten(),
+        };
+        Ok(fast::Plain::new(raw, job, &self.charset, place).map_err(|error| unreadable(&error))?)
     }
 
     /// Reads all of it.

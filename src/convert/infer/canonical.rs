@@ -104,6 +104,7 @@ pub fn date(text: &[u8]) -> Option<i32> {
 }
 
 /// Days since 1970-01-01 of a day that exists, years 1 to 9999.
+#[inline]
 pub fn days(year: i32, month: i32, day: i32) -> Option<i32> {
     let valid = (1..=9999).contains(&year)
         && (1..=12).contains(&month)

@@ -10,6 +10,10 @@ use super::canonical::{self, MomentForm, Spelling, TYPED_BYTES_MAX, Zone};
 use super::{Empty, Fit, Printer};
 use crate::schema::ColumnType;
 
+mod steady;
+
+pub use steady::{Seen, Steady};
+
 /// Bytes of a value that are kept for an explanation.
 const QUOTED_BYTES_MAX: usize = 40;
 

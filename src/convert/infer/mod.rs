@@ -13,7 +13,7 @@ pub mod canonical;
 mod evidence;
 pub mod printer;
 
-pub use evidence::Evidence;
+pub use evidence::{Evidence, Seen, Steady};
 pub use printer::{Empty, Printer};
 
 /// What the values of one column of a file allow.

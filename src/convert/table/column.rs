@@ -23,7 +23,9 @@ pub struct ColumnBuilder {
     scale: u8,
 }
 
-enum Values {
+/// A column's values so far, by its type.
+#[allow(missing_docs, reason = "each is named after its column type")]
+pub enum Values {
     Text(StringBuilder),
     Bool(BooleanBuilder),
     Int64(Int64Builder),
@@ -52,31 +54,41 @@ pub enum Typed {
 impl ColumnBuilder {
     /// An empty column.
     pub fn new(kind: ColumnType) -> Self {
+        Self::with_capacity(kind, 0)
+    }
+
+    /// An empty column with room for so many values.
+    pub fn with_capacity(kind: ColumnType, rows: usize) -> Self {
         let (arrow, mut column_scale) = (arrow_type(kind), 0);
         let values = match kind {
             ColumnType::Empty | ColumnType::Text => {
-                Values::Text(StringBuilder::with_capacity(0, 0))
+                Values::Text(StringBuilder::with_capacity(rows, 0))
             }
-            ColumnType::Bool => Values::Bool(BooleanBuilder::with_capacity(0)),
-            ColumnType::Int64 => Values::Int64(Int64Builder::with_capacity(0)),
+            ColumnType::Bool => Values::Bool(BooleanBuilder::with_capacity(rows)),
+            ColumnType::Int64 => Values::Int64(Int64Builder::with_capacity(rows)),
             ColumnType::Decimal { precision, scale } => {
                 column_scale = scale;
                 if precision <= 18 {
-                    let builder = Decimal64Builder::with_capacity(0);
+                    let builder = Decimal64Builder::with_capacity(rows);
                     Values::Decimal64(builder.with_data_type(arrow))
                 } else {
-                    let builder = Decimal128Builder::with_capacity(0);
+                    let builder = Decimal128Builder::with_capacity(rows);
                     Values::Decimal128(builder.with_data_type(arrow))
                 }
             }
-            ColumnType::Double => Values::Double(Float64Builder::with_capacity(0)),
-            ColumnType::Date => Values::Date(Date32Builder::with_capacity(0)),
+            ColumnType::Double => Values::Double(Float64Builder::with_capacity(rows)),
+            ColumnType::Date => Values::Date(Date32Builder::with_capacity(rows)),
             ColumnType::Timestamp { .. } => {
-                let builder = TimestampMicrosecondBuilder::with_capacity(0);
+                let builder = TimestampMicrosecondBuilder::with_capacity(rows);
                 Values::Timestamp(builder.with_data_type(arrow))
             }
         };
         Self { values, scale: column_scale }
+    }
+
+    /// The values, for who has parsed them, and the scale of a decimal.
+    pub fn values_mut(&mut self) -> (&mut Values, u8) {
+        (&mut self.values, self.scale)
     }
 
     /// Adds a value's text. An empty one is null; a quoted empty one is an empty text in a text

@@ -18,7 +18,7 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
@@ -32,17 +32,19 @@ use output::Output;
 
 mod column;
 mod extremes;
+mod groups;
 mod output;
 mod rejects;
 mod tally;
 
-pub use column::{ColumnBuilder, NotCanonical, Typed};
+pub use column::{ColumnBuilder, NotCanonical, Typed, Values};
 pub use extremes::{Extremes, extremes};
+pub use groups::{Encoded, GroupedColumn, GroupedTable, RowGroup, grouped_type};
 pub use rejects::{Reject, RejectsWriter};
 pub use tally::Tally;
 
 /// `created_by` of every file, in the form that parquet-java can parse.
-const CREATED_BY: &str = concat!("landfall version ", env!("CARGO_PKG_VERSION"), " (build c1)");
+const CREATED_BY: &str = concat!("landfall version ", env!("CARGO_PKG_VERSION"), " (build c2)");
 /// Encoded bytes of a row group.
 const ROW_GROUP_BYTES: usize = 32 << 20;
 /// Rows of a row group.
@@ -130,6 +132,19 @@ pub struct TableInfo<'a> {
     pub sheets: Sheets,
     /// Dialect and encoding, for the metadata.
     pub dialect: &'a [(String, String)],
+}
+
+impl TableInfo<'_> {
+    /// Metadata that leads back to the source and its texts.
+    fn metadata(&self) -> Vec<KeyValue> {
+        let columns = serde_json::to_string(self.columns).unwrap_or_default();
+        let dialect: serde_json::Map<_, _> =
+            self.dialect.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
+        let mut metadata = source_metadata(self.job);
+        metadata.push(entry("landfall.columns", columns));
+        metadata.push(entry("landfall.dialect", serde_json::Value::from(dialect).to_string()));
+        metadata
+    }
 }
 
 /// Whether rows come from parts of a file.
@@ -301,14 +316,8 @@ impl TableWriter {
         let from_name = named.iter().map(|c| Field::new(&c.name, arrow_type(c.kind), true));
         let fields = data.chain(origin).chain(from_name);
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let columns = serde_json::to_string(info.columns).unwrap_or_default();
-        let dialect: serde_json::Map<_, _> =
-            info.dialect.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
-        let mut metadata = source_metadata(info.job);
-        metadata.push(entry("landfall.columns", columns));
-        metadata.push(entry("landfall.dialect", serde_json::Value::from(dialect).to_string()));
         let output = Output::new(out, info.job.limits.output_bytes);
-        let writer = parquet(output, &schema, metadata)?;
+        let writer = parquet(output, &schema, info.metadata())?;
         Ok(Self { writer, schema, provenance, named, rows: 0 })
     }
 
@@ -358,24 +367,29 @@ fn parquet(
     schema: &SchemaRef,
     metadata: Vec<KeyValue>,
 ) -> Result<ArrowWriter<Output>, Error> {
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
-        .set_created_by(CREATED_BY.to_owned())
-        .set_statistics_enabled(EnabledStatistics::Page)
+    let properties = properties()?
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_key_value_metadata(Some(metadata));
-    for counting in ["_lf_record", "_lf_line"] {
-        let column = ColumnPath::from(counting);
-        properties = properties
-            .set_column_dictionary_enabled(column.clone(), false)
-            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
-    }
     // The Arrow schema in the metadata would repeat what the Parquet schema says already.
     let options = ArrowWriterOptions::new()
         .with_properties(properties.build())
         .with_skip_arrow_metadata(true);
     Ok(ArrowWriter::try_new_with_options(output, Arc::clone(schema), options)?)
+}
+
+/// What holds for every table, however it is written.
+fn properties() -> Result<WriterPropertiesBuilder, ParquetError> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        .set_created_by(CREATED_BY.to_owned())
+        .set_statistics_enabled(EnabledStatistics::Page);
+    Ok(["_lf_record", "_lf_line"].into_iter().fold(properties, |properties, counting| {
+        let column = ColumnPath::from(counting);
+        properties
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED)
+    }))
 }
 
 /// Writes the footer and tells what was written. `ArrowWriter::into_inner` would lose the reason of

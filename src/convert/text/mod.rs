@@ -18,6 +18,8 @@ pub use encoding::{Certainty, Charset, Error as CharsetError, assumed, guessed, 
 
 /// Raw bytes read at once.
 const BLOCK_BYTES: usize = 1 << 20;
+/// Bytes read first, to see whether there are more.
+const SMALL_BYTES: usize = 64 << 10;
 
 /// Why text could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -114,8 +116,16 @@ impl TextReader {
         let kept = self.cut;
         let from = self.block.len() - kept;
         self.block.copy_within(from.., 0);
-        self.block.resize(kept + BLOCK_BYTES, 0);
-        let count = read_full(&mut self.raw, self.block.get_mut(kept..).unwrap_or_default())?;
+        let mut count = 0;
+        // A small file does without a whole block's memory.
+        for bytes in [SMALL_BYTES, BLOCK_BYTES] {
+            self.block.resize(kept + bytes, 0);
+            let room = self.block.get_mut(kept + count..).unwrap_or_default();
+            count += read_full(&mut self.raw, room)?;
+            if count < bytes {
+                break;
+            }
+        }
         self.block.truncate(kept + count);
         self.at += count as u64;
         self.cut = 0;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::output::{count, counted, size, table};
 use super::{Exit, Output, report};
+use crate::clock::Clock;
 use crate::config::{self, Format, Workers};
 use crate::contract::Contract;
 use crate::convert::prove::{self, Claim, Difference, Proof};
@@ -15,7 +16,7 @@ use crate::convert::worker::{OutputPaths, Pool};
 use crate::convert::{Converted, Job, Limits, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::{self, Durability};
-use crate::names::FileName;
+use crate::names::{ArrivalId, FileName};
 use crate::ops::diagnostic::of_problems;
 use crate::receive::receipt::shown;
 
@@ -40,6 +41,10 @@ pub(super) struct Args {
     /// Read each source again by other means and compare every cell before anything is written
     #[arg(long)]
     prove: bool,
+    /// Add the columns that lead a row back to its source, as a zone does: _lf_arrival (an id made
+    /// up for this run), _lf_record, _lf_line
+    #[arg(long)]
+    provenance: bool,
 }
 
 /// What became of one file.
@@ -160,7 +165,8 @@ fn convert(
     out: &Output,
 ) -> Result<Exit, Diagnostic> {
     let raw = open(path)?;
-    let job = job(path, &raw)?.under(contract);
+    let mut job = job(path, &raw)?.under(contract);
+    job.arrival = args.provenance.then(|| ArrivalId::new(Clock::system().now()));
     let names = Names::new(path, &args.output);
     let bar = out.working(&format!("converting {}", path.display()));
     let outcome = pool.convert("convert", &job, &raw, &names.temporary);
