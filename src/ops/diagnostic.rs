@@ -55,6 +55,11 @@ pub fn of_problems(problems: &Problems) -> Diagnostic {
     })
 }
 
+/// The zone itself cannot be worked with.
+pub fn unusable(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
+    Diagnostic::error(Code::L101, "the zone's ledger or folders cannot be used").caused_by(error)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

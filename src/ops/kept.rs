@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::ledger::{Event, Ledger};
 
-use super::serve::unusable;
+use super::diagnostic::unusable;
 
 /// Archives the texts of a configuration and its contracts under their digests, and says in the
 /// ledger that they hold from now on and who asked for it. To be called after every load; calling it again only adds the

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -29,6 +29,7 @@ use crate::signing::SigningKey;
 use crate::zone::Zone;
 
 use super::control;
+use super::diagnostic::unusable;
 use super::kept;
 use super::lock::ZoneLock;
 use super::reload::Reload;
@@ -133,10 +134,6 @@ impl Core {
     }
 }
 
-pub(super) fn unusable(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
-    Diagnostic::error(Code::L101, "the zone's ledger or folders cannot be used").caused_by(error)
-}
-
 /// A zone that is being served by this process.
 pub struct Running {
     core: Arc<Core>,
@@ -202,8 +199,10 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
 /// Why it could not start.
 pub fn run(zone: &Zone, options: Options) -> Result<(), Diagnostic> {
     let running = start(zone, options)?;
+    // Whoever reads that the zone is open may ask for its end at once.
+    let asked = running.asked();
     running.announce();
-    running.wait();
+    running.wait_for(asked);
     tracing::info!("stopping");
     running.shutdown();
     Ok(())
@@ -236,14 +235,24 @@ impl Running {
 
     /// Blocks until a signal (SIGINT, SIGTERM) or the control socket asks for the end.
     pub fn wait(&self) {
+        self.wait_for(self.asked());
+    }
+
+    /// Catches the signals that ask for the end, from now on.
+    fn asked(&self) -> std::io::Result<[Signal; 2]> {
+        let _context = self.runtime.enter();
+        Ok([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?])
+    }
+
+    fn wait_for(&self, asked: std::io::Result<[Signal; 2]>) {
         let mut stopped = self.stop.subscribe();
+        let [mut interrupt, mut terminate] = match asked {
+            Ok(asked) => asked,
+            Err(error) => return tracing::error!(%error, "signals cannot be received"),
+        };
         self.runtime.block_on(async {
-            let mut terminate = match signal(SignalKind::terminate()) {
-                Ok(terminate) => terminate,
-                Err(error) => return tracing::error!(%error, "signals cannot be received"),
-            };
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
                 _ = stopped.wait_for(|stopped| *stopped) => {}
             }
