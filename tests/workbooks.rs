@@ -41,6 +41,7 @@ fn job() -> Job {
         learned: None,
         contract: None,
         limits: Limits::default(),
+        progress: landfall::convert::Progress::default(),
     }
 }
 

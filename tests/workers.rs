@@ -13,11 +13,12 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use landfall::config::{Format, Workers};
 use landfall::convert::worker::{Error, OutputPaths, Pool, Probe};
-use landfall::convert::{Job, Limits, Outcome};
+use landfall::convert::{Job, Limits, Outcome, Progress, Reached};
 use landfall::diagnostic::{Code, Diagnostic};
 
 fn settings() -> Workers {
@@ -56,6 +57,15 @@ impl Bench {
     }
 
     fn convert(&self, pool: &Pool, owner: &str, n: usize) -> Result<Outcome, Error> {
+        self.convert_watched(pool, (owner, n), Progress::default())
+    }
+
+    fn convert_watched(
+        &self,
+        pool: &Pool,
+        (owner, n): (&str, usize),
+        progress: Progress,
+    ) -> Result<Outcome, Error> {
         let raw = File::open(self.path().join("raw")).expect("opened");
         let size_bytes = raw.metadata().expect("its size").len();
         let job = Job {
@@ -67,6 +77,7 @@ impl Bench {
             learned: None,
             contract: None,
             limits: Limits::default(),
+            progress,
         };
         pool.convert(owner, &job, &raw, &self.outputs(n))
     }
@@ -144,6 +155,25 @@ fn a_crash_holds_one_file_and_the_next_goes_on() {
     assert_eq!(told.code, Code::C111);
     let bench = Bench::new(b"a,b\n1,2\n");
     assert!(!matches!(bench.convert(&pool, "acme", 0).expect("converted"), Outcome::Held(_)));
+}
+
+#[test]
+fn a_watched_conversion_says_how_far_it_has_come() {
+    // A quoted record end makes it read twice.
+    let odd = "a,b\n".to_owned() + &"1,2\n".repeat(200_000) + "\"x\ny\",\"\"\"\"\n\n3,4\n";
+    let bench = Bench::new(odd.as_bytes());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let progress = Progress::watched({
+        let told = Arc::clone(&told);
+        move |reached: Reached| told.lock().expect("not poisoned").push(reached)
+    });
+    let outcome = bench.convert_watched(&pool(settings()), ("acme", 0), progress);
+    let Outcome::Converted(made) = outcome.expect("an outcome") else { panic!("not converted") };
+    let told = told.lock().expect("not poisoned");
+    assert!(told.is_sorted_by_key(|reached| reached.read_bytes), "{told:?}");
+    let last = told.last().expect("told at least once");
+    assert_eq!(last.rows, made.parquet.rows);
+    assert!(last.read_bytes >= odd.len() as u64, "{last:?}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::names::{ArrivalId, Digest, FileName};
 use crate::report::Report;
 use crate::schema::{Change, Column, LearnedSchema};
+pub use progress::{Progress, Reached};
 use unpack::{Input, TableKind};
 
 pub mod contract;
@@ -28,6 +29,7 @@ pub mod excel;
 pub mod headers;
 pub mod infer;
 pub mod json;
+mod progress;
 pub mod prove;
 pub mod sticky;
 pub mod table;
@@ -57,6 +59,9 @@ pub struct Job {
     pub contract: Option<Contract>,
     /// Limits inside the worker.
     pub limits: Limits,
+    /// What is counted meanwhile; takes no part in what is made.
+    #[serde(skip)]
+    pub progress: Progress,
 }
 
 /// Limits on what one file may ask of the converter.

@@ -123,6 +123,7 @@ fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
             learned,
             contract: None,
             limits: limits(parts),
+            progress: convert::Progress::default(),
         };
         let job = job.under(config.contract(&arrival.feed));
         let raw = parts.archive.open(&arrival.raw)?;

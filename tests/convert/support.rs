@@ -23,6 +23,7 @@ pub fn job() -> Job {
         learned: None,
         contract: None,
         limits: Limits::default(),
+        progress: landfall::convert::Progress::default(),
     }
 }
 

@@ -31,6 +31,7 @@ fn job(learned: Option<LearnedSchema>) -> Job {
         learned,
         contract: None,
         limits: Limits::default(),
+        progress: crate::convert::Progress::default(),
     }
 }
 

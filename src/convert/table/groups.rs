@@ -55,6 +55,7 @@ pub struct GroupedTable {
     /// Columns before the provenance's.
     width: usize,
     provenance: Option<Provenance>,
+    progress: super::Progress,
     written: Mutex<InOrder>,
     turn: Condvar,
 }
@@ -103,6 +104,7 @@ impl GroupedTable {
                     .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
             }
         });
+        job.progress.begin_rows();
         let root = ArrowSchemaConverter::new().convert(&schema)?.root_schema_ptr();
         let output = Output::new(out, job.limits.output_bytes);
         let writer = SerializedFileWriter::new(output, root, Arc::new(properties.build()))?;
@@ -111,6 +113,7 @@ impl GroupedTable {
             schema,
             width: columns.len(),
             provenance,
+            progress: job.progress.clone(),
             written: Mutex::new(InOrder {
                 writer,
                 waiting: BTreeMap::new(),
@@ -177,6 +180,7 @@ impl GroupedTable {
         if written.is_stopped {
             return Ok(());
         }
+        self.progress.wrote(group.rows);
         written.waiting.insert(group.index, (chunks, group.rows));
         let appended = written.write_waiting();
         written.is_stopped |= appended.is_err();

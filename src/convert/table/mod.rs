@@ -24,7 +24,7 @@ use serde::Serialize;
 
 use super::contract::{NameColumn, name_columns};
 use super::infer::{Empty, Printer};
-use super::{Job, VERSION, Written, unreadable};
+use super::{Job, Progress, VERSION, Written, unreadable};
 use crate::contract::Literal;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{ColumnType, Nested, NestedField};
@@ -246,6 +246,7 @@ pub struct TableWriter {
     /// Columns from the file's name.
     named: Vec<NameColumn>,
     rows: u64,
+    progress: Progress,
 }
 
 /// The columns that lead a row back to its source.
@@ -318,7 +319,9 @@ impl TableWriter {
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let output = Output::new(out, info.job.limits.output_bytes);
         let writer = parquet(output, &schema, info.metadata())?;
-        Ok(Self { writer, schema, provenance, named, rows: 0 })
+        let progress = info.job.progress.clone();
+        progress.begin_rows();
+        Ok(Self { writer, schema, provenance, named, rows: 0, progress })
     }
 
     /// Writes a batch: one array per data column, of the type [`arrow_type`] says. Batches of a few
@@ -336,6 +339,7 @@ impl TableWriter {
         }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         self.rows += batch.num_rows() as u64;
+        self.progress.wrote(batch.num_rows() as u64);
         write_bounded(&mut self.writer, &batch)
     }
 

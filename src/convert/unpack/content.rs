@@ -4,13 +4,11 @@
 //! them; memory holds one buffer. What needs random access (a workbook, which is a package itself)
 //! is brought [into memory](Content::in_memory) within a limit.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::stream::{Bounds, Gunzip, Inflate, Member, Positioned};
-use super::{Fault, read_full};
+use super::{Fault, Raw, read_full};
 
 /// The bytes of one table's file.
 #[derive(Debug, Clone)]
@@ -18,15 +16,15 @@ pub struct Content(Bytes);
 
 #[derive(Debug, Clone)]
 enum Bytes {
-    File(Arc<File>),
+    File(Arc<Raw>),
     Memory(Arc<[u8]>),
-    Gzip(Arc<File>, Bounds),
-    Member(Arc<File>, Arc<Member>, Bounds),
+    Gzip(Arc<Raw>, Bounds),
+    Member(Arc<Raw>, Arc<Member>, Bounds),
 }
 
 impl Content {
     /// A file as it is.
-    pub fn plain(file: Arc<File>) -> Self {
+    pub fn plain(file: Arc<Raw>) -> Self {
         Self(Bytes::File(file))
     }
 
@@ -35,16 +33,16 @@ impl Content {
         Self(Bytes::Memory(bytes.into()))
     }
 
-    pub(super) fn gzip(file: Arc<File>, bounds: Bounds) -> Self {
+    pub(super) fn gzip(file: Arc<Raw>, bounds: Bounds) -> Self {
         Self(Bytes::Gzip(file, bounds))
     }
 
-    pub(super) fn member(file: Arc<File>, member: Member, bounds: Bounds) -> Self {
+    pub(super) fn member(file: Arc<Raw>, member: Member, bounds: Bounds) -> Self {
         Self(Bytes::Member(file, Arc::new(member), bounds))
     }
 
     /// The file whose bytes these are, unless they are packed.
-    pub fn file(&self) -> Option<&File> {
+    pub fn file(&self) -> Option<&Raw> {
         match &self.0 {
             Bytes::File(file) => Some(file),
             Bytes::Memory(_) | Bytes::Gzip(..) | Bytes::Member(..) => None,
@@ -102,8 +100,7 @@ impl Content {
     pub fn seekable(&self) -> io::Result<Seekable> {
         match &self.0 {
             Bytes::File(file) => {
-                // A confined worker may seek, but not stat(2).
-                let size_bytes = file.as_ref().seek(SeekFrom::End(0))?;
+                let size_bytes = file.size_bytes()?;
                 Ok(Seekable { bytes: Place::File(Arc::clone(file)), size_bytes, at: 0 })
             }
             Bytes::Memory(bytes) => {
@@ -148,7 +145,7 @@ pub struct Seekable {
 
 #[derive(Debug, Clone)]
 enum Place {
-    File(Arc<File>),
+    File(Arc<Raw>),
     Memory(Arc<[u8]>),
 }
 

@@ -26,10 +26,12 @@ use crate::report::SheetReport;
 mod archive;
 mod content;
 mod fault;
+mod raw;
 mod stream;
 
 pub use content::{Content, Seekable, Stream};
 pub use fault::Fault;
+pub use raw::Raw;
 use stream::Bounds;
 
 /// Bytes of a workbook that is packed: it is unpacked into memory.
@@ -106,7 +108,7 @@ pub struct Part {
 /// # Errors
 /// Why it is held.
 pub fn open(job: &Job, raw: File) -> Result<Input, Diagnostic> {
-    let file = Arc::new(raw);
+    let file = Arc::new(Raw::new(raw, job.progress.clone()));
     let content = Content::plain(Arc::clone(&file));
     let kind = detect::kind(&content).map_err(|error| unreadable(&error))?;
     match kind {
@@ -132,7 +134,7 @@ fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-fn gzip(job: &Job, file: Arc<File>) -> Result<Input, Diagnostic> {
+fn gzip(job: &Job, file: Arc<Raw>) -> Result<Input, Diagnostic> {
     let (kind, content) = settled(Content::gzip(file, bounds(&job.limits)))?;
     let Some(kind) = table_kind(kind, "the gzip file")? else {
         return Ok(Input::Other("gzip around something that is not a table".to_owned()));
@@ -145,7 +147,7 @@ fn gzip(job: &Job, file: Arc<File>) -> Result<Input, Diagnostic> {
     Ok(Input::Tables(kind, parts))
 }
 
-fn zip(job: &Job, content: &Content, file: &Arc<File>) -> Result<Input, Diagnostic> {
+fn zip(job: &Job, content: &Content, file: &Arc<Raw>) -> Result<Input, Diagnostic> {
     let (bounds, raw) = (bounds(&job.limits), content.seekable());
     let raw = raw.map_err(|error| unreadable(&error))?;
     let members = archive::members(raw, &bounds, job.limits.members)?;

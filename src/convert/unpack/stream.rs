@@ -4,15 +4,13 @@
 //! Limits hold for the bytes that come out, whatever sizes are declared; size and checksum are
 //! checked at the end, so a stream that was read to its end without an error is whole.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use flate2::Crc;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
 
-use super::Fault;
+use super::{Fault, Raw};
 
 /// Packed bytes read at once.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -48,14 +46,14 @@ impl Bounds {
 /// A part of a file, read by position.
 #[derive(Debug)]
 pub struct Positioned {
-    file: Arc<File>,
+    file: Arc<Raw>,
     at: u64,
     end: u64,
 }
 
 impl Positioned {
     /// The whole file.
-    pub fn new(file: Arc<File>) -> Self {
+    pub fn new(file: Arc<Raw>) -> Self {
         Self { file, at: 0, end: u64::MAX }
     }
 }
@@ -80,7 +78,7 @@ pub struct Gunzip {
 const GZIP: &str = "the gzip file";
 
 impl Gunzip {
-    pub(super) fn new(file: Arc<File>, bounds: Bounds) -> Self {
+    pub(super) fn new(file: Arc<Raw>, bounds: Bounds) -> Self {
         let packed = BufReader::with_capacity(BUFFER_BYTES, Positioned::new(file));
         Self { decoder: MultiGzDecoder::new(packed), unpacked: 0, bounds }
     }
@@ -144,7 +142,7 @@ enum Source {
 }
 
 impl Inflate {
-    pub(super) fn new(file: Arc<File>, member: Arc<Member>, bounds: Bounds) -> Self {
+    pub(super) fn new(file: Arc<Raw>, member: Arc<Member>, bounds: Bounds) -> Self {
         let end = member.data_start.saturating_add(member.packed_bytes);
         let packed = Positioned { file, at: member.data_start, end };
         let source = match member.packing {

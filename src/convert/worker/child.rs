@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::PollFlags;
@@ -16,6 +17,9 @@ use rustix::process::{Resource, Rlimit};
 use super::message::{Channel, Reply, Request};
 use super::{Attempt, Probe};
 use crate::convert::{Job, Outcome, Outputs};
+
+/// How often a watched conversion says how far it has come.
+const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// The whole life of `landfall worker`; returns the process's exit code.
 pub fn child_main() -> u8 {
@@ -35,7 +39,12 @@ fn serve() -> io::Result<()> {
     channel.send(&Reply::Ready(confinement), &[], &mut block)?;
     while let Some((request, descriptors)) = channel.receive(&mut block)? {
         let reply = match request {
-            Request::Convert(job) => Reply::Converted(convert(&job, descriptors)?),
+            Request::Convert { job, watched: false } => {
+                Reply::Converted(convert(&job, descriptors)?)
+            }
+            Request::Convert { job, watched: true } => {
+                Reply::Converted(convert_telling(&job, descriptors, &channel)?)
+            }
             Request::Probe(probe) => Reply::Tried(attempt(probe)),
         };
         channel.send(&reply, &[], &mut block)?;
@@ -53,6 +62,26 @@ fn convert(job: &Job, descriptors: Vec<OwnedFd>) -> io::Result<Outcome> {
         .map_err(|sent| io::Error::other(format!("{} descriptors, not 3", sent.len())))?
         .map(File::from);
     Ok(crate::convert::run(job, raw, Outputs { parquet, rejects }))
+}
+
+/// Converts and says meanwhile how far it has come, at least once.
+fn convert_telling(job: &Job, descriptors: Vec<OwnedFd>, channel: &Channel) -> io::Result<Outcome> {
+    let is_done = AtomicBool::new(false);
+    let tell = || channel.send(&Reply::Reached(job.progress.reached()), &[], &mut block);
+    std::thread::scope(|scope| {
+        let teller = std::thread::Builder::new().spawn_scoped(scope, || {
+            while !is_done.load(Ordering::Acquire) {
+                std::thread::park_timeout(TELL_EVERY);
+                tell()?;
+            }
+            Ok(())
+        })?;
+        let outcome = convert(job, descriptors);
+        is_done.store(true, Ordering::Release);
+        teller.thread().unpark();
+        let told = teller.join().map_err(|_panicked| io::Error::other("the teller panicked"))?;
+        told.and(outcome)
+    })
 }
 
 fn attempt(probe: Probe) -> Vec<Attempt> {

@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Attempt, Confinement, Probe};
-use crate::convert::{Job, Outcome};
+use crate::convert::{Job, Outcome, Reached};
 
 /// The longest message. A report on 20,000 columns with long names takes a few MiB.
 pub(super) const MESSAGE_BYTES_MAX: u32 = 32 << 20;
@@ -32,7 +32,12 @@ const DESCRIPTORS_MAX: usize = 3;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Request {
     /// Convert; the descriptors are raw object, Parquet, rejects.
-    Convert(Box<Job>),
+    Convert {
+        /// What, and how.
+        job: Box<Job>,
+        /// Whether to say meanwhile how far it has come.
+        watched: bool,
+    },
     /// Try something on yourself.
     Probe(Probe),
 }
@@ -42,6 +47,8 @@ pub(super) enum Request {
 pub(super) enum Reply {
     /// Sent once, unasked: confined and ready.
     Ready(Confinement),
+    /// How far it has come; more is to follow.
+    Reached(Reached),
     /// What became of the file.
     Converted(Outcome),
     /// What a probe met.

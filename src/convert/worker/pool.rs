@@ -15,7 +15,7 @@ use super::stop::Stop;
 use super::turns::{Load, Turns};
 use super::{Attempt, Confinement, Error, OutputPaths, Probe};
 use crate::config;
-use crate::convert::{Job, Outcome};
+use crate::convert::{Job, Outcome, Progress};
 use crate::diagnostic::Diagnostic;
 use crate::names::FileName;
 
@@ -89,17 +89,16 @@ impl Pool {
         outputs: &OutputPaths,
     ) -> Result<Outcome, Error> {
         let _place = self.enter(owner)?;
-        let request = Request::Convert(Box::new(job.clone()));
         let worker = self.worker_of(owner)?;
         let had_seen_files = worker.files > 0;
-        let mut outcome = self.attempt(worker, &request, raw, outputs);
+        let mut outcome = self.attempt(worker, job, raw, outputs);
         if let Err(stop) = &outcome
             && had_seen_files
             && stop.deserves_fresh_worker()
         {
             // What earlier files left in a worker must not decide over this one.
             let worker = self.fresh_worker(owner)?;
-            outcome = self.attempt(worker, &request, raw, outputs);
+            outcome = self.attempt(worker, job, raw, outputs);
         }
         self.judged(outcome, &job.name)
     }
@@ -113,11 +112,12 @@ impl Pool {
         let name = FileName::new(owner).map_err(|e| Error::Unusable(e.to_string()))?;
         let _place = self.enter(owner)?;
         let mut worker = self.fresh_worker(owner)?;
-        let ended = match worker.ask(&Request::Probe(probe), &[], &self.watched()) {
-            Ok(Reply::Tried(attempts)) => Ok(attempts),
-            Ok(other) => Err(beside_the_question(&other)),
-            Err(stop) => Err(stop),
-        };
+        let ended =
+            match worker.ask(&Request::Probe(probe), &[], &self.watched(&Progress::default())) {
+                Ok(Reply::Tried(attempts)) => Ok(attempts),
+                Ok(other) => Err(beside_the_question(&other)),
+                Err(stop) => Err(stop),
+            };
         let attempts = match ended {
             Ok(attempts) => Ok(attempts),
             Err(stop) => Err(Box::new(stop.diagnostic(&name, &self.settings)?)),
@@ -146,7 +146,7 @@ impl Pool {
     fn attempt(
         &self,
         mut worker: Worker,
-        request: &Request,
+        job: &Job,
         raw: &File,
         paths: &OutputPaths,
     ) -> Result<Outcome, Stop> {
@@ -154,12 +154,17 @@ impl Pool {
         rewound.seek(SeekFrom::Start(0)).map_err(|e| Stop::Blameless(Error::Raw(e)))?;
         let outputs = Outputs::create(paths).map_err(Stop::Blameless)?;
         worker.files += 1;
-        match worker.ask(request, &outputs.descriptors(raw), &self.watched())? {
+        let watched = job.progress.is_watched();
+        let request = Request::Convert { job: Box::new(job.clone()), watched };
+        let watched = self.watched(&job.progress);
+        match worker.ask(&request, &outputs.descriptors(raw), &watched)? {
             Reply::Converted(outcome) => {
                 self.keep(worker);
                 outputs.settle(outcome)
             }
-            other @ (Reply::Ready(_) | Reply::Tried(_)) => Err(beside_the_question(&other)),
+            other @ (Reply::Ready(_) | Reply::Reached(_) | Reply::Tried(_)) => {
+                Err(beside_the_question(&other))
+            }
         }
     }
 
@@ -217,8 +222,8 @@ impl Pool {
         if self.closed.load(Ordering::Relaxed) { Err(Error::Closed) } else { Ok(place) }
     }
 
-    fn watched(&self) -> Watched<'_> {
-        Watched { limits: &self.settings, closed: &self.closed }
+    fn watched<'w>(&'w self, progress: &'w Progress) -> Watched<'w> {
+        Watched { limits: &self.settings, closed: &self.closed, progress }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -263,6 +268,7 @@ pub struct Tried {
 fn beside_the_question(reply: &Reply) -> Stop {
     let kind = match reply {
         Reply::Ready(_) => "ready",
+        Reply::Reached(_) => "reached",
         Reply::Converted(_) => "converted",
         Reply::Tried(_) => "tried",
     };

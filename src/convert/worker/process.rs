@@ -17,6 +17,7 @@ use super::message::{Channel, Reply, Request};
 use super::stop::Stop;
 use super::{Confinement, Error};
 use crate::config;
+use crate::convert::Progress;
 
 /// How often a running job's memory and time are looked at. A process can take some ten MiB in
 /// that time; `RLIMIT_AS` bounds what it can take at once.
@@ -51,6 +52,8 @@ pub(super) struct Watched<'a> {
     pub(super) limits: &'a config::Workers,
     /// Set when the pool closes.
     pub(super) closed: &'a AtomicBool,
+    /// Takes what the worker says of how far it has come.
+    pub(super) progress: &'a Progress,
 }
 
 impl Worker {
@@ -142,7 +145,7 @@ impl Worker {
         let unusable = |why: String| Stop::Blameless(Error::Unusable(why));
         let confinement = match self.exchange(None, READY_WITHIN, watched) {
             Ok(Reply::Ready(confinement)) => confinement,
-            Ok(Reply::Converted(_) | Reply::Tried(_)) => {
+            Ok(Reply::Reached(_) | Reply::Converted(_) | Reply::Tried(_)) => {
                 return Err(unusable("it answered before it was asked".to_owned()));
             }
             Err(Stop::Crash(how)) => {
@@ -180,7 +183,12 @@ impl Worker {
             Some((request, descriptors)) => self.channel.send(request, descriptors, &mut wait),
             None => Ok(()),
         };
-        let answer = sent.and_then(|()| self.channel.receive(&mut wait));
+        let mut answer = sent.and_then(|()| self.channel.receive(&mut wait));
+        while let Ok(Some((Reply::Reached(reached), _))) = &answer {
+            watched.progress.reach(*reached);
+            // However much it tells, its limits are looked at.
+            answer = wait(PollFlags::IN).and_then(|()| self.channel.receive(&mut wait));
+        }
         match (watch.stop, answer) {
             (Some(stop), _) => Err(stop),
             (None, Ok(Some((reply, _)))) => Ok(reply),

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::output::{count, counted, size, table};
@@ -13,7 +15,7 @@ use crate::contract::Contract;
 use crate::convert::prove::{self, Claim, Difference, Proof};
 use crate::convert::table::{Extremes, extremes};
 use crate::convert::worker::{OutputPaths, Pool};
-use crate::convert::{Converted, Job, Limits, Outcome};
+use crate::convert::{Converted, Job, Limits, Outcome, Progress};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::{self, Durability};
 use crate::names::{ArrivalId, FileName};
@@ -112,6 +114,7 @@ pub(super) fn job(path: &Path, file: &File) -> Result<Job, Diagnostic> {
         learned: None,
         contract: None,
         limits: Limits::default(),
+        progress: Progress::default(),
     })
 }
 
@@ -168,7 +171,8 @@ fn convert(
     let mut job = job(path, &raw)?.under(contract);
     job.arrival = args.provenance.then(|| ArrivalId::new(Clock::system().now()));
     let names = Names::new(path, &args.output);
-    let bar = out.working(&format!("converting {}", path.display()));
+    let bar = out.conversion_bar("converting", job.size_bytes);
+    job.progress = watched(bar.clone(), job.size_bytes);
     let outcome = pool.convert("convert", &job, &raw, &names.temporary);
     bar.finish_and_clear();
     let outcome = outcome.map_err(|error| {
@@ -206,6 +210,24 @@ fn convert(
         Some(Proof::Different(_)) | None => {}
     }
     Ok(exit)
+}
+
+/// Moves a bar along while a file is read. A second reading begins the bar anew.
+fn watched(bar: ProgressBar, size_bytes: u64) -> Progress {
+    if bar.is_hidden() {
+        return Progress::default();
+    }
+    let began = Instant::now();
+    Progress::watched(move |reached| {
+        let readings = reached.read_bytes.checked_div(size_bytes).unwrap_or(0);
+        if readings > 0 {
+            bar.set_prefix("reading it again");
+        }
+        bar.set_position(reached.read_bytes - readings * size_bytes);
+        let passed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = reached.rows.saturating_mul(1000) / passed_ms;
+        bar.set_message(format!("{}, {} rows/s", counted(reached.rows, "row"), count(rate)));
+    })
 }
 
 /// Compares what was made with its source.

@@ -60,35 +60,28 @@ impl Output {
 
     /// A bar for long work on so many bytes; invisible when standard error is not a terminal.
     pub fn bytes_bar(&self, label: &str, size_bytes: u64) -> ProgressBar {
-        if self.json || !io::stderr().is_terminal() {
-            return ProgressBar::hidden();
-        }
-        let template = "{prefix:24} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-        let style = ProgressStyle::with_template(template);
-        let bar = ProgressBar::new(size_bytes).with_prefix(label.to_owned());
-        bar.with_style(
-            style.unwrap_or_else(|_: indicatif::style::TemplateError| ProgressStyle::default_bar()),
-        )
+        self.bar((label, size_bytes), "{bytes}/{total_bytes} {bytes_per_sec} {eta}")
     }
 
-    /// A bar for long work on so many rows, with rows a second and the time left; invisible as well.
+    /// A bar for long work on so many rows, with rows a second and the time left.
     pub fn rows_bar(&self, label: &str, rows: u64) -> ProgressBar {
-        let bar = self.bytes_bar(label, rows);
-        let template = "{prefix:24} {wide_bar} {human_pos}/{human_len} rows {per_sec} {eta}";
-        let style = ProgressStyle::with_template(template);
-        bar.with_style(
-            style.unwrap_or_else(|_: indicatif::style::TemplateError| ProgressStyle::default_bar()),
-        )
+        self.bar((label, rows), "{human_pos}/{human_len} rows {per_sec} {eta}")
     }
 
-    /// A spinner for work whose length is not known; invisible as the bar is.
-    pub fn working(&self, label: &str) -> ProgressBar {
+    /// A bar for a conversion: bytes read, the time left, and a message for the rows.
+    pub fn conversion_bar(&self, label: &str, size_bytes: u64) -> ProgressBar {
+        self.bar((label, size_bytes), "{bytes}/{total_bytes} {msg} {eta}")
+    }
+
+    fn bar(&self, (label, length): (&str, u64), numbers: &str) -> ProgressBar {
         if self.json || !io::stderr().is_terminal() {
             return ProgressBar::hidden();
         }
-        let bar = ProgressBar::new_spinner().with_message(label.to_owned());
-        bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        bar
+        let style = ProgressStyle::with_template(&format!("{{prefix:24}} {{wide_bar}} {numbers}"));
+        let bar = ProgressBar::new(length).with_prefix(label.to_owned());
+        bar.with_style(
+            style.unwrap_or_else(|_: indicatif::style::TemplateError| ProgressStyle::default_bar()),
+        )
     }
 }
 

@@ -15,7 +15,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 
 use encoding_rs::UTF_8;
 
@@ -25,6 +24,7 @@ use crate::convert::Job;
 use crate::convert::sticky::Planned;
 use crate::convert::table::{self, GroupedColumn, GroupedTable};
 use crate::convert::text::Charset;
+use crate::convert::unpack::Raw;
 use pass::{Aimed, Form};
 use sample::{Sample, Subject};
 use unchecked::Divider;
@@ -60,7 +60,7 @@ pub enum Stop {
 
 /// A text that may be read the fast way.
 pub struct Plain<'a> {
-    raw: &'a File,
+    raw: &'a Raw,
     job: &'a Job,
     form: Form<'a>,
     /// See [`Place::header`].
@@ -110,7 +110,7 @@ impl<'a> Plain<'a> {
     /// # Errors
     /// When the file cannot be read.
     pub fn new(
-        raw: &'a File,
+        raw: &'a Raw,
         job: &'a Job,
         charset: &Charset,
         place: Place,
@@ -125,8 +125,7 @@ impl<'a> Plain<'a> {
         let delimiter = delimiter.filter(|d| d.is_ascii() && ![quote, b'\n', b'\r'].contains(d));
         let Some(delimiter) = delimiter.filter(|_| is_plain) else { return Ok(None) };
         let Place { byte_offset: start, width, line, syntax, block_bytes, header } = place;
-        // In a worker stat(2) is refused; seeking is not.
-        let size_bytes = { raw }.seek(SeekFrom::End(0))?;
+        let size_bytes = raw.size_bytes()?;
         let sample = Sample::look(Subject { raw, size_bytes, start, syntax, width })?;
         let divider = Divider { delimiter, quote };
         let likely_bytes = size_bytes.saturating_sub(start);
@@ -203,7 +202,7 @@ pub fn emptied(out: &File) -> io::Result<File> {
 
 /// A file from a place on, without moving its own position.
 struct From<'f> {
-    raw: &'f File,
+    raw: &'f Raw,
     at: u64,
 }
 

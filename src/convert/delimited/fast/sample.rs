@@ -5,7 +5,6 @@
 //! second reading, never a value. How a column is encoded is decided by the start alone.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io;
 
 use super::super::record::{Found, Record};
@@ -18,7 +17,7 @@ use crate::convert::Limits;
 use crate::convert::infer::{Evidence, canonical};
 use crate::convert::table::Encoded;
 use crate::convert::text::InMemory;
-use crate::convert::unpack::read_full;
+use crate::convert::unpack::{Raw, read_full};
 use crate::schema::ColumnType;
 
 /// Bytes of the look at the start, and records that are counted there.
@@ -53,7 +52,7 @@ struct Variety {
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'s> {
     /// The file.
-    pub raw: &'s File,
+    pub raw: &'s Raw,
     /// Its size.
     pub size_bytes: u64,
     /// Where its first record begins.
@@ -127,7 +126,7 @@ impl Sample {
 }
 
 /// The text at a place of the file, as far as it is UTF-8; a place may be within a character.
-fn read(raw: &File, at: u64, bytes: usize) -> io::Result<String> {
+fn read(raw: &Raw, at: u64, bytes: usize) -> io::Result<String> {
     let mut buffer = vec![0; bytes];
     let count = read_full(&mut From { raw, at }, &mut buffer)?;
     buffer.truncate(count);
