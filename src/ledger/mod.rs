@@ -1,6 +1,6 @@
 //! What happened, for ever.
 //!
-//! The ledger keeps every [`Event`], hash-chained, and beside it the state each event led to. A
+//! The ledger keeps every [`Event`] as a leaf of a hash tree ([`log`]), and beside it the state each event led to. A
 //! state changes only through [`State::on`]; the change, its event and the outbox rows it causes are
 //! one transaction. [`Ledger`] speaks in domain verbs so that another database can stand behind it;
 //! `tests/ledger.rs` runs one contract suite over every implementation.
@@ -8,7 +8,8 @@
 //! Writes block until they are durable; many callers share one commit. Reads also work from other
 //! processes while the server runs ([`sqlite::open_read_only`]).
 //!
-//! Left out so far: signed checkpoints and proofs (the chain's hashes are there), PostgreSQL.
+//! Left out: who signs the tree and where it is published, which is for `evidence`;
+//! PostgreSQL.
 
 use crate::clock::Timestamp;
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, SinkName};
@@ -16,21 +17,23 @@ use crate::schema::LearnedSchema;
 
 mod arrival;
 mod batch;
-pub mod chain;
 mod conversion;
 mod delivery;
 mod event;
+pub mod log;
 mod query;
 mod sender;
 mod sidecar;
 pub mod sqlite;
 mod state;
+pub mod tree;
 
 pub use arrival::{Arrival, NewArrival};
 pub use batch::{Batch, BatchBounds, BatchFile, BatchState, FileKind, Retraction};
 pub use conversion::{Conversion, NewConversion, Output, Revision};
 pub use delivery::{Delivery, DeliveryOutcome, DeliveryState};
 pub use event::{Event, Recorded};
+pub use log::Log;
 pub use query::{ArrivalQuery, Listed, Usage};
 pub use sender::{Door, Sender};
 pub use sidecar::{
@@ -95,7 +98,7 @@ impl Error {
 }
 
 /// The interface in domain verbs. All calls block; write calls return when the commit is durable.
-pub trait Ledger: Sidecars + Send + Sync {
+pub trait Ledger: Sidecars + Log + Send + Sync {
     // ---- receiving ----
 
     /// Records a file that the archive holds. In one transaction it finds the current version of
@@ -307,12 +310,6 @@ pub trait Ledger: Sidecars + Send + Sync {
     /// # Errors
     /// [`Error::Store`].
     fn events(&self, after: u64, limit: u32) -> Result<Vec<Recorded>, Error>;
-
-    /// Events with a sequence above `after` as they are stored, with their hashes, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    fn chain(&self, after: u64, limit: u32) -> Result<Vec<chain::Link>, Error>;
 
     /// How many arrivals of each feed are in each state.
     ///

@@ -99,6 +99,8 @@ contract! {
         a_test_ends_in_its_own_state_and_teaches_nothing
     }
     history {
-        history_is_chained
+        history_is_a_tree
+        any_event_can_be_proven_against_any_later_root
+        checkpoints_are_kept_and_never_replaced
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use landfall::clock::Clock;
 use landfall::durable::Durability;
-use landfall::ledger::{ArrivalQuery, DeliveryOutcome, Error, Event, Ledger, chain, sqlite};
+use landfall::ledger::{ArrivalQuery, DeliveryOutcome, Error, Event, Ledger, log, sqlite};
 use landfall::names::{ArrivalId, BatchId};
 use rusqlite::Connection;
 
@@ -49,7 +49,7 @@ fn many_threads_share_commits_and_lose_nothing() {
     let mut sequences: Vec<_> = all.expect("read").iter().map(|a| a.sequence).collect();
     sequences.reverse();
     assert_eq!(sequences, (1..=total).collect::<Vec<_>>(), "without gaps");
-    assert_eq!(chain::verify(ledger).expect("whole").events, total);
+    assert_eq!(log::verify(ledger).expect("whole").size(), total);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn what_was_answered_is_in_the_files_of_a_server_that_was_killed() {
     let again = sqlite::open(&copy, Clock::fixed(now()), Durability::Full).expect("a ledger");
     assert_eq!(again.arrival(id).expect("read"), expected);
     assert_eq!(again.head(), place.ledger().head());
-    chain::verify(&again).expect("whole");
+    log::verify(&again).expect("whole");
 }
 
 #[test]
@@ -161,6 +161,7 @@ fn history_cannot_be_changed_unseen() {
     let damages = [
         ("UPDATE event SET record = replace(record, 'a.csv', 'b.csv') WHERE sequence = 1", 1),
         ("UPDATE event SET hash = zeroblob(32) WHERE sequence = 2", 2),
+        ("UPDATE event SET record = replace(record, '4', '5') WHERE sequence = 3", 3),
         ("DELETE FROM event WHERE sequence = 3", 3),
         ("UPDATE event SET at = at + 1 WHERE sequence = 4", 4),
         ("UPDATE event SET arrival = zeroblob(16) WHERE sequence = 2", 2),
@@ -174,9 +175,9 @@ fn history_cannot_be_changed_unseen() {
         publish(&mut place, &["lake"]);
         let raw = Connection::open(place.path()).expect("opened");
         assert!(raw.execute(damage, []).expect(damage) > 0, "{damage}");
-        match chain::verify(place.ledger()).expect_err(damage) {
-            chain::Broken::At { sequence, .. } => assert_eq!(sequence, first, "{damage}"),
-            chain::Broken::Ledger(error) => panic!("{damage}: {error}"),
+        match log::verify(place.ledger()).expect_err(damage) {
+            log::Broken::At { sequence, .. } => assert_eq!(sequence, first, "{damage}"),
+            log::Broken::Ledger(error) => panic!("{damage}: {error}"),
         }
     }
 }
@@ -261,7 +262,7 @@ fn a_full_disk_fails_clearly_and_the_ledger_goes_on_when_there_is_space() {
         let id = ledger.receive(incoming(&format!("{round}.csv"), "x")).expect("space again").id;
         kept.push(id);
     }
-    let head = chain::verify(&ledger).expect("whole").events;
+    let head = log::verify(&ledger).expect("whole").size();
     assert_eq!(head, kept.len() as u64, "what was refused left no trace");
     drop(ledger);
     let ledger = sqlite::open(&path, Clock::fixed(now()), Durability::Full).expect("a ledger");
@@ -285,7 +286,8 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date() {
     drop(place.ledger.take());
     // The same rows as the first version had them.
     let conn = Connection::open(place.path()).expect("opened");
-    let later = "DROP TABLE sidecar; DROP INDEX arrival_waits;
+    let later = "DROP TABLE tree_node; DROP TABLE log; DROP TABLE checkpoint;
+        UPDATE event SET hash = zeroblob(32); DROP TABLE sidecar; DROP INDEX arrival_waits;
         ALTER TABLE arrival DROP COLUMN waits; ALTER TABLE arrival DROP COLUMN look_at;
         ALTER TABLE arrival DROP COLUMN same_bytes_as;
         PRAGMA writable_schema = ON;
@@ -304,5 +306,5 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date() {
     let raw = Event::TakenRaw { reason: "x".to_owned() };
     let state = place.ledger().advance(test, raw).expect("tested").state;
     assert_eq!(state, landfall::ledger::State::Tested);
-    assert_eq!(chain::verify(place.ledger()).expect("whole").events, 4);
+    assert_eq!(log::verify(place.ledger()).expect("whole").size(), 4);
 }

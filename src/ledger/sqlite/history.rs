@@ -3,11 +3,10 @@
 use rusqlite::{Connection, Params};
 
 use crate::ledger::Recorded;
-use crate::ledger::chain::Link;
 use crate::names::ArrivalId;
 
 use super::fault::Fault;
-use super::values::{Cells, Json};
+use super::values::Json;
 
 /// [`crate::ledger::Ledger::history`].
 pub(super) fn of_arrival(conn: &Connection, id: ArrivalId) -> Result<Vec<Recorded>, Fault> {
@@ -24,25 +23,6 @@ fn records(conn: &Connection, sql: &str, by: impl Params) -> Result<Vec<Recorded
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map(by, |row| row.get::<_, Json<Recorded>>(0))?;
     found.map(|record| Ok(record?.0)).collect()
-}
-
-/// [`crate::ledger::Ledger::chain`].
-pub(super) fn chain(conn: &Connection, after: u64, limit: u32) -> Result<Vec<Link>, Fault> {
-    let mut statement = conn.prepare_cached(
-        "SELECT sequence, at, arrival, record, hash FROM event
-         WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
-    )?;
-    let found = statement.query_map((after, limit), |row| {
-        let mut cells = Cells::of(row);
-        Ok(Link {
-            sequence: cells.take()?,
-            at: cells.time()?,
-            arrival: cells.take()?,
-            record: cells.take::<String>()?.into_bytes(),
-            hash: cells.take()?,
-        })
-    })?;
-    Ok(found.collect::<Result<_, _>>()?)
 }
 
 /// [`crate::ledger::Ledger::head`].

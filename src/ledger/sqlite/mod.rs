@@ -17,10 +17,11 @@ use crate::durable::Durability;
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, SinkName};
 use crate::schema::LearnedSchema;
 
+use super::log::{Leaf, Signed};
 use super::{
     Arrival, ArrivalQuery, Batch, BatchBounds, BatchFile, Delivery, DeliveryOutcome, Error, Event,
-    Ledger, Listed, NewArrival, NewConversion, NewSidecar, Recorded, Retraction, Revision, Sender,
-    Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor, chain,
+    Ledger, Listed, Log, NewArrival, NewConversion, NewSidecar, Recorded, Retraction, Revision,
+    Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor,
 };
 
 mod advance;
@@ -31,6 +32,7 @@ mod deliver;
 mod fault;
 mod find;
 mod history;
+mod log;
 mod readers;
 mod receive;
 mod schema;
@@ -229,10 +231,6 @@ impl Ledger for SqliteLedger {
         self.readers.read("read events", |conn| history::after(conn, after, limit))
     }
 
-    fn chain(&self, after: u64, limit: u32) -> Result<Vec<chain::Link>, Error> {
-        self.readers.read("read events", |conn| history::chain(conn, after, limit))
-    }
-
     fn counts(&self) -> Result<Vec<(FeedName, State, u64)>, Error> {
         self.readers.read("count arrivals", find::counts)
     }
@@ -258,6 +256,44 @@ impl Ledger for SqliteLedger {
             }
             std::thread::sleep(left.min(LOOK_EVERY));
         }
+    }
+}
+
+impl Log for SqliteLedger {
+    fn leaves(&self, after: u64, limit: u32) -> Result<Vec<Leaf>, Error> {
+        self.readers.read("read events", |conn| log::leaves(conn, after, limit))
+    }
+
+    fn log_id(&self) -> Result<String, Error> {
+        self.readers.read("read its identity", log::id)
+    }
+
+    fn root(&self, size: u64) -> Result<Digest, Error> {
+        self.readers.read("read its tree", |conn| log::root(conn, size))
+    }
+
+    fn inclusion(&self, sequence: u64, size: u64) -> Result<Vec<Digest>, Error> {
+        self.readers.read("prove an event", |conn| log::inclusion(conn, sequence, size))
+    }
+
+    fn consistency(&self, old: u64, new: u64) -> Result<Vec<Digest>, Error> {
+        self.readers.read("prove its growth", |conn| log::consistency(conn, old, new))
+    }
+
+    fn kept_node(&self, level: u8, position: u64) -> Result<Option<Digest>, Error> {
+        self.readers.read("read its tree", |conn| log::kept_node(conn, level, position))
+    }
+
+    fn keep_checkpoint(&self, checkpoint: Signed) -> Result<(), Error> {
+        self.write("keep a checkpoint", move |tx| log::keep_checkpoint(tx, &checkpoint))
+    }
+
+    fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Signed>, Error> {
+        self.readers.read("read checkpoints", |conn| log::checkpoints(conn, after, limit))
+    }
+
+    fn newest_checkpoint(&self) -> Result<Option<Signed>, Error> {
+        self.readers.read("read checkpoints", log::newest_checkpoint)
     }
 }
 

@@ -13,6 +13,8 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::durable::Durability;
 
+use super::log;
+
 /// Marks a file as a ledger (`PRAGMA application_id`): "land".
 const APPLICATION_ID: i32 = 0x6c61_6e64;
 /// How long a statement waits for another process; nobody else writes, so this is for recovery.
@@ -25,7 +27,10 @@ const STATEMENTS_MAX: usize = 128;
 const CHECKPOINT_PAGES: u32 = 8192;
 
 /// What brings the tables from one version to the next.
-const STEPS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
+const STEPS: [&str; 3] =
+    [include_str!("schema-1.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+/// The step that made history a tree.
+const TREE_STEP: usize = 3;
 
 /// Opens the connection that writes, creates or migrates the tables.
 pub(super) fn open_writer(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
@@ -94,6 +99,9 @@ fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
     for (done, step) in STEPS.iter().enumerate().skip(version) {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         tx.execute_batch(step)?;
+        if done + 1 == TREE_STEP {
+            log::plant(&tx)?;
+        }
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
         tx.pragma_update(None, "user_version", done + 1)?;
         tx.commit()?;

@@ -8,19 +8,19 @@ use std::collections::BTreeMap;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 
 use crate::clock::Timestamp;
-use crate::ledger::{Error, Event, Recorded, Sender, State, chain};
+use crate::ledger::tree::{self, Frontier};
+use crate::ledger::{Error, Event, Recorded, Sender, State};
 use crate::names::{ArrivalId, Digest, FeedName, FileName};
 
 use super::fault::Fault;
+use super::log;
 use super::values::{Cells, Micros};
 
 /// The ends of what is committed, or about to be.
 #[derive(Debug, Clone)]
 pub(super) struct Heads {
-    /// The newest event's sequence.
-    pub event: u64,
-    /// Its hash.
-    pub hash: Digest,
+    /// The tree over the events; its size is the newest event's sequence.
+    pub events: Frontier,
     /// The newest arrival's sequence.
     pub arrival: u64,
 }
@@ -28,17 +28,12 @@ pub(super) struct Heads {
 impl Heads {
     /// Reads them from the ledger.
     pub(super) fn read(conn: &Connection) -> rusqlite::Result<Self> {
-        let newest = conn
-            .query_row(
-                "SELECT sequence, hash FROM event ORDER BY sequence DESC LIMIT 1",
-                [],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
-        let (event, hash) = newest.unwrap_or((0, chain::start()));
+        let newest =
+            conn.query_row("SELECT coalesce(max(sequence), 0) FROM event", [], |row| row.get(0))?;
+        let events = log::frontier(conn, newest)?;
         let arrival =
             conn.query_row("SELECT coalesce(max(sequence), 0) FROM arrival", [], |row| row.get(0))?;
-        Ok(Self { event, hash, arrival })
+        Ok(Self { events, arrival })
     }
 }
 
@@ -164,16 +159,16 @@ impl<'t> Transaction<'t> {
 
     /// Extends history by one event.
     pub(super) fn record(&mut self, arrival: Option<ArrivalId>, event: Event) -> Result<(), Fault> {
-        let recorded = Recorded { sequence: self.heads.event + 1, at: self.now, arrival, event };
+        let recorded =
+            Recorded { sequence: self.heads.events.size() + 1, at: self.now, arrival, event };
         let record = serde_json::to_string(&recorded)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        let hash = chain::next(&self.heads.hash, record.as_bytes());
+        let hash = tree::leaf(record.as_bytes());
         self.sql(
             "INSERT INTO event (sequence, at, arrival, record, hash) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute((recorded.sequence, Micros(self.now), arrival, record, hash))?;
-        self.heads.event = recorded.sequence;
-        self.heads.hash = hash;
+        log::keep(self.conn, self.heads.events.push(hash))?;
         Ok(())
     }
 

@@ -254,7 +254,7 @@ impl Pen {
     fn open(&mut self) -> rusqlite::Result<u64> {
         let conn = schema::open_writer(&self.path, self.durability)?;
         let heads = Heads::read(&conn)?;
-        let newest = heads.event;
+        let newest = heads.events.size();
         self.open = Some((conn, heads));
         Ok(newest)
     }
@@ -297,7 +297,7 @@ impl Pen {
         }
         execute(conn, "COMMIT")?;
         *heads = ahead;
-        Ok(Some(heads.event))
+        Ok(Some(heads.events.size()))
     }
 
     fn begin(&mut self) -> rusqlite::Result<(&Connection, &mut Heads)> {
