@@ -12,8 +12,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use landfall::config::{
-    self, After, Complete, Config, Duplicates, Escape, Feed, Folder, Format, Legacy, RecordEnd,
-    SameName, Sftp, Sink, SinkKind, Workers, partner,
+    self, After, Complete, Config, Copies, Duplicates, Escape, Feed, Folder, Format, Legacy,
+    RecordEnd, SameName, Secret, Sftp, Sink, SinkKind, Success, Webhook, Workers, partner,
 };
 use landfall::durable::Durability;
 use landfall::ledger::BatchBounds;
@@ -74,6 +74,11 @@ retry = ["1s", "2s"]
 
 [sink.tell]
 webhook = "https://hooks.example/landed"
+secrets = ["env:HOOK_SECRET", "file:.landfall/keys/hook"]
+
+[sink.copy]
+folder = "/srv/out"
+success = "file"
 
 [workers]
 count = 2
@@ -184,7 +189,13 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
     };
     assert_eq!(config.sinks[&"load".parse().unwrap()], load);
     let tell = &config.sinks[&"tell".parse().unwrap()];
-    assert_eq!(tell.kind, SinkKind::Webhook("https://hooks.example/landed".into()));
+    let secrets =
+        vec![Secret::Environment("HOOK_SECRET".into()), Secret::File(".landfall/keys/hook".into())];
+    let url = "https://hooks.example/landed".into();
+    assert_eq!(tell.kind, SinkKind::Webhook(Webhook { url, secrets }));
+    let copy = &config.sinks[&"copy".parse().unwrap()];
+    let copies = Copies { path: "/srv/out".into(), success: Success::File };
+    assert_eq!(copy.kind, SinkKind::Folder(copies));
 }
 
 #[test]
@@ -271,7 +282,9 @@ format.encoding = "utf9"
 batch.bytes_max = "10 bananas"
 [sink.load]
 command = []
+[sink.hook]
 webhook = "ftp://x"
+secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
 [sink.both]
 command = ["a"]
 webhook = "http://x"
@@ -307,10 +320,11 @@ fn all_problems_are_told_at_once_with_their_places() {
     landfall.toml:28:7: feed name `Bad_Name` must be 1 to 63 of a-z, 0-9, `-`, `_` and start with a letter or digit
     landfall.toml:30:19: `bytes_max` must be a size such as "256 MiB" or a number of bytes, not `10 bananas`
     landfall.toml:32:11: `command` names no program
-    landfall.toml:33:11: `webhook` must be an address such as "https://example.org/landed", not `ftp://x`
-    landfall.toml:34:7: a sink has either `command` or `webhook`, not both
-    landfall.toml:37:7: a sink needs `command = ["program"]` or `webhook`
-    landfall.toml:39:9: `count` must be a whole number from 1, not -1
+    landfall.toml:34:11: `webhook` must be an address such as "https://example.org/landed", not `ftp://x`
+    landfall.toml:35:12: `secrets` must be where a secret is, as "env:NAME" or "file:PATH"
+    landfall.toml:36:7: a sink has only one of `command`, `webhook`
+    landfall.toml:39:7: a sink needs one of `command`, `webhook`, `folder`
+    landfall.toml:41:9: `count` must be a whole number from 1, not -1
     "#);
 }
 
@@ -369,7 +383,10 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(feed.batch.bytes_max, 256 << 20);
     let config = read("[feed.a]\n[sink.s]\nwebhook = 'http://h'");
     let sink = config.sinks.values().next().unwrap();
-    assert_eq!(sink.kind, SinkKind::Webhook("http://h".into()));
+    assert_eq!(
+        sink.kind,
+        SinkKind::Webhook(Webhook { url: "http://h".into(), secrets: Vec::new() })
+    );
     assert_eq!((sink.timeout, sink.retry.len()), (Duration::from_secs(20), 9));
     assert_eq!(config.folders.values().next().unwrap().after, After::Move);
 }

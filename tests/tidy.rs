@@ -51,6 +51,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("landlock", &["convert/worker"]),
     ("seccompiler", &["convert/worker"]),
     ("reqwest", &["handoff/sinks"]),
+    ("hmac", &["handoff/sinks"]),
+    ("base64", &["handoff/sinks"]),
     ("clap", &["ops/cli"]),
     ("indicatif", &["ops"]),
     ("tracing_subscriber", &["ops"]),

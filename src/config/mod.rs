@@ -26,6 +26,7 @@ mod live;
 pub mod partner;
 mod problem;
 mod reader;
+mod sink;
 mod value;
 mod written;
 
@@ -33,6 +34,7 @@ pub use contract::Written;
 pub use live::{Live, needing_restart};
 pub use partner::Partner;
 pub use problem::{Problem, Problems};
+pub use sink::{Copies, Secret, Sink, SinkKind, Success, Webhook};
 pub(crate) use value::end_of;
 pub use written::{load, parse};
 
@@ -302,28 +304,6 @@ pub enum RecordEnd {
     Lf,
     /// LF, CRLF and CR.
     Any,
-}
-
-/// `[sink.<name>]`: who is told of a batch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sink {
-    /// How.
-    pub kind: SinkKind,
-    /// `timeout`, default 20 s for a webhook and 10 min for a command.
-    pub timeout: Duration,
-    /// `retry = ["5s", "5m", …]`: waits between attempts; when they end the sink stalls. Default 5 s,
-    /// 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h (Standard Webhooks).
-    pub retry: Vec<Duration>,
-}
-
-/// How a sink is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SinkKind {
-    /// `command = ["program", "argument"]`: an argument vector, never a shell. The manifest's path
-    /// is added as the last argument and its text is on standard input.
-    Command(Vec<String>),
-    /// `webhook = "https://…"`: a POST of a CloudEvent; any 2xx acknowledges.
-    Webhook(String),
 }
 
 /// `[workers]`: converter processes and their limits.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use sha2::Digest as _;
 
@@ -10,14 +9,14 @@ use super::problem::{Problem, Problems, Source, Wrong, read_text};
 use super::reader::{self, Reader};
 use super::value::{
     address, character, choice, delimiter, duration, encoding, glob, network, reference, size,
-    some_size, text, truth, web_address, whole,
+    some_size, text, truth, whole,
 };
 use super::{
     After, Complete, Config, Duplicates, Escape, Feed, Folder, Format, Legacy, RecordEnd, SameName,
-    Sftp, Sink, SinkKind, Workers, contract, partner,
+    Sftp, Workers, contract, partner, sink,
 };
 use crate::durable::Durability;
-use crate::names::{Digest, FeedName, FolderName, SinkName};
+use crate::names::{Digest, FeedName, FolderName};
 use crate::zone::Zone;
 
 /// How `landfall.toml` is called in messages.
@@ -26,11 +25,6 @@ const FILE: &str = "landfall.toml";
 /// Folders of the zone that hold something else than files to be taken.
 const RESERVED: [&str; 8] =
     [".landfall", "archive", "contracts", "lake", "partners", "rejects", "retracted", "samples"];
-
-/// Waits between deliveries as Standard Webhooks recommends them
-/// (<https://www.standardwebhooks.com>, "Deliverability and reliability").
-const RETRY_S: [u64; 9] =
-    [5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
 
 /// Reads and checks a zone's `landfall.toml`, every contract and every partner file.
 ///
@@ -99,7 +93,7 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
     if let Some(workers) = top.table("workers") {
         config.workers = read_workers(workers);
     }
-    config.sinks = read_sinks(&top);
+    config.sinks = sink::read_all(&top);
     config.feeds = read_feeds(&top, &declared);
     config.folders = read_folders(&top, &declared, root);
     top.finish();
@@ -159,42 +153,6 @@ fn read_workers(table: Reader<'_, '_>) -> Workers {
     table.set(&mut workers.files_max, "files_max", whole(1));
     table.finish();
     workers
-}
-
-fn read_sinks(top: &Reader<'_, '_>) -> BTreeMap<SinkName, Sink> {
-    let sinks = top.tables("sink").into_iter();
-    let read = sinks.map(|(name, table)| (name, read_sink(table)));
-    read.filter_map(|(name, sink)| Some((name?, sink?))).collect()
-}
-
-fn read_sink(table: Reader<'_, '_>) -> Option<Sink> {
-    let command = table.list("command", text);
-    let webhook = table.get("webhook", web_address);
-    let timeout = table.get("timeout", duration);
-    let retry = table.list("retry", duration);
-    if command.as_ref().is_some_and(|command| command.first().is_none_or(String::is_empty)) {
-        table.problem_at("command", Wrong::new("`command` names no program"));
-    }
-    let (kind, default_timeout_s) = match (command, webhook) {
-        (Some(command), None) => (Some(SinkKind::Command(command)), 600),
-        (None, Some(url)) => (Some(SinkKind::Webhook(url)), 20),
-        (Some(_), Some(_)) => {
-            table.problem(Wrong::new("a sink has either `command` or `webhook`, not both"));
-            (None, 0)
-        }
-        (None, None) => {
-            if !table.has("command") && !table.has("webhook") {
-                table.problem(Wrong::new("a sink needs `command = [\"program\"]` or `webhook`"));
-            }
-            (None, 0)
-        }
-    };
-    table.finish();
-    Some(Sink {
-        kind: kind?,
-        timeout: timeout.unwrap_or(Duration::from_secs(default_timeout_s)),
-        retry: retry.unwrap_or_else(|| RETRY_S.map(Duration::from_secs).to_vec()),
-    })
 }
 
 fn read_feeds(top: &Reader<'_, '_>, declared: &Declared) -> BTreeMap<FeedName, Feed> {

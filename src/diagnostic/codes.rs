@@ -232,6 +232,9 @@ codes! {
     H102: "batch could not be published",
         "A batch could not be written to the lake. It will be tried again.",
         "See the causes; free disk space or mend the folder's permissions.";
+    H110: "sink is paused",
+        "A person paused a sink. What is for it waits, in order.",
+        "Let it go on with `landfall sink resume` when it may be told again.";
     L101: "ledger is not usable",
         "The ledger could not be opened, read or written.",
         "Check disk space and permissions; restore it from a backup if it is damaged.";

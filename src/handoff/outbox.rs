@@ -9,8 +9,7 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -18,12 +17,14 @@ use tokio::task::JoinSet;
 
 use crate::archive::digest;
 use crate::clock::{Clock, Pace, Timestamp};
-use crate::config::{self, Sink, SinkKind};
+use crate::config::{self, Sink};
 use crate::ledger::{self, Delivery, DeliveryOutcome, DeliveryState, Ledger};
 use crate::names::{FeedName, SinkName};
 use crate::zone::Zone;
 
-use super::sinks::{Answer, Notice, command, webhook};
+use super::sinks::courier::Courier;
+use super::sinks::secret::Secrets;
+use super::sinks::{Answer, Notice, Purpose};
 
 /// Deliveries in flight at once, over all sinks.
 const IN_FLIGHT_MAX: usize = 32;
@@ -53,8 +54,7 @@ struct Parts {
     config: config::Live,
     ledger: Arc<dyn Ledger>,
     clock: Clock,
-    http: OnceLock<Result<webhook::Http, String>>,
-    stop: AtomicBool,
+    courier: Arc<Courier>,
 }
 
 impl Outbox {
@@ -63,11 +63,12 @@ impl Outbox {
         zone: Zone,
         config: impl Into<config::Live>,
         ledger: Arc<dyn Ledger>,
+        secrets: Secrets,
         clock: Clock,
     ) -> Self {
         let config = config.into();
-        let (http, stop) = (OnceLock::new(), AtomicBool::new(false));
-        Self { parts: Arc::new(Parts { zone, config, ledger, clock, http, stop }) }
+        let courier = Arc::new(Courier::new(secrets, config.now().durability));
+        Self { parts: Arc::new(Parts { zone, config, ledger, clock, courier }) }
     }
 
     /// Delivers until `shutdown` says true or its sender is gone.
@@ -87,7 +88,7 @@ impl Outbox {
                 gone = shutdown.changed() => if gone.is_err() { break },
             }
         }
-        self.parts.stop.store(true, Ordering::Relaxed);
+        self.parts.courier.stop();
         let all_ended = async { while attempts.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_GRACE, all_ended).await.is_err() {
             tracing::info!(
@@ -159,7 +160,7 @@ async fn attempt(parts: Arc<Parts>, delivery: Delivery) {
         None => DeliveryOutcome::Stalled(format!("no sink `{}` is configured", delivery.sink)),
         Some(sink) => {
             let answer = tell(&parts, sink, &delivery).await;
-            if parts.stop.load(Ordering::Relaxed) && matches!(answer, Answer::Refused { .. }) {
+            if parts.courier.is_stopped() && matches!(answer, Answer::Refused { .. }) {
                 // It may have been cut short by us: not an attempt that counts.
                 return;
             }
@@ -182,29 +183,14 @@ async fn tell(parts: &Arc<Parts>, sink: &Sink, delivery: &Delivery) -> Answer {
         Ok(Err(why)) => return Answer::Refused { why, retry_after: None },
         Err(error) => return Answer::Refused { why: error.to_string(), retry_after: None },
     };
-    let timeout = sink.timeout;
-    match &sink.kind {
-        SinkKind::Webhook(url) => match parts.http() {
-            Ok(client) => webhook::tell(client, url, &notice, timeout, parts.clock.now()).await,
-            Err(why) => Answer::Refused { why, retry_after: None },
-        },
-        SinkKind::Command(argv) => {
-            let (argv, parts) = (argv.clone(), Arc::clone(parts));
-            let told = tokio::task::spawn_blocking(move || {
-                command::tell(&argv, &notice, timeout, &parts.stop)
-            });
-            told.await.unwrap_or_else(|error| Answer::Refused {
-                why: error.to_string(),
-                retry_after: None,
-            })
-        }
-    }
+    parts.courier.tell(sink, notice, parts.clock.now()).await
 }
 
 /// What an answer means: the only place that decides on retrying.
 fn outcome(sink: &Sink, delivery: &Delivery, answer: Answer, now: Timestamp) -> DeliveryOutcome {
     let (why, retry_after) = match answer {
         Answer::Acknowledged(said) => return DeliveryOutcome::Acknowledged(said),
+        Answer::Gone(why) => return DeliveryOutcome::Stalled(why),
         Answer::Refused { why, retry_after } => (why, retry_after),
     };
     let waits = usize::try_from(delivery.attempts).ok();
@@ -228,9 +214,13 @@ fn spread(wait: Duration, delivery: &Delivery) -> Duration {
 }
 
 impl Parts {
-    /// The deliveries whose turn it is in lanes that are free, longest due first.
+    /// The deliveries whose turn it is in lanes that are free, longest due first. A paused sink has
+    /// no turn.
     fn turns(&self, busy: &HashSet<Lane>) -> Result<Vec<Delivery>, ledger::Error> {
-        let lanes = self.ledger.outbox()?.into_iter().filter(|lane| !busy.contains(lane));
+        let paused: HashSet<SinkName> =
+            self.ledger.paused_sinks()?.into_iter().map(|paused| paused.sink).collect();
+        let lanes = self.ledger.outbox()?.into_iter();
+        let lanes = lanes.filter(|lane| !busy.contains(lane) && !paused.contains(&lane.0));
         let mut turns = Vec::new();
         for (sink, feed) in lanes {
             let next = self.ledger.next_delivery(&sink, &feed)?;
@@ -238,11 +228,6 @@ impl Parts {
         }
         turns.sort_by_key(|delivery| delivery.due_at);
         Ok(turns)
-    }
-
-    fn http(&self) -> Result<&webhook::Http, String> {
-        let client = self.http.get_or_init(|| webhook::Http::new().map_err(|e| e.to_string()));
-        client.as_ref().map_err(Clone::clone)
     }
 
     /// Reads what the sink is told. Words of a failure are for the operator.
@@ -259,6 +244,7 @@ impl Parts {
             return Err(format!("{manifest_name} is damaged: its digest is not the recorded one"));
         }
         Ok(Notice {
+            purpose: Purpose::Batch,
             delivery: delivery.id.clone(),
             batch,
             manifest,

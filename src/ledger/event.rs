@@ -12,7 +12,7 @@ use crate::names::{
 };
 use crate::schema::Change;
 
-use super::{Door, Sender, SidecarKind, Verdict, WaitsFor};
+use super::{Door, Sender, SidecarKind, UsedBy, Verdict, WaitsFor};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -161,7 +161,14 @@ pub enum Event {
     /// A batch's manifest is published.
     BatchPublished { batch: BatchId, feed: FeedName, sequence: u64, manifest: Digest },
     /// A sink acknowledged a batch.
-    Acknowledged { sink: SinkName, batch: BatchId, attempts: u32 },
+    Acknowledged {
+        sink: SinkName,
+        batch: BatchId,
+        attempts: u32,
+        /// What it says became of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        used_by: Option<UsedBy>,
+    },
     /// A sink refused a batch; it is tried again.
     DeliveryFailed { sink: SinkName, batch: BatchId, attempts: u32, error: String },
     /// A sink's retries have ended.
@@ -170,6 +177,10 @@ pub enum Event {
     SinkResumed { sink: SinkName, feed: FeedName, batch: BatchId, reason: String },
     /// A person decided that a batch is not to be sent.
     SinkSkipped { sink: SinkName, feed: FeedName, batch: BatchId, reason: String },
+    /// A person paused a sink, for all feeds.
+    SinkPaused { sink: SinkName, reason: String },
+    /// A person let a paused sink go on.
+    SinkUnpaused { sink: SinkName, reason: String },
     /// A host key was changed.
     HostKeyChanged { by: String, change: String },
     /// A partner's account was written.

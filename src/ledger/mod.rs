@@ -24,6 +24,7 @@ pub mod log;
 mod query;
 mod sender;
 mod sidecar;
+mod sinks;
 pub mod sqlite;
 mod state;
 pub mod tree;
@@ -31,7 +32,7 @@ pub mod tree;
 pub use arrival::{Arrival, NewArrival};
 pub use batch::{Batch, BatchBounds, BatchFile, BatchState, FileKind, Retraction};
 pub use conversion::{Conversion, NewConversion, Output, Revision};
-pub use delivery::{Delivery, DeliveryOutcome, DeliveryState};
+pub use delivery::{Delivery, DeliveryOutcome, DeliveryState, UsedBy};
 pub use event::{Event, Recorded};
 pub use log::Log;
 pub use query::{ArrivalQuery, Listed, Usage};
@@ -39,6 +40,7 @@ pub use sender::{Door, Sender};
 pub use sidecar::{
     NewSidecar, Sidecar, SidecarKind, SidecarName, Sidecars, Told, Verdict, Waits, WaitsFor,
 };
+pub use sinks::{Paused, Sinks};
 pub use state::{Refused, State};
 
 /// A ledger call that failed.
@@ -98,7 +100,7 @@ impl Error {
 }
 
 /// The interface in domain verbs. All calls block; write calls return when the commit is durable.
-pub trait Ledger: Sidecars + Log + Send + Sync {
+pub trait Ledger: Sidecars + Sinks + Log + Send + Sync {
     // ---- receiving ----
 
     /// Records a file that the archive holds. In one transaction it finds the current version of
@@ -292,8 +294,9 @@ pub trait Ledger: Sidecars + Log + Send + Sync {
     /// [`Error::Store`].
     fn deliveries(&self, batch: BatchId) -> Result<Vec<Delivery>, Error>;
 
-    /// Whether a first attempt to deliver a batch of this feed is still to end: the next batch of
-    /// an adaptive feed waits for it.
+    /// Whether the feed's newest batches are still on their first way to every sink: the next batch
+    /// of an adaptive feed waits until one sink has taken them, so that a sink that hangs holds only
+    /// itself. Sinks that failed before, or are paused, are not waited for.
     ///
     /// # Errors
     /// [`Error::Store`].

@@ -149,6 +149,8 @@ impl State {
             | Event::SinkStalled { .. }
             | Event::SinkResumed { .. }
             | Event::SinkSkipped { .. }
+            | Event::SinkPaused { .. }
+            | Event::SinkUnpaused { .. }
             | Event::PartnerChanged { .. } => Some(self),
         };
         next.ok_or_else(|| Refused { state: self, event: event.kind() })

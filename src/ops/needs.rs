@@ -8,8 +8,10 @@ use serde::Serialize;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Problems};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{Arrival, ArrivalQuery, DeliveryState, Error, Ledger, Sidecar, State, Told};
-use crate::names::FeedName;
+use crate::ledger::{
+    Arrival, ArrivalQuery, DeliveryState, Error, Ledger, Paused, Sidecar, State, Told,
+};
+use crate::names::{FeedName, SinkName};
 use crate::zone::Zone;
 
 /// Held files that are looked at; more are as wrong as these.
@@ -172,7 +174,7 @@ fn cause_of(feed: &FeedName, code: Option<Code>, held: &[Arrival]) -> String {
 }
 
 fn stalled(ledger: &dyn Ledger, config: Option<&Config>, suffix: &str) -> Result<Vec<Need>, Error> {
-    let mut needs = Vec::new();
+    let mut needs = paused(ledger, suffix)?;
     for (sink, feed) in ledger.outbox()? {
         let Some(delivery) = ledger.next_delivery(&sink, &feed)? else { continue };
         if delivery.state != DeliveryState::Stalled {
@@ -191,6 +193,28 @@ fn stalled(ledger: &dyn Ledger, config: Option<&Config>, suffix: &str) -> Result
         });
     }
     Ok(needs)
+}
+
+/// Sinks that somebody paused and that something waits for.
+fn paused(ledger: &dyn Ledger, suffix: &str) -> Result<Vec<Need>, Error> {
+    let backlog = ledger.backlog()?;
+    let waiting = |sink: &SinkName| -> u64 {
+        backlog.iter().filter(|(of, _, _)| of == sink).map(|(_, _, batches)| batches).sum()
+    };
+    let paused = ledger.paused_sinks()?.into_iter();
+    let needs = paused.map(|Paused { sink, since, reason }| (waiting(&sink), sink, since, reason));
+    let needs =
+        needs.filter(|(batches, ..)| *batches > 0).map(|(batches, sink, since, reason)| Need {
+            code: Some(Code::H110),
+            cause: match batches {
+            1 => format!("sink {sink} is paused and 1 batch waits for it: {reason}"),
+            _ => format!("sink {sink} is paused and {batches} batches wait for it: {reason}"),
+        },
+            owner: None,
+            since: Some(since),
+            command: format!("landfall sink resume {sink}{suffix}"),
+        });
+    Ok(needs.collect())
 }
 
 fn owner(config: Option<&Config>, feed: &FeedName) -> Option<String> {

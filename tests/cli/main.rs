@@ -14,6 +14,7 @@ mod demo;
 mod exits;
 mod reads;
 mod serving;
+mod sinks;
 #[path = "../support/mod.rs"]
 mod support;
 mod zone;

@@ -40,7 +40,7 @@ fn help_names_every_command_and_exit_code() {
       hostkey  The keys by which partners know the server
       receipt  Receipts: how partners check their signatures
       feed     Feeds: the streams of files and their datasets
-      sink     Sinks that are stalled
+      sink     Sinks: who is told of each batch
       explain  What a diagnostic code means and the way out
       help     Print this message or the help of the given subcommand(s)
 

@@ -9,7 +9,10 @@
 )]
 
 mod batch;
+mod contract;
 mod outbox;
+mod python;
 mod receiver;
+mod running;
 mod shop;
 mod sinks;

@@ -3,49 +3,16 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use landfall::config::{self, Config};
-use landfall::handoff::outbox::Outbox;
+use landfall::config;
 use landfall::ledger::{
     Batch, BatchState, Delivery, DeliveryOutcome, DeliveryState, Event, Ledger, State,
 };
 use landfall::names::SinkName;
-use tokio::sync::watch;
 
 use crate::receiver::{Reply, ok, receive};
+use crate::running::{run, run_with};
 use crate::shop::{Shop, orders};
-
-/// An outbox that runs until it is dropped.
-struct Running {
-    stop: watch::Sender<bool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-fn run(shop: &Shop) -> Running {
-    run_with(shop, Arc::clone(&shop.config))
-}
-
-fn run_with(shop: &Shop, config: Arc<Config>) -> Running {
-    let (stop, stopped) = watch::channel(false);
-    let outbox = Outbox::new(shop.zone.clone(), config, shop.ledger.clone(), shop.clock.clone());
-    let thread = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(outbox.run(stopped));
-    });
-    Running { stop, thread: Some(thread) }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stop.send_replace(true);
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
 
 fn publish(shop: &Shop, name: &str) -> Batch {
     shop.arrive(name, &format!("parquet of {name}"));

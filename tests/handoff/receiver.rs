@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How to answer one request.
@@ -36,6 +37,75 @@ impl Request {
 
 pub fn ok(body: &str) -> Reply {
     Reply::Http("200 OK", "", body.to_owned())
+}
+
+/// A consumer that never ends: it takes each `webhook-id` once, and misbehaves as it is told to.
+pub struct Consumer {
+    pub url: String,
+    state: Arc<Mutex<Inbox>>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    refuses: bool,
+    /// Acknowledgements still to be lost after the effect.
+    loses: u32,
+    taken: Vec<(String, serde_json::Value)>,
+    requests: Vec<Request>,
+}
+
+impl Consumer {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(Inbox::default()));
+        let inbox = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map(Result::unwrap) {
+                consume(stream, &inbox);
+            }
+        });
+        Self { url, state }
+    }
+
+    pub fn refuse(&self, refuses: bool) {
+        self.state.lock().unwrap().refuses = refuses;
+    }
+
+    pub fn lose(&self, acknowledgements: u32) {
+        self.state.lock().unwrap().loses = acknowledgements;
+    }
+
+    /// Ids and events in the order of their effect.
+    pub fn taken(&self) -> Vec<(String, serde_json::Value)> {
+        self.state.lock().unwrap().taken.clone()
+    }
+
+    pub fn last_request(&self) -> Request {
+        self.state.lock().unwrap().requests.pop().unwrap()
+    }
+}
+
+fn consume(mut stream: TcpStream, inbox: &Mutex<Inbox>) {
+    let request = read(&stream);
+    let mut inbox = inbox.lock().unwrap();
+    let status = if inbox.refuses {
+        "500 Broken"
+    } else {
+        let id = request.header("webhook-id").to_owned();
+        if !inbox.taken.iter().any(|(taken, _)| *taken == id) {
+            inbox.taken.push((id, request.json()));
+        }
+        match inbox.loses {
+            0 => "200 OK",
+            left => {
+                inbox.loses = left - 1;
+                "503 Lost"
+            }
+        }
+    };
+    inbox.requests.push(request);
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").unwrap();
 }
 
 /// Answers one request a reply, in order, then refuses connections. Returns its address.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use landfall::archive::digest;
 use landfall::clock::Timestamp;
-use landfall::handoff::sinks::{Answer, Notice, command, webhook};
+use landfall::handoff::sinks::{Answer, Notice, Purpose, command, webhook};
 use landfall::ledger::{Batch, BatchState};
 use landfall::zone::Zone;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -34,6 +34,7 @@ fn notice(zone: &Path, manifest: &str) -> Notice {
     };
     let manifest_name = Zone::manifest_path(&batch.feed, batch.sequence);
     Notice {
+        purpose: Purpose::Batch,
         delivery: "delivery-1".to_owned(),
         digest: digest::of_bytes(manifest.as_bytes()),
         manifest: manifest.into(),
@@ -53,14 +54,14 @@ fn run(script: &str, notice: &Notice, timeout: Duration) -> Answer {
 fn said(answer: Answer) -> String {
     match answer {
         Answer::Acknowledged(said) => said.unwrap_or_default(),
-        Answer::Refused { why, .. } => panic!("refused: {why}"),
+        Answer::Refused { why, .. } | Answer::Gone(why) => panic!("refused: {why}"),
     }
 }
 
 fn refused(answer: Answer) -> String {
     match answer {
         Answer::Acknowledged(said) => panic!("acknowledged: {said:?}"),
-        Answer::Refused { why, .. } => why,
+        Answer::Refused { why, .. } | Answer::Gone(why) => why,
     }
 }
 
@@ -183,7 +184,8 @@ fn post(reply: Reply, manifest: &str, timeout: Duration) -> (Answer, Option<Requ
     let now = "2026-11-22T06:31:10Z".parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = webhook::Http::new().unwrap();
-    let answer = runtime.block_on(webhook::tell(&client, &url, &notice, timeout, now));
+    let to = webhook::Post { url, keys: Vec::new() };
+    let answer = runtime.block_on(webhook::tell(&client, &to, &notice, timeout, now));
     // The connection of an attempt that was given up closes with its runtime.
     drop(runtime);
     (answer, requests.recv_timeout(LONG).ok())
@@ -238,6 +240,7 @@ fn only_2xx_acknowledges() {
 fn retry_after_is_read_as_seconds_and_as_a_date() {
     let asked = |header| match post(Reply::Http("503 Busy", header, String::new()), "{}", LONG).0 {
         Answer::Acknowledged(_) => panic!("acknowledged"),
+        Answer::Gone(why) => panic!("gone: {why}"),
         Answer::Refused { retry_after, .. } => retry_after,
     };
     assert_eq!(asked("Retry-After: 120\r\n"), Some(Duration::from_secs(120)));

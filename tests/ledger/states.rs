@@ -129,7 +129,7 @@ fn about_the_zone() -> Vec<Event> {
         },
         Event::BatchClosed { batch, feed: orders.clone(), sequence: 1, files: 1, rows: 1 },
         Event::BatchPublished { batch, feed: orders.clone(), sequence: 1, manifest },
-        Event::Acknowledged { sink: sink("lake"), batch, attempts: 1 },
+        Event::Acknowledged { sink: sink("lake"), batch, attempts: 1, used_by: None },
         Event::DeliveryFailed { sink: sink("lake"), batch, attempts: 1, error: text() },
         Event::SinkStalled { sink: sink("lake"), feed: orders.clone(), batch, error: text() },
         Event::SinkResumed { sink: sink("lake"), feed: orders.clone(), batch, reason: text() },

@@ -2,7 +2,7 @@
 //!
 //! The manifest's path is the last argument and its text is on standard input; the zone is the
 //! working folder, so that the manifest's names hold. Exit code 0 acknowledges and standard output
-//! is the acknowledgement. The command has a process group of its own, which is killed as a whole
+//! is the acknowledgement. A test sets `LANDFALL_TEST=1`. The command has a process group of its own, which is killed as a whole
 //! when its time is over.
 
 use std::io;
@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use super::{ACKNOWLEDGEMENT_BYTES_MAX, Answer, Notice, REFUSAL_BYTES_MAX, program, said};
+use super::{ACKNOWLEDGEMENT_BYTES_MAX, Answer, Notice, Purpose, REFUSAL_BYTES_MAX, program, said};
 
 /// How often a running command looks whether the server stops.
 const STOP_LOOK: Duration = Duration::from_millis(250);
@@ -98,7 +98,14 @@ struct Run {
 
 fn start(argv: &[String], notice: &Notice) -> io::Result<Run> {
     let (name, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut child = Command::new(program(&notice.zone, name))
+    let mut command = Command::new(program(&notice.zone, name));
+    match notice.purpose {
+        Purpose::Batch => {}
+        Purpose::Test => {
+            command.env("LANDFALL_TEST", "1");
+        }
+    }
+    let mut child = command
         .args(arguments)
         .arg(&notice.manifest_path)
         .current_dir(&notice.zone)

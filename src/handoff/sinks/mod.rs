@@ -1,4 +1,4 @@
-//! Who is told of a batch: a [`command`] or a [`webhook`].
+//! Who is told of a batch: a [`command`], a [`webhook`] or a folder of [`copies`].
 //!
 //! A sink is told at least once. The delivery's id is the same in every attempt, so that the
 //! receiver can tell a repeat. Sinks come from the configuration only; nothing a sender wrote
@@ -7,11 +7,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ledger::Batch;
+use crate::ledger::{Batch, BatchFile};
 use crate::names::Digest;
-use crate::zone::ZonePath;
+use crate::zone::{Zone, ZonePath};
 
 pub mod command;
+pub mod copies;
+pub mod courier;
+pub mod secret;
+pub mod signature;
 pub mod webhook;
 
 /// Bytes of an acknowledgement that are kept.
@@ -22,6 +26,8 @@ pub const REFUSAL_BYTES_MAX: usize = 3 << 10;
 /// What a sink is told.
 #[derive(Debug, Clone)]
 pub struct Notice {
+    /// What for.
+    pub purpose: Purpose,
     /// The delivery's id, the same in every attempt.
     pub delivery: String,
     /// The batch.
@@ -40,6 +46,25 @@ pub struct Notice {
     pub zone_name: String,
 }
 
+impl Notice {
+    /// Where a file of the batch is: in the lake, or beside it when a later batch took it back and
+    /// its grace is over.
+    pub fn source(&self, file: &BatchFile) -> PathBuf {
+        let published = self.zone.join(file.to.as_str());
+        let retired = self.zone.join(Zone::retracted_path(&file.to).as_str());
+        if !published.exists() && retired.exists() { retired } else { published }
+    }
+}
+
+/// Why a sink is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A batch is published.
+    Batch,
+    /// A person asks whether the sink can be reached. There is nothing to take.
+    Test,
+}
+
 /// How a sink answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -52,6 +77,8 @@ pub enum Answer {
         /// How long it asks to be left alone.
         retry_after: Option<Duration>,
     },
+    /// It did not, and it does not want to be told again.
+    Gone(String),
 }
 
 impl Answer {

@@ -1,10 +1,9 @@
 //! A webhook as a sink: a POST of a CloudEvent (CloudEvents 1.0, structured JSON).
 //!
 //! Headers follow Standard Webhooks: `webhook-id` is the delivery's id and stable over attempts,
-//! `webhook-timestamp` is the time of the attempt. Any 2xx acknowledges; redirects are not
-//! followed, everything else is a refusal, and `Retry-After` is honoured.
-//!
-//! Left out so far: signatures.
+//! `webhook-timestamp` is the time of the attempt, `webhook-signature` has a [`signature`] for each
+//! key. Any 2xx acknowledges; redirects are not followed; 410 asks not to be told again; everything
+//! else is a refusal, and `Retry-After` is honoured.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -16,10 +15,13 @@ use serde_json::Value;
 
 use crate::clock::{Timestamp, rfc3339_millis};
 
-use super::{ACKNOWLEDGEMENT_BYTES_MAX, Answer, Notice, REFUSAL_BYTES_MAX, said};
+use super::signature::{self, SigningKey};
+use super::{ACKNOWLEDGEMENT_BYTES_MAX, Answer, Notice, Purpose, REFUSAL_BYTES_MAX, said};
 
 /// The event's type.
 pub const EVENT_TYPE: &str = "dev.landfall.batch.published.v1";
+/// The type of an event that only tries the way.
+pub const TEST_TYPE: &str = "dev.landfall.sink.test.v1";
 /// A manifest of at least so many bytes is named instead of enclosed (Standard Webhooks advice).
 const ENCLOSED_BYTES_MAX: usize = 20_000;
 /// Time to connect, within the sink's timeout.
@@ -52,22 +54,34 @@ impl Http {
     }
 }
 
+/// Where to post, and the keys to sign with.
+#[derive(Debug, Clone)]
+pub struct Post {
+    /// The address. It may hold a secret.
+    pub url: String,
+    /// The keys; none for a post that is not signed.
+    pub keys: Vec<SigningKey>,
+}
+
 /// Posts the notice once.
 pub async fn tell(
     Http(client): &Http,
-    url: &str,
+    post: &Post,
     notice: &Notice,
     timeout: Duration,
     now: Timestamp,
 ) -> Answer {
-    let request = client
-        .post(url)
+    let body = event(notice);
+    let mut request = client
+        .post(&post.url)
         .timeout(timeout)
         .header(CONTENT_TYPE, "application/cloudevents+json; charset=utf-8")
         .header("webhook-id", &notice.delivery)
-        .header("webhook-timestamp", now.as_second())
-        .body(event(notice));
-    match request.send().await {
+        .header("webhook-timestamp", now.as_second());
+    if let Some(signed) = signature::header(&post.keys, &notice.delivery, now.as_second(), &body) {
+        request = request.header("webhook-signature", signed);
+    }
+    match request.body(body).send().await {
         Ok(response) => answer(response, now).await,
         Err(error) => Answer::refused(in_words(error)),
     }
@@ -89,7 +103,10 @@ async fn answer(mut response: Response, now: Timestamp) -> Answer {
     }
     body.truncate(REFUSAL_BYTES_MAX);
     let why = said(&body).map_or(status.to_string(), |told| format!("{status}: {told}"));
-    Answer::Refused { why, retry_after }
+    match status {
+        StatusCode::GONE => Answer::Gone(why),
+        _ => Answer::Refused { why, retry_after },
+    }
 }
 
 /// `Retry-After` as a number of seconds or a date (RFC 9110 section 10.2.3).
@@ -135,7 +152,10 @@ fn event(notice: &Notice) -> Vec<u8> {
         .flatten();
     let event = CloudEvent {
         specversion: "1.0",
-        kind: EVENT_TYPE,
+        kind: match notice.purpose {
+            Purpose::Batch => EVENT_TYPE,
+            Purpose::Test => TEST_TYPE,
+        },
         source: format!("/landfall/{}", uri_part(&notice.zone_name)),
         id: &notice.delivery,
         subject: format!("{}/{}", batch.feed, batch.sequence),

@@ -140,7 +140,8 @@ fn apply(tx: &Transaction<'_>, delivery: &mut Delivery, outcome: DeliveryOutcome
             delivery.state = DeliveryState::Acknowledged;
             delivery.attempts += 1;
             delivery.acknowledgement = answer.map(|text| cut(text, ACKNOWLEDGEMENT_BYTES_MAX));
-            Event::Acknowledged { sink, batch, attempts: delivery.attempts }
+            let (attempts, used_by) = (delivery.attempts, delivery.used_by());
+            Event::Acknowledged { sink, batch, attempts, used_by }
         }
         DeliveryOutcome::RetryAt(due_at, error) => {
             let error = cut(error, ERROR_BYTES_MAX);
@@ -253,13 +254,19 @@ pub(super) fn of_batch(conn: &Connection, batch: BatchId) -> Result<Vec<Delivery
 }
 
 /// [`crate::ledger::Ledger::in_flight`]. A delivery that waits behind an earlier one of its sink is
-/// not in flight: a sink that fails must not keep the feed from its other sinks and from the lake.
+/// not in flight, and a batch that one sink has taken is not: a sink that fails or hangs must not keep
+/// the feed from its other sinks and from the lake.
 pub(super) fn in_flight(conn: &Connection, feed: &FeedName) -> Result<bool, Fault> {
     let sql = "SELECT 1 FROM delivery AS next
-               WHERE feed = ?1 AND state = 'pending' AND attempts = 0 AND NOT EXISTS (
-                 SELECT 1 FROM delivery AS earlier
-                 WHERE earlier.sink = next.sink AND earlier.feed = next.feed
-                   AND earlier.sequence < next.sequence
-                   AND earlier.state IN ('pending', 'stalled'))";
+               WHERE feed = ?1 AND state = 'pending' AND attempts = 0
+                 AND sink NOT IN (SELECT sink FROM sink_pause)
+                 AND NOT EXISTS (
+                   SELECT 1 FROM delivery AS earlier
+                   WHERE earlier.sink = next.sink AND earlier.feed = next.feed
+                     AND earlier.sequence < next.sequence
+                     AND earlier.state IN ('pending', 'stalled'))
+                 AND NOT EXISTS (
+                   SELECT 1 FROM delivery AS taken
+                   WHERE taken.batch = next.batch AND taken.state IN ('acknowledged', 'skipped'))";
     Ok(conn.prepare_cached(sql)?.exists([feed])?)
 }

@@ -37,6 +37,7 @@ mod readers;
 mod receive;
 mod schema;
 mod sidecars;
+mod sinks;
 mod transaction;
 mod values;
 mod writer;

@@ -105,7 +105,7 @@ enum Command {
     /// Feeds: the streams of files and their datasets
     #[command(subcommand)]
     Feed(feed::Command),
-    /// Sinks that are stalled
+    /// Sinks: who is told of each batch
     #[command(subcommand)]
     Sink(sink::Command),
     /// What a diagnostic code means and the way out

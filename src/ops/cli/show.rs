@@ -130,6 +130,7 @@ fn handed_off(life: &Life, batch: &Batch) -> String {
         out.push_str(&format!("sink {}: {state}, {attempts}", delivery.sink));
         let said = delivery.acknowledgement.as_ref().or(delivery.last_error.as_ref());
         let said = said.map(|said| receipt::shown(said.trim())).filter(|said| !said.is_empty());
+        let said = delivery.used_by().map(|used| words::used_by(&used)).or(said);
         out.push_str(&said.map_or(String::new(), |said| format!(": {said}")));
         out.push('\n');
     }

@@ -1,7 +1,7 @@
 //! How the ledger's terms read on a terminal: states, times, and one line for each event.
 
 use crate::clock::Timestamp;
-use crate::ledger::{Arrival, BatchState, DeliveryState, Event, State, Verdict};
+use crate::ledger::{Arrival, BatchState, DeliveryState, Event, State, UsedBy, Verdict};
 use crate::receive::receipt::shown;
 use crate::schema::Change;
 
@@ -162,9 +162,12 @@ fn about_handoff(event: &Event) -> Option<String> {
         Event::BatchPublished { feed, sequence, .. } => {
             format!("manifest {sequence} of {feed} published")
         }
-        Event::Acknowledged { sink, attempts, .. } => {
-            format!("acknowledged by {sink} at attempt {attempts}")
+        Event::Acknowledged { sink, attempts, used_by, .. } => {
+            let used = used_by.as_ref().map(|used| format!(": {}", self::used_by(used)));
+            format!("acknowledged by {sink} at attempt {attempts}{}", used.unwrap_or_default())
         }
+        Event::SinkPaused { sink, reason } => format!("sink {sink} paused: {reason}"),
+        Event::SinkUnpaused { sink, reason } => format!("sink {sink} goes on: {reason}"),
         Event::DeliveryFailed { sink, attempts, error, .. } => {
             format!("attempt {attempts} at {sink} failed: {error}")
         }
@@ -179,6 +182,15 @@ fn about_handoff(event: &Event) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// What became of a batch downstream: `used in raw.orders, 3 rows, run 17`.
+pub(super) fn used_by(used: &UsedBy) -> String {
+    let tables: Vec<_> = used.tables.iter().map(|table| shown(table)).collect();
+    let tables = (!tables.is_empty()).then(|| format!("used in {}", tables.join(", ")));
+    let rows = used.rows.map(|rows| counted(rows, "row"));
+    let run = used.run.as_ref().map(|run| format!("run {}", shown(run)));
+    tables.into_iter().chain(rows).chain(run).collect::<Vec<_>>().join(", ")
 }
 
 /// Changes of a feed's columns on one line.
@@ -277,6 +289,8 @@ fn about_zone(event: &Event) -> String {
         | Event::DeliveryFailed { .. }
         | Event::SinkStalled { .. }
         | Event::SinkResumed { .. }
-        | Event::SinkSkipped { .. } => event.kind(),
+        | Event::SinkSkipped { .. }
+        | Event::SinkPaused { .. }
+        | Event::SinkUnpaused { .. } => event.kind(),
     }
 }

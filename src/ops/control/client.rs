@@ -10,6 +10,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Delivery, Recorded};
 use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
 use crate::ops::hostkeys::Step;
+use crate::ops::sinks::SinkWish;
 use crate::ops::stalled::Decision;
 use crate::zone::Zone;
 
@@ -84,6 +85,14 @@ impl Client {
             return Err(unexpected());
         };
         Ok(*delivery)
+    }
+
+    /// Has a sink pause or go on.
+    ///
+    /// # Errors
+    /// Why it does not; [`Code::Z106`].
+    pub fn wish(&self, wish: SinkWish) -> Result<(), Diagnostic> {
+        self.expect_done(&Request::Sink(wish))
     }
 
     /// Asks the server to read `landfall.toml` again.

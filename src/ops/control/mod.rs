@@ -15,6 +15,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ledger::Delivery;
 use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName};
 use crate::ops::hostkeys::Step;
+use crate::ops::sinks::SinkWish;
 use crate::ops::stalled::Decision;
 use crate::receive::sftp::Penalised;
 use crate::zone::Zone;
@@ -57,6 +58,8 @@ pub enum Request {
     },
     /// A person decided about a stalled sink.
     Decide(Decision),
+    /// A person wants a sink to pause or to go on.
+    Sink(SinkWish),
     /// Read `landfall.toml` again.
     Reload {
         /// Who asks.

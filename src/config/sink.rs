@@ -1,0 +1,176 @@
+//! `[sink.<name>]`: who is told of a batch.
+//!
+//! A sink has exactly one kind: the key that names it. Secrets are never written here, only where
+//! they are: `"env:NAME"` or `"file:PATH"`. They are read at each attempt, so that changing one
+//! needs no restart.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::problem::Wrong;
+use super::reader::Reader;
+use super::value::{choice, duration, text, web_address};
+use crate::names::SinkName;
+
+/// Waits between deliveries as Standard Webhooks recommends them
+/// (<https://www.standardwebhooks.com>, "Deliverability and reliability").
+const RETRY_S: [u64; 9] =
+    [5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
+
+/// The keys that say what kind a sink is.
+const KINDS: [&str; 3] = ["command", "webhook", "folder"];
+
+/// `[sink.<name>]`: who is told of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sink {
+    /// How.
+    pub kind: SinkKind,
+    /// `timeout`, default 20 s for a webhook, 10 min for a command or a folder.
+    pub timeout: Duration,
+    /// `retry = ["5s", "5m", …]`: waits between attempts; when they end the sink stalls. Default 5 s,
+    /// 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h (Standard Webhooks).
+    pub retry: Vec<Duration>,
+}
+
+/// How a sink is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkKind {
+    /// `command = ["program", "argument"]`: an argument vector, never a shell. The manifest's path
+    /// is added as the last argument and its text is on standard input.
+    Command(Vec<String>),
+    /// `webhook = "https://…"`: a POST of a CloudEvent; any 2xx acknowledges.
+    Webhook(Webhook),
+    /// `folder = "/srv/out"`: copies of a batch's files, and then its manifest.
+    Folder(Copies),
+}
+
+impl SinkKind {
+    /// The key that names the kind.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Command(_) => "command",
+            Self::Webhook(_) => "webhook",
+            Self::Folder(_) => "folder",
+        }
+    }
+}
+
+/// A sink of the kind `webhook`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// `webhook`: the address.
+    pub url: String,
+    /// `secrets = ["env:NAME", "file:PATH"]`: keys to sign with, as `whsec_…` (Standard Webhooks),
+    /// each giving a signature, so that the receiver can change from one to the next. Default none:
+    /// then nothing is signed.
+    pub secrets: Vec<Secret>,
+}
+
+/// A sink of the kind `folder`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copies {
+    /// `folder`, absolute or relative to the zone. It must be there.
+    pub path: PathBuf,
+    /// `success = "file" | "none"`, default none: whether an empty `_SUCCESS` is written last, for
+    /// those who wait for one.
+    pub success: Success,
+}
+
+/// Whether a `_SUCCESS` file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Success {
+    /// After the manifest.
+    File,
+    /// Not at all: the manifest is the sign.
+    None,
+}
+
+/// Where a secret is. Never the secret itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// `"env:NAME"`: in the server's environment.
+    Environment(String),
+    /// `"file:PATH"`: in a file, absolute or relative to the zone, without the line end.
+    File(PathBuf),
+}
+
+pub(super) fn read_all(top: &Reader<'_, '_>) -> BTreeMap<SinkName, Sink> {
+    let sinks = top.tables("sink").into_iter();
+    let read = sinks.map(|(name, table)| (name, read(table)));
+    read.filter_map(|(name, sink)| Some((name?, sink?))).collect()
+}
+
+fn read(table: Reader<'_, '_>) -> Option<Sink> {
+    let kind = read_kind(&table);
+    let timeout = table.get("timeout", duration);
+    let retry = table.list("retry", duration);
+    table.finish();
+    let kind = kind?;
+    Some(Sink {
+        timeout: timeout.unwrap_or_else(|| default_timeout(&kind)),
+        kind,
+        retry: retry.unwrap_or_else(|| RETRY_S.map(Duration::from_secs).to_vec()),
+    })
+}
+
+fn default_timeout(kind: &SinkKind) -> Duration {
+    Duration::from_secs(match kind {
+        SinkKind::Webhook(_) => 20,
+        SinkKind::Command(_) | SinkKind::Folder(_) => 600,
+    })
+}
+
+fn read_kind(table: &Reader<'_, '_>) -> Option<SinkKind> {
+    let named: Vec<&str> = KINDS.into_iter().filter(|key| table.has(key)).collect();
+    match named.as_slice() {
+        [] => {
+            let kinds = KINDS.map(|key| format!("`{key}`")).join(", ");
+            table.problem(Wrong::new(format!("a sink needs one of {kinds}")));
+            None
+        }
+        ["command"] => read_command(table),
+        ["webhook"] => {
+            let secrets = table.list("secrets", secret).unwrap_or_default();
+            let url = table.get("webhook", web_address)?;
+            Some(SinkKind::Webhook(Webhook { url, secrets }))
+        }
+        ["folder"] => {
+            let success = table.get("success", choice(SUCCESS)).unwrap_or(Success::None);
+            let path = table.get("folder", text).map(PathBuf::from)?;
+            Some(SinkKind::Folder(Copies { path, success }))
+        }
+        several => {
+            let kinds = several.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>();
+            table.problem(Wrong::new(format!("a sink has only one of {}", kinds.join(", "))));
+            KINDS.into_iter().chain(["secrets", "success"]).for_each(|key| table.passed_over(key));
+            None
+        }
+    }
+}
+
+const SUCCESS: &[(&str, Success)] = &[("file", Success::File), ("none", Success::None)];
+
+fn read_command(table: &Reader<'_, '_>) -> Option<SinkKind> {
+    let command = table.list("command", text)?;
+    if command.first().is_none_or(String::is_empty) {
+        table.problem_at("command", Wrong::new("`command` names no program"));
+    }
+    Some(SinkKind::Command(command))
+}
+
+/// `"env:NAME"` or `"file:PATH"`.
+fn secret(value: &DeValue<'_>) -> Result<Secret, Wrong> {
+    const WHAT: &str = "where a secret is, as \"env:NAME\" or \"file:PATH\"";
+    let given = value.as_str().unwrap_or_default();
+    match given.split_once(':') {
+        Some(("env", name)) if !name.is_empty() && !name.contains(['=', '\0']) => {
+            Ok(Secret::Environment(name.to_owned()))
+        }
+        Some(("file", path)) if !path.is_empty() => Ok(Secret::File(PathBuf::from(path))),
+        // What stands there may be the secret itself: it is not repeated.
+        Some(_) | None => Err(Wrong::new(format!("must be {WHAT}"))),
+    }
+}

@@ -1,0 +1,91 @@
+//! Tells any sink: the one place that knows every kind.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use crate::clock::Timestamp;
+use crate::config::{Sink, SinkKind, Webhook};
+use crate::durable::Durability;
+
+use super::secret::Secrets;
+use super::signature::SigningKey;
+use super::{Answer, Notice, command, copies, webhook};
+
+/// What telling a sink takes.
+pub struct Courier {
+    secrets: Secrets,
+    durability: Durability,
+    http: OnceLock<Result<webhook::Http, String>>,
+    stop: AtomicBool,
+}
+
+impl Courier {
+    /// A courier that finds secrets there and writes copies so durably.
+    pub fn new(secrets: Secrets, durability: Durability) -> Self {
+        Self { secrets, durability, http: OnceLock::new(), stop: AtomicBool::new(false) }
+    }
+
+    /// Ends what is under way, as far as it can be.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Tells the sink once.
+    pub async fn tell(self: &Arc<Self>, sink: &Sink, notice: Notice, now: Timestamp) -> Answer {
+        let deadline = Instant::now() + sink.timeout;
+        match sink.kind.clone() {
+            SinkKind::Webhook(hook) => {
+                let post = match self.post(hook) {
+                    Ok(post) => post,
+                    Err(why) => return Answer::refused(why),
+                };
+                match self.http() {
+                    Ok(http) => webhook::tell(http, &post, &notice, sink.timeout, now).await,
+                    Err(why) => Answer::refused(why),
+                }
+            }
+            SinkKind::Command(argv) => {
+                let timeout = sink.timeout;
+                self.blocking(move |this| command::tell(&argv, &notice, timeout, &this.stop)).await
+            }
+            SinkKind::Folder(folder) => {
+                self.blocking(move |this| {
+                    let until = copies::Until { deadline, stop: &this.stop };
+                    copies::tell(&folder, &notice, this.durability, &until)
+                })
+                .await
+            }
+        }
+    }
+
+    async fn blocking(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Answer + Send + 'static,
+    ) -> Answer {
+        let this = Arc::clone(self);
+        let told = tokio::task::spawn_blocking(move || work(&this));
+        told.await.unwrap_or_else(|error| Answer::refused(error.to_string()))
+    }
+
+    fn http(&self) -> Result<&webhook::Http, String> {
+        let client = self.http.get_or_init(|| webhook::Http::new().map_err(|e| e.to_string()));
+        client.as_ref().map_err(Clone::clone)
+    }
+
+    /// The address with the keys, as they are now.
+    fn post(&self, hook: Webhook) -> Result<webhook::Post, String> {
+        let key = |secret| {
+            let text = self.secrets.get(secret);
+            let text = text.map_err(|error| crate::diagnostic::on_one_line(&error))?;
+            text.parse::<SigningKey>().map_err(|error| error.to_string())
+        };
+        let keys = hook.secrets.iter().map(key).collect::<Result<_, String>>()?;
+        Ok(webhook::Post { url: hook.url, keys })
+    }
+}
