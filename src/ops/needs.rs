@@ -207,9 +207,9 @@ fn paused(ledger: &dyn Ledger, suffix: &str) -> Result<Vec<Need>, Error> {
         needs.filter(|(batches, ..)| *batches > 0).map(|(batches, sink, since, reason)| Need {
             code: Some(Code::H110),
             cause: match batches {
-            1 => format!("sink {sink} is paused and 1 batch waits for it: {reason}"),
-            _ => format!("sink {sink} is paused and {batches} batches wait for it: {reason}"),
-        },
+                1 => format!("sink {sink} is paused and 1 batch waits for it: {reason}"),
+                _ => format!("sink {sink} is paused and {batches} batches wait for it: {reason}"),
+            },
             owner: None,
             since: Some(since),
             command: format!("landfall sink resume {sink}{suffix}"),

@@ -19,7 +19,12 @@ fn sinks_are_listed_with_what_waits_for_them() {
         format!("{CONFIG}\n[sink.spare]\nwebhook = \"http://127.0.0.1:1/\"\n"),
     )
     .unwrap();
-    assert_snapshot!(place.told(&["sink", "list"]), @"");
+    assert_snapshot!(place.told(&["sink", "list"]), @"
+    sink       kind     feeds   state               waiting
+    spare      webhook          ready               0
+    warehouse  command  orders  stalled for orders  1
+    --- --- exit 0
+    ");
     let (code, json, _) = place.run(&["--json", "sink", "list"]);
     assert_eq!(code, 0);
     let lines: Vec<serde_json::Value> =
@@ -39,8 +44,11 @@ fn a_sink_is_paused_and_resumed_with_reasons() {
     assert_eq!((code, said.as_str()), (0, "Sink warehouse is paused; what is for it waits.\n"));
     assert_eq!(place.run(&["sink", "pause", "warehouse", "--reason", "again"]).0, 4);
     let (code, status, _) = place.run(&["status"]);
-    assert_eq!(code, 1);
-    assert!(status.contains("sink warehouse is paused and 1 batch waits for it: vacuum"), "{status}");
+    assert_eq!(code, 3);
+    assert!(
+        status.contains("sink warehouse is paused and 1 batch waits for it: vacuum"),
+        "{status}"
+    );
     assert!(status.contains("landfall sink resume warehouse"), "{status}");
     let (code, said, _) = place.run(&["sink", "resume", "warehouse"]);
     assert_eq!((code, said.as_str()), (0, "Sink warehouse goes on.\n"));
@@ -57,9 +65,15 @@ fn a_sink_is_tried_and_nothing_is_recorded() {
     };
     let head = place.ledger().head();
     config(r#"["sh", "-c", 'test "$LANDFALL_TEST" = 1 && test -s "$1" && echo ready', "sh"]"#);
-    assert_snapshot!(place.told(&["sink", "test", "warehouse"]), @"");
+    assert_snapshot!(place.told(&["sink", "test", "warehouse"]), @"
+    Sink warehouse acknowledged a test in the name of orders: ready
+    --- --- exit 0
+    ");
     config(r#"["sh", "-c", "echo no table >&2; exit 3"]"#);
-    assert_snapshot!(place.told(&["sink", "test", "warehouse"]), @"");
+    assert_snapshot!(place.told(&["sink", "test", "warehouse"]), @"
+    Sink warehouse refused a test in the name of orders: exit status: 3: no table
+    --- --- exit 3
+    ");
     assert_eq!(place.ledger().head(), head);
     let left = fs::read_dir(place.zone().run_time()).unwrap().map(Result::unwrap);
     let left: Vec<_> = left.filter(|e| e.file_name().to_string_lossy().contains("test-")).collect();
@@ -74,7 +88,10 @@ fn a_secret_of_the_environment_is_used_and_not_shown() {
         "webhook = \"http://127.0.0.1:1/\"\nsecrets = [\"env:LF_TEST_SECRET\"]",
     );
     fs::write(place.path().join("landfall.toml"), config).unwrap();
-    assert_snapshot!(place.told(&["sink", "test", "warehouse"]), @"");
+    assert_snapshot!(place.told(&["sink", "test", "warehouse"]), @"
+    Sink warehouse refused a test in the name of orders: the environment of the server has no LF_TEST_SECRET
+    --- --- exit 3
+    ");
     let output = crate::zone::landfall()
         .current_dir(place.path())
         .env("LF_TEST_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
