@@ -276,7 +276,7 @@ impl Behind for OutFolder {
     fn refuse(&self, refuses: bool) {
         let away = self.0.path().join("away");
         let (from, to) = if refuses { (self.out(), away) } else { (away, self.out()) };
-        fs::rename(from, to).unwrap();
+        rustix::fs::rename(from, to).unwrap();
     }
 
     fn taken(&self) -> Vec<u64> {
