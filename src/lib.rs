@@ -40,6 +40,8 @@ pub mod config;
 pub mod ledger;
 
 pub mod archive;
+pub mod evidence;
+
 pub mod receive;
 
 pub mod convert;

@@ -4,6 +4,7 @@
 //! landfall.toml  partners/<name>.toml  contracts/<feed>.toml  samples/  inbox/<feed>/
 //! .landfall/     staging/ converted/ keys/ ledger.db control.sock lock
 //! archive/<feed>/2026/11/22/<arrival id>_<safe name>
+//! archive/_events/<log id>/2026-11-22.jsonl
 //! lake/<feed>/v1/lf_date=2026-11-22/<batch id>-0000.parquet
 //! lake/<feed>/_manifests/<sequence>.json
 //! rejects/<feed>/…   retracted/<feed>/…
@@ -122,7 +123,7 @@ impl Zone {
         self.run_time().join("keys")
     }
 
-    /// `.landfall/keys/receipt`, the key that signs receipts.
+    /// `.landfall/keys/receipt`, the key that signs receipts and checkpoints.
     pub fn receipt_key(&self) -> PathBuf {
         self.keys().join("receipt")
     }
@@ -155,6 +156,16 @@ impl Zone {
     /// `archive/_config/<digest>.toml`, where the text of every configuration is kept.
     pub fn kept_config(&self, digest: &Digest) -> PathBuf {
         self.archive().join("_config").join(format!("{digest}.toml"))
+    }
+
+    /// `archive/_events/`, the events of every log.
+    pub fn all_events(&self) -> PathBuf {
+        self.archive().join("_events")
+    }
+
+    /// `archive/_events/<log id>/`, the events and checkpoints of one log.
+    pub fn events(&self, log: &str) -> PathBuf {
+        self.all_events().join(log)
     }
 
     /// `lake/`.

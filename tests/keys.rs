@@ -200,6 +200,7 @@ fn every_final_receipt_is_signed_so_that_ssh_keygen_can_check_it() {
     for (count, (name, text, outcome)) in cases.iter().enumerate() {
         sent.put(name, text);
         let arrival = zone.wait_for_ends(count + 1).pop().expect("the last");
+        zone.wait_for_receipt(arrival.id);
         // The current version of a name is the first of equal ones.
         let name = format!("{name}.{}.receipt.json", arrival.id);
         let (receipt, signature) = (sent.get(&name), sent.get(&format!("{name}.sig")));

@@ -14,7 +14,7 @@ use landfall::clock::Timestamp;
 use landfall::diagnostic::{Code, Diagnostic};
 use landfall::ledger::{Arrival, Conversion, Door, Output, Sender, State};
 use landfall::names::{ArrivalId, FileName};
-use landfall::receive::receipt::{Outcome, json, problem, result_text};
+use landfall::receive::receipt::{self, Outcome, problem, result_text};
 use landfall::report::{ColumnReport, RejectReport, Report, SheetReport};
 use landfall::schema::Change;
 use landfall::zone::{Zone, ZonePath};
@@ -50,6 +50,10 @@ fn arrival(state: State) -> Arrival {
         batch: None,
         changed_at: at,
     }
+}
+
+fn json(arrival: &Arrival) -> Vec<u8> {
+    receipt::json(arrival, None)
 }
 
 fn held(code: Code) -> Arrival {

@@ -59,6 +59,8 @@ pub struct Config {
     pub sinks: BTreeMap<SinkName, Sink>,
     /// Converter workers.
     pub workers: Workers,
+    /// The ledger as evidence.
+    pub audit: Audit,
     /// `[zone] durability = "full" | "relaxed"`.
     pub durability: Durability,
     /// `[zone] free_reserve`, default 1 GiB or a twentieth of the disk if that is less: bytes that
@@ -304,6 +306,14 @@ pub enum RecordEnd {
     Lf,
     /// LF, CRLF and CR.
     Any,
+}
+
+/// `[audit]`: where the ledger's signed checkpoints are copied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// `publish_to`, default none: a folder, best on another machine, absolute or relative to the
+    /// zone. The newest checkpoint is copied there at least every 60 s and at the stop.
+    pub publish_to: Option<PathBuf>,
 }
 
 /// `[workers]`: converter processes and their limits.

@@ -12,8 +12,8 @@ use super::value::{
     some_size, text, truth, whole,
 };
 use super::{
-    After, Complete, Config, Duplicates, Escape, Feed, Folder, Format, Legacy, RecordEnd, SameName,
-    Sftp, Workers, contract, partner, sink,
+    After, Audit, Complete, Config, Duplicates, Escape, Feed, Folder, Format, Legacy, RecordEnd,
+    SameName, Sftp, Workers, contract, partner, sink,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName};
@@ -78,6 +78,7 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
         contracts: BTreeMap::new(),
         sinks: BTreeMap::new(),
         workers: Workers::default(),
+        audit: Audit::default(),
         durability: Durability::Full,
         free_reserve: None,
     };
@@ -94,6 +95,10 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
         config.workers = read_workers(workers);
     }
     config.sinks = sink::read_all(&top);
+    if let Some(audit) = top.table("audit") {
+        config.audit.publish_to = audit.get("publish_to", self::text).map(PathBuf::from);
+        audit.finish();
+    }
     config.feeds = read_feeds(&top, &declared);
     config.folders = read_folders(&top, &declared, root);
     top.finish();

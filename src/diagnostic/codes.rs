@@ -238,6 +238,15 @@ codes! {
     L101: "ledger is not usable",
         "The ledger could not be opened, read or written.",
         "Check disk space and permissions; restore it from a backup if it is damaged.";
+    L110: "ledger is older than what was signed",
+        "The ledger ends before its newest signed checkpoint: an older copy of it was put in its place. To go on would sign a second history, so the zone is not served.",
+        "Run `landfall rebuild`: it brings the missing events back from the archive. Or put the newest copy of the ledger back.";
+    L111: "ledger is another than the archived one",
+        "The archive has the signed events of a log, and the ledger does not belong to it: it was deleted, or comes from another zone.",
+        "Run `landfall rebuild`: it makes the ledger again from the archive. Or put the zone's own ledger back.";
+    L112: "history is not what was signed",
+        "The first events in the ledger are not those under a signed checkpoint: somebody or something changed them. Nothing more is signed.",
+        "Keep the ledger as it is for the people who look into it. `landfall audit verify` names the first event that does not fit; put a backup back, or run `landfall rebuild`.";
 }
 
 impl fmt::Display for Code {

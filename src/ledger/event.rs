@@ -111,6 +111,15 @@ pub enum Event {
     Started { version: String },
     /// The server stopped in order.
     Stopped,
+    /// The log begins anew: what an earlier one had could not be brought back as it was.
+    LogRestarted {
+        /// The log that ended.
+        log: String,
+        /// The last size of it that was signed.
+        size: u64,
+        root: Digest,
+        reason: String,
+    },
     /// Start-up compared disk and ledger.
     Reconciled { adopted: u64, removed: u64, reconverting: u64 },
     /// A configuration was loaded.

@@ -127,6 +127,7 @@ impl State {
             | Event::Started { .. }
             | Event::Stopped
             | Event::Reconciled { .. }
+            | Event::LogRestarted { .. }
             | Event::ConfigLoaded { .. }
             | Event::ContractLoaded { .. }
             | Event::LoggedIn { .. }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::config::Problems;
 use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::evidence;
 
 /// The schema of a diagnostic in JSON.
 pub const SCHEMA: &str = "landfall.diagnostic/v1";
@@ -53,6 +54,29 @@ pub fn of_problems(problems: &Problems) -> Diagnostic {
         }
         told.fact(place, what)
     })
+}
+
+/// The ledger cannot be held against what was signed of it, or is not what was signed.
+pub fn not_the_signed(error: &evidence::Error) -> Diagnostic {
+    match error {
+        evidence::Error::Older { .. } => {
+            Diagnostic::error(Code::L110, "the ledger is older than its newest signed checkpoint")
+        }
+        evidence::Error::Another(_) => {
+            Diagnostic::error(Code::L111, "the ledger is not the one whose events are archived")
+        }
+        evidence::Error::Differs(_) => {
+            Diagnostic::error(Code::L112, "the ledger's history is not the one that was signed")
+        }
+        evidence::Error::Key(_) => {
+            Diagnostic::error(Code::Z105, "the key that signs receipts cannot be used")
+        }
+        evidence::Error::Ledger(_)
+        | evidence::Error::Durable(_)
+        | evidence::Error::Io { .. }
+        | evidence::Error::Damaged { .. } => return unusable(error),
+    }
+    .caused_by(error)
 }
 
 /// The zone itself cannot be worked with.

@@ -19,17 +19,17 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::convert::worker::Pool;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::evidence::{Keeping, Notary};
 use crate::handoff::outbox::Outbox;
 use crate::ledger::{Event, Ledger, sqlite};
 use crate::pipeline::{Parts, Pipeline};
 use crate::receive::completion::{Completions, Judges};
 use crate::receive::staging::Staging;
 use crate::receive::{Intake, LocalIntake, folder, reconcile, sftp};
-use crate::signing::SigningKey;
 use crate::zone::Zone;
 
 use super::control;
-use super::diagnostic::unusable;
+use super::diagnostic::{not_the_signed, unusable};
 use super::kept;
 use super::lock::ZoneLock;
 use super::reload::Reload;
@@ -66,6 +66,8 @@ pub struct Core {
     pub completions: Arc<Completions>,
     /// Its archive.
     pub archive: Archive,
+    /// Who signs the ledger's heads.
+    pub notary: Arc<Notary>,
     /// The time.
     pub clock: Clock,
     /// What this start set beside the configuration.
@@ -96,6 +98,9 @@ impl Core {
         let lock = ZoneLock::take(&zone)?;
         let opened = sqlite::open(&zone.ledger_file(), clock.clone(), durability);
         let ledger: Arc<dyn Ledger> = Arc::new(opened.map_err(|error| unusable(&error))?);
+        // Before anything else is written: a ledger that is not the one that was signed stays as it is.
+        let notary = Notary::open(zone.clone(), config.clone(), Arc::clone(&ledger), clock.clone())
+            .map_err(|error| not_the_signed(&error))?;
         let archive = Archive::new(zone.clone(), durability);
         let intake = Arc::new(LocalIntake::new(
             zone.clone(),
@@ -105,8 +110,6 @@ impl Core {
             clock.clone(),
         ));
         let completions = intake.completions();
-        // Made now rather than with the first receipt, so that a key that cannot be used is told.
-        SigningKey::open(&zone.receipt_key()).map_err(|error| not_started("receipts", &error))?;
         let core = Self {
             zone,
             config: config.clone(),
@@ -114,6 +117,7 @@ impl Core {
             intake,
             completions,
             archive,
+            notary: Arc::new(notary),
             clock,
             options,
             _lock: lock,
@@ -143,6 +147,7 @@ pub struct Running {
     tasks: JoinSet<()>,
     folders: JoinHandle<()>,
     judges: Judges,
+    keeping: Keeping,
     pipeline: Pipeline,
     pool: Arc<Pool>,
 }
@@ -173,6 +178,8 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let pipeline = Pipeline::start(&parts).map_err(|error| not_started("pipeline", &error))?;
     let judges = Judges::start(Arc::clone(&core.completions))
         .map_err(|error| not_started("judge of what waits", &error))?;
+    let keeping =
+        Keeping::start(Arc::clone(&core.notary)).map_err(|error| not_started("notary", &error))?;
     let mut tasks = JoinSet::new();
     let outbox = Outbox::new(
         core.zone.clone(),
@@ -191,7 +198,18 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let folders = open_folders(&core, stopped.clone())?;
     runtime.block_on(open_control(&core, (sftp.as_ref(), reload), &mut tasks, &stop))?;
     let sftp_address = sftp.map(|(address, _)| address);
-    Ok(Running { core, runtime, sftp_address, stop, tasks, folders, judges, pipeline, pool })
+    Ok(Running {
+        core,
+        runtime,
+        sftp_address,
+        stop,
+        tasks,
+        folders,
+        judges,
+        keeping,
+        pipeline,
+        pool,
+    })
 }
 
 /// Serves a zone until it is asked to stop by a signal or through the control socket.
@@ -262,7 +280,9 @@ impl Running {
 
     /// Closes the doors, lets every step end, and notes the stop.
     pub fn shutdown(self) {
-        let Self { core, runtime, stop, mut tasks, folders, judges, pipeline, pool, .. } = self;
+        let Self {
+            core, runtime, stop, mut tasks, folders, judges, keeping, pipeline, pool, ..
+        } = self;
         stop.send_replace(true);
         runtime.block_on(async {
             while let Some(ended) = tasks.join_next().await {
@@ -280,6 +300,7 @@ impl Running {
         if let Err(error) = core.ledger.note(Event::Stopped) {
             tracing::error!(%error, "the stop could not be recorded");
         }
+        keeping.stop();
     }
 }
 

@@ -15,6 +15,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config, Duplicates, Partner, PartnerError, SameName, partner};
 use crate::diagnostic::{Code, Diagnostic, on_one_line};
 use crate::durable;
+use crate::evidence::Proof;
 use crate::ledger::{
     self, Arrival, Event, Ledger, Listed, NewArrival, NewSidecar, Recorded, Sender, Sidecar,
     SidecarName, State, Usage, Waits,
@@ -308,7 +309,11 @@ impl Intake for LocalIntake {
                 None
             }
         });
-        let papers = Papers::render(arrival, hidden_at);
+        let proof = match Outcome::of(&arrival).is_final() {
+            true => Proof::of(self.ledger.as_ref(), &history).map_err(self.refuse())?,
+            false => None,
+        };
+        let papers = Papers::render(arrival, hidden_at, proof);
         papers.sign(|receipt| self.sign(receipt)).map_err(|error| {
             log(id, "sign a receipt", &error);
             Refusal::Failed(id)

@@ -6,8 +6,6 @@
 //! file ([`allowed_signer`]). The same key and text always give the same signature (RFC 8032).
 //!
 //! [`key_file`] makes, keeps and reads the keys themselves; host keys are such files too.
-//!
-//! Left out so far: checkpoints of the ledger, which take a namespace of their own here.
 
 use std::path::Path;
 
@@ -23,6 +21,8 @@ use key_file::KeyError;
 pub enum Namespace {
     /// A sender's receipt.
     Receipt,
+    /// A head of the ledger.
+    Checkpoint,
 }
 
 impl Namespace {
@@ -30,6 +30,7 @@ impl Namespace {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Receipt => "landfall-receipt",
+            Self::Checkpoint => "landfall-checkpoint",
         }
     }
 }

@@ -84,6 +84,12 @@ fn about_the_zone() -> Vec<Event> {
         Event::Started { version: text() },
         Event::Stopped,
         Event::Reconciled { adopted: 0, removed: 0, reconverting: 0 },
+        Event::LogRestarted {
+            log: "5d".repeat(16),
+            size: 9,
+            root: digest_of("root"),
+            reason: "x".to_owned(),
+        },
         Event::ConfigLoaded { digest: manifest, by: None },
         Event::HostKeyChanged { by: text(), change: text() },
         Event::SessionEnded { partner: partner(), from: text(), reason: text() },

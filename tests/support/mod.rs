@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use landfall::evidence::Proof;
 use landfall::ledger::{Arrival, ArrivalQuery, Batch, Ledger, sqlite};
-use landfall::names::FeedName;
+use landfall::names::{ArrivalId, FeedName};
 
 /// How long a test waits for something that should happen at once, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -132,6 +133,20 @@ impl TestZone {
             found.len() >= count && found.iter().all(|arrival| arrival.state.is_end())
         });
         found
+    }
+
+    /// Waits until the receipt of an arrival that has its outcome is final.
+    pub fn wait_for_receipt(&self, id: ArrivalId) -> Proof {
+        let (ledger, began) = (self.ledger(), Instant::now());
+        loop {
+            let history = ledger.history(id).expect("a history");
+            if let Some(proof) = Proof::of(&ledger, &history).expect("read") {
+                return proof;
+            }
+            assert!(began.elapsed() < PATIENCE, "no checkpoint covers {id}");
+            // A checkpoint is no event that could be waited for.
+            ledger.wait_beyond(ledger.head(), Duration::from_millis(20));
+        }
     }
 
     /// All batches of a feed.

@@ -236,6 +236,9 @@ fn about_zone(event: &Event) -> String {
         Event::Reconciled { adopted, removed, reconverting, .. } => format!(
             "start-up: {adopted} adopted, {removed} leftovers removed, {reconverting} to convert again"
         ),
+        Event::LogRestarted { log, size, reason, .. } => {
+            format!("the log begins anew after {size} signed events of log {log}: {reason}")
+        }
         Event::ConfigLoaded { digest, by: None } => format!("configuration {digest} loaded"),
         Event::ConfigLoaded { digest, by: Some(by) } => {
             format!("configuration {digest} loaded by {by}")

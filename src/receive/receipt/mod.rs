@@ -5,8 +5,9 @@
 //! no path and no error chain of ours is in them, and no name or value of a file can drive a
 //! terminal.
 //!
-//! A receipt tells the outcome and not the steps after it, so that its bytes stay the same once the
-//! outcome is final; only then is it signed. A person who lets a held file go on, and a sender who
+//! A receipt tells the outcome and not the steps after it. Within a second or two of the outcome a
+//! checkpoint of the ledger covers it; with the proof of that the receipt is final: its bytes stay the
+//! same, and only then is it signed. A person who lets a held file go on, and a sender who
 //! renames a file, make it another receipt with a signature of its own.
 //!
 //! Left out so far: languages.
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use crate::clock::rfc3339_millis;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::evidence::Proof;
 use crate::ledger::{Arrival, Conversion, State, WaitsFor};
 use crate::names::{ArrivalId, Digest, FeedName, FileName};
 use crate::report::RejectReport;
@@ -129,6 +131,8 @@ struct Receipt<'a> {
     duplicate_of: Option<ArrivalId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<ArrivalId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<&'a Proof>,
 }
 
 #[derive(Serialize)]
@@ -171,8 +175,9 @@ struct Problem<'a> {
     changes: &'a [Change],
 }
 
-/// The receipt of an arrival as it stands: `landfall.receipt/v1`, indented JSON.
-pub fn json(arrival: &Arrival) -> Vec<u8> {
+/// The receipt of an arrival as it stands: `landfall.receipt/v1`, indented JSON. `proof` makes it
+/// final.
+pub fn json(arrival: &Arrival, proof: Option<&Proof>) -> Vec<u8> {
     let rows = arrival.conversion.as_ref().map(|made| Rows {
         seen: made.seen,
         written: made.written,
@@ -205,6 +210,7 @@ pub fn json(arrival: &Arrival) -> Vec<u8> {
         same_bytes_as: arrival.same_bytes_as,
         duplicate_of: arrival.duplicate_of,
         supersedes: arrival.supersedes,
+        proof,
     };
     // Plain data with text keys: it cannot fail to become JSON.
     let mut json = serde_json::to_vec_pretty(&receipt).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Everything a sender gets back about one arrival, as one consistent whole.
 
 use super::{Outcome, json, problem};
+use crate::evidence::Proof;
 use crate::ledger::Arrival;
 
 /// The texts about one arrival, rendered from one look at it.
@@ -10,8 +11,10 @@ pub struct Papers {
     pub arrival: Arrival,
     /// What became of the file: [`json()`].
     pub receipt: Vec<u8>,
-    /// The receipt's signature (SSHSIG), once its outcome is final.
+    /// The receipt's signature (SSHSIG), once its outcome is final and proven.
     pub signature: Option<Vec<u8>>,
+    /// Whether the receipt has its proof: then it does not change any more.
+    pub is_proven: bool,
     /// What is wrong with it: [`problem()`].
     pub problem: Option<Vec<u8>>,
     /// Whether the sender has removed them from the listing since they last changed. They can still
@@ -20,11 +23,14 @@ pub struct Papers {
 }
 
 impl Papers {
-    /// Renders the texts. `hidden_at` is the outcome at which the sender removed them last.
-    pub fn render(arrival: Arrival, hidden_at: Option<&str>) -> Self {
+    /// Renders the texts. `hidden_at` is the outcome at which the sender removed them last; `proof`
+    /// is there as soon as a checkpoint covers the outcome.
+    pub fn render(arrival: Arrival, hidden_at: Option<&str>, proof: Option<Proof>) -> Self {
         let outcome = Outcome::of(&arrival);
+        let proof = proof.filter(|_| outcome.is_final());
         Self {
-            receipt: json(&arrival),
+            receipt: json(&arrival, proof.as_ref()),
+            is_proven: proof.is_some(),
             signature: None,
             problem: problem(&arrival),
             is_hidden: hidden_at == Some(outcome.as_str()),
@@ -32,12 +38,12 @@ impl Papers {
         }
     }
 
-    /// The same with a signature, if the outcome is final.
+    /// The same with a signature, if the receipt is final.
     ///
     /// # Errors
     /// What signing said.
     pub fn sign<E>(mut self, sign: impl FnOnce(&[u8]) -> Result<String, E>) -> Result<Self, E> {
-        if Outcome::of(&self.arrival).is_final() {
+        if self.is_proven {
             self.signature = Some(sign(&self.receipt)?.into_bytes());
         }
         Ok(self)

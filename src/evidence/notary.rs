@@ -1,0 +1,291 @@
+//! The one who signs heads of the log.
+//!
+//! A thread follows the ledger, adds each event to the segments in the archive, and signs when it is
+//! time. Signing is: the events synced, the new root proven to continue the last signed one, the
+//! signature made, the checkpoint on the disk, then in the ledger, where receipts find it. When the
+//! proof fails nothing more is signed, and it is told as an error.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::clock::{Clock, rfc3339_millis};
+use crate::config;
+use crate::diagnostic::on_one_line;
+use crate::durable::Durability;
+use crate::ledger::log::Signed;
+use crate::ledger::{Event, Ledger, Recorded, tree};
+use crate::signing::{Namespace, SigningKey};
+use crate::zone::Zone;
+
+use super::proof::decides;
+use super::{Checkpoint, Error, Segments};
+
+/// The longest that an event waits for its checkpoint …
+const EVERY: Duration = Duration::from_secs(60);
+/// … and how many wait at most.
+const EVENTS_MAX: u64 = 1000;
+/// The shortest time between two checkpoints for receipts.
+const GAP: Duration = Duration::from_secs(1);
+/// How often a busy ledger is looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// Events read at once.
+const PAGE: u32 = 1000;
+
+/// Signs the heads of one ledger.
+pub struct Notary {
+    zone: Zone,
+    config: config::Live,
+    ledger: Arc<dyn Ledger>,
+    clock: Clock,
+    durability: Durability,
+    key: SigningKey,
+    log: String,
+    desk: Mutex<Desk>,
+}
+
+struct Desk {
+    segments: Segments,
+    /// The newest checkpoint that was copied to the second folder, or tried to.
+    copied: u64,
+}
+
+/// What is not signed yet.
+#[derive(Debug, Default)]
+struct Unsigned {
+    events: u64,
+    /// Since when.
+    since: Option<Instant>,
+    /// An outcome is among it.
+    receipts_wait: bool,
+}
+
+impl Unsigned {
+    fn is_due(&self, last: Option<Instant>) -> bool {
+        let rested = last.is_none_or(|last| last.elapsed() >= GAP);
+        let old = self.since.is_some_and(|since| since.elapsed() >= EVERY);
+        self.events > 0 && (old || self.events >= EVENTS_MAX || self.receipts_wait && rested)
+    }
+}
+
+impl Notary {
+    /// Compares the ledger with what was signed, and makes the segments and the ledger agree again
+    /// on what a crash left undone.
+    ///
+    /// # Errors
+    /// [`Error::Older`], [`Error::Another`] and [`Error::Differs`] when the ledger is not the one that
+    /// was signed; the zone must then not be served. Otherwise what failed.
+    pub fn open(
+        zone: Zone,
+        config: config::Live,
+        ledger: Arc<dyn Ledger>,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let durability = config.now().durability;
+        let key = SigningKey::open(&zone.receipt_key())?;
+        let log = ledger.log_id()?;
+        let mut segments = Segments::open(&zone, &log, durability)?;
+        compare(&zone, &log, ledger.as_ref(), &mut segments)?;
+        let copied = segments.newest().map_or(0, |newest| newest.size);
+        let desk = Mutex::new(Desk { segments, copied });
+        Ok(Self { zone, config, ledger, clock, durability, key, log, desk })
+    }
+
+    /// Signs the head as it is; `None` when it is signed already.
+    ///
+    /// # Errors
+    /// [`Error`]; then there is no new checkpoint, and a later one covers the same events.
+    pub fn sign(&self) -> Result<Option<Signed>, Error> {
+        let mut desk = self.desk();
+        self.follow(&mut desk)?;
+        let size = desk.segments.end();
+        let newest = desk.segments.newest();
+        if newest.map_or(0, |newest| newest.size) >= size {
+            return Ok(None);
+        }
+        let root = self.ledger.root(size)?;
+        if let Some(Signed { size: old, root: old_root, .. }) = newest {
+            let proof = self.ledger.consistency(*old, size)?;
+            if !tree::is_consistent((*old, old_root), (size, &root), &proof) {
+                return Err(Error::Differs(*old));
+            }
+        }
+        let name = self.config.now().name.clone();
+        let checkpoint = Checkpoint::new(&name, &self.log, (size, root), self.clock.now());
+        let text = checkpoint.to_string();
+        let signed = checkpoint.signed(self.key.sign(Namespace::Checkpoint, text.as_bytes())?);
+        desk.segments.sign_off(&signed)?;
+        self.ledger.keep_checkpoint(signed.clone())?;
+        Ok(Some(signed))
+    }
+
+    /// Copies the newest checkpoint to the second folder, if one is configured and it is not there.
+    ///
+    /// # Errors
+    /// [`Error`]; the next checkpoint is tried again.
+    pub fn publish(&self) -> Result<(), Error> {
+        let Some(folder) = self.config.now().audit.publish_to.clone() else { return Ok(()) };
+        let mut desk = self.desk();
+        let Some(newest) = desk.segments.newest().filter(|n| n.size > desk.copied).cloned() else {
+            return Ok(());
+        };
+        let folder = self.zone.root().join(folder);
+        let path = folder.join(format!("{}-{:012}.checkpoint", self.log, newest.size));
+        let mut signature = path.clone().into_os_string();
+        signature.push(".sig");
+        self.durability.create_folders(&folder)?;
+        // The signature first: whoever finds the text finds both.
+        for (path, text) in [(PathBuf::from(signature), &newest.signature), (path, &newest.text)] {
+            match self.durability.write_new(&path, text.as_bytes()) {
+                Err(error) if !error.is_name_taken() => return Err(error.into()),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        desk.copied = newest.size;
+        Ok(())
+    }
+
+    /// Adds to the segments what the ledger has beyond them; what of it is new.
+    fn follow(&self, desk: &mut Desk) -> Result<Unsigned, Error> {
+        let mut found = Unsigned::default();
+        loop {
+            let leaves = self.ledger.leaves(desk.segments.end(), PAGE)?;
+            if leaves.is_empty() {
+                return Ok(found);
+            }
+            found.events += leaves.len() as u64;
+            found.receipts_wait |= leaves.iter().any(|leaf| {
+                let told = serde_json::from_slice::<Recorded>(&leaf.record);
+                told.is_ok_and(|told| decides(&told.event))
+            });
+            desk.segments.add(&leaves, self.clock.now())?;
+        }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep_until(&self, stop: &AtomicBool) {
+        let (mut unsigned, mut last) = (Unsigned::default(), None);
+        let mut published = Instant::now();
+        // What a crash left unsigned, and the receipts that wait for it.
+        unsigned.events = 1;
+        unsigned.receipts_wait = true;
+        while !stop.load(Ordering::Acquire) {
+            let seen = self.desk().segments.end();
+            let head = self.ledger.wait_beyond(seen, TICK);
+            if head > seen {
+                match self.follow(&mut self.desk()) {
+                    Ok(found) => {
+                        unsigned.events += found.events;
+                        unsigned.receipts_wait |= found.receipts_wait;
+                        unsigned.since.get_or_insert_with(Instant::now);
+                    }
+                    Err(error) => tell("events could not be kept in the archive", &error),
+                }
+            }
+            if unsigned.is_due(last) {
+                let many = unsigned.events >= EVENTS_MAX;
+                match self.sign() {
+                    Ok(_) => unsigned = Unsigned::default(),
+                    Err(error) => tell("the ledger's head could not be signed", &error),
+                }
+                last = Some(Instant::now());
+                if many || published.elapsed() >= EVERY {
+                    self.publish_or_tell();
+                    published = Instant::now();
+                }
+            } else if published.elapsed() >= EVERY {
+                self.publish_or_tell();
+                published = Instant::now();
+            }
+            let rest = last.map_or(Duration::ZERO, |last| GAP.saturating_sub(last.elapsed()));
+            if !rest.is_zero() && !stop.load(Ordering::Acquire) {
+                std::thread::park_timeout(rest.min(TICK));
+            }
+        }
+    }
+
+    fn publish_or_tell(&self) {
+        if let Err(error) = self.publish() {
+            tell("a checkpoint could not be copied to [audit] publish_to", &error);
+        }
+    }
+}
+
+fn tell(what: &str, error: &Error) {
+    tracing::error!(error = on_one_line(error), "{what}");
+}
+
+/// Holds the ledger against its newest checkpoint on the disk.
+fn compare(
+    zone: &Zone,
+    log: &str,
+    ledger: &dyn Ledger,
+    segments: &mut Segments,
+) -> Result<(), Error> {
+    let has = ledger.head();
+    match segments.newest().cloned() {
+        Some(newest) if newest.size > has => {
+            return Err(Error::Older { has, signed: newest.size, at: rfc3339_millis(newest.at) });
+        }
+        Some(newest) if ledger.root(newest.size)? != newest.root => {
+            return Err(Error::Differs(newest.size));
+        }
+        Some(newest) => {
+            if ledger.newest_checkpoint()?.is_none_or(|kept| kept.size < newest.size) {
+                ledger.keep_checkpoint(newest)?;
+            }
+        }
+        None => {
+            let other = Segments::logs(zone)?.into_iter().find(|other| other != log);
+            let restarted = ledger.events(0, 1)?.into_iter().next();
+            let restarted =
+                restarted.is_some_and(|told| matches!(told.event, Event::LogRestarted { .. }));
+            if let Some(other) = other.filter(|_| !restarted) {
+                return Err(Error::Another(other));
+            }
+        }
+    }
+    if segments.end() > has {
+        segments.cut_after(has)?;
+    }
+    Ok(())
+}
+
+/// A notary at work.
+pub struct Keeping {
+    notary: Arc<Notary>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeping {
+    /// Begins to follow the ledger.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn start(notary: Arc<Notary>) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (of, until) = (Arc::clone(&notary), Arc::clone(&stop));
+        let work = move || of.keep_until(&until);
+        let thread = std::thread::Builder::new().name("notary".to_owned()).spawn(work)?;
+        Ok(Self { notary, stop, thread })
+    }
+
+    /// Signs what is left, and ends. A courtesy.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Release);
+        self.thread.thread().unpark();
+        if self.thread.join().is_err() {
+            tracing::error!("the thread that signs checkpoints panicked");
+        }
+        if let Err(error) = self.notary.sign() {
+            tell("the ledger's head could not be signed", &error);
+        }
+        self.notary.publish_or_tell();
+    }
+}

@@ -1,0 +1,363 @@
+//! The events and checkpoints of a log in the archive, a file each a day.
+//!
+//! Lines are only ever added. A line that a crash cut off is taken away at the next start: nothing
+//! was signed over it. What no checkpoint covers may also be missing; the ledger still has it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Timestamp, utc_day};
+use crate::durable::Durability;
+use crate::ledger::log::{Leaf, Signed};
+use crate::zone::Zone;
+
+use super::{Checkpoint, Error};
+
+const EVENTS: &str = ".jsonl";
+const CHECKPOINTS: &str = ".checkpoints.jsonl";
+/// Bytes at the end of a file that are looked at for its last whole line; an event has at most 1 MiB.
+const TAIL_BYTES: u64 = 4 << 20;
+
+/// A checkpoint and its signature as a line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// What is signed.
+    pub text: String,
+    /// The signature.
+    pub signature: String,
+}
+
+impl Line {
+    /// The line as the ledger keeps it; `None` when it is none.
+    pub fn signed(self) -> Option<Signed> {
+        let told = Checkpoint::parse(&self.text).ok()?;
+        Some(told.signed(self.signature))
+    }
+}
+
+/// The segments of one log, to be extended.
+#[derive(Debug)]
+pub struct Segments {
+    folder: PathBuf,
+    durability: Durability,
+    /// The day whose files are open.
+    day: String,
+    events: Option<File>,
+    /// The sequence of the last event.
+    end: u64,
+    newest: Option<Signed>,
+}
+
+impl Segments {
+    /// Finds where the segments of a log end; what a crash cut off is taken away.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Damaged`].
+    pub fn open(zone: &Zone, log: &str, durability: Durability) -> Result<Self, Error> {
+        let folder = zone.events(log);
+        let mut found = Self {
+            events: None,
+            end: 0,
+            newest: None,
+            day: String::new(),
+            folder: folder.clone(),
+            durability,
+        };
+        let mut days = days(&folder)?;
+        days.reverse();
+        found.day = days.first().cloned().unwrap_or_default();
+        for day in &days {
+            let path = folder.join(format!("{day}{EVENTS}"));
+            if let Some(last) = last_line(&path)? {
+                found.end = sequence(&last)
+                    .ok_or(Error::Damaged { path, why: "its last line is no event" })?;
+                break;
+            }
+        }
+        for day in &days {
+            let path = folder.join(format!("{day}{CHECKPOINTS}"));
+            if let Some(last) = last_line(&path)? {
+                let line: Option<Line> = serde_json::from_slice(&last).ok();
+                let newest = line
+                    .and_then(Line::signed)
+                    .ok_or(Error::Damaged { path, why: "its last line is no checkpoint" })?;
+                found.newest = Some(newest);
+                break;
+            }
+        }
+        if !found.day.is_empty() {
+            // What a killed process wrote is synced before the day can end.
+            let path = folder.join(format!("{}{EVENTS}", found.day));
+            durability.sync_file(&append(&path)?, &path)?;
+        }
+        Ok(found)
+    }
+
+    /// The logs that have checkpoints in the archive, by name.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn logs(zone: &Zone) -> Result<Vec<String>, Error> {
+        let mut logs = Vec::new();
+        for (name, path) in entries(&zone.all_events())? {
+            let has_checkpoint = |(name, _): &(String, PathBuf)| name.ends_with(CHECKPOINTS);
+            if path.is_dir() && entries(&path)?.iter().any(has_checkpoint) {
+                logs.push(name);
+            }
+        }
+        Ok(logs)
+    }
+
+    /// The sequence of the last event in them.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The newest checkpoint in them.
+    pub fn newest(&self) -> Option<&Signed> {
+        self.newest.as_ref()
+    }
+
+    /// Forgets events that were never signed and that the ledger does not have: it goes on without.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn cut_after(&mut self, head: u64) -> Result<(), Error> {
+        for day in days(&self.folder)?.into_iter().rev() {
+            let path = self.folder.join(format!("{day}{EVENTS}"));
+            let mut kept = 0;
+            let mut end = 0;
+            for line in lines(&path)? {
+                let line = line?;
+                match sequence(&line) {
+                    Some(sequence) if sequence <= head => end = sequence,
+                    Some(_) | None => break,
+                }
+                kept += line.len() as u64 + 1;
+            }
+            cut(&path, kept)?;
+            if end > 0 {
+                self.end = end;
+                return Ok(());
+            }
+        }
+        self.end = 0;
+        Ok(())
+    }
+
+    /// Adds the next events, under the day of `now`. Not yet synced.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Durable`].
+    pub fn add(&mut self, leaves: &[Leaf], now: Timestamp) -> Result<(), Error> {
+        let mut text = Vec::new();
+        for leaf in leaves {
+            text.extend_from_slice(&leaf.record);
+            text.push(b'\n');
+        }
+        let (mut file, path) = self.events_of(now)?;
+        file.write_all(&text).map_err(doing("write", &path))?;
+        self.events = Some(file);
+        self.end = leaves.last().map_or(self.end, |leaf| leaf.sequence);
+        Ok(())
+    }
+
+    /// Makes the events durable, then adds a checkpoint over them and makes it durable.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Durable`]: then it must not be told to anybody.
+    pub fn sign_off(&mut self, signed: &Signed) -> Result<(), Error> {
+        let (events, path) = self.events_of(signed.at)?;
+        self.durability.sync_file(&events, &path)?;
+        self.events = Some(events);
+        let path = self.folder.join(format!("{}{CHECKPOINTS}", self.day));
+        let line = Line { text: signed.text.clone(), signature: signed.signature.clone() };
+        let json = serde_json::to_string(&line)
+            .map_err(|error| doing("describe", &path)(io::Error::other(error)))?;
+        let is_new = !path.exists();
+        let mut file = append(&path)?;
+        file.write_all(format!("{json}\n").as_bytes()).map_err(doing("write", &path))?;
+        self.durability.sync_file(&file, &path)?;
+        if is_new {
+            self.durability.sync_folder(&self.folder)?;
+        }
+        self.newest = Some(signed.clone());
+        Ok(())
+    }
+
+    /// The open file of the day; the day never goes back.
+    fn events_of(&mut self, now: Timestamp) -> Result<(File, PathBuf), Error> {
+        let today = utc_day(now).max(self.day.clone());
+        let path = self.folder.join(format!("{today}{EVENTS}"));
+        if let Some(file) = self.events.take() {
+            if today == self.day {
+                return Ok((file, path));
+            }
+            let before = self.folder.join(format!("{}{EVENTS}", self.day));
+            self.durability.sync_file(&file, &before)?;
+        }
+        self.durability.create_folders(&self.folder)?;
+        let file = append(&path)?;
+        self.durability.sync_folder(&self.folder)?;
+        self.day = today;
+        Ok((file, path))
+    }
+}
+
+/// The days of a log that have a file, oldest first.
+pub(super) fn days(folder: &Path) -> Result<Vec<String>, Error> {
+    let mut days: Vec<String> = entries(folder)?
+        .into_iter()
+        .filter_map(|(name, _)| name.strip_suffix(EVENTS).map(str::to_owned))
+        .filter(|day| !day.contains('.'))
+        .collect();
+    days.sort();
+    Ok(days)
+}
+
+/// The lines of a file, without their ends; what has no end is no line. None when it is not there.
+pub(super) fn lines(path: &Path) -> Result<impl Iterator<Item = Result<Vec<u8>, Error>>, Error> {
+    let file = match File::open(path) {
+        Ok(file) => Some(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => return Err(doing("open", path)(source)),
+    };
+    let mut reader = file.map(BufReader::new);
+    let path = path.to_owned();
+    Ok(std::iter::from_fn(move || {
+        let mut line = Vec::new();
+        match reader.as_mut()?.read_until(b'\n', &mut line) {
+            Ok(_) => (line.pop() == Some(b'\n')).then_some(Ok(line)),
+            Err(source) => Some(Err(doing("read", &path)(source))),
+        }
+    }))
+}
+
+fn sequence(line: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Told {
+        sequence: u64,
+    }
+    serde_json::from_slice::<Told>(line).ok().map(|told| told.sequence)
+}
+
+/// The last whole line of JSON in a file. What follows it, which a crash left, is cut off.
+fn last_line(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(doing("open", path)(source)),
+    };
+    let size = file.metadata().map_err(doing("read", path))?.len();
+    let start = size.saturating_sub(TAIL_BYTES);
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(start)).map_err(doing("read", path))?;
+    file.read_to_end(&mut tail).map_err(doing("read", path))?;
+    let mut end = tail.len();
+    while let Some(at) = tail.get(..end).and_then(|seen| seen.iter().rposition(|b| *b == b'\n')) {
+        let before = tail.get(..at).unwrap_or_default();
+        let begin = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let line = before.get(begin..).unwrap_or_default();
+        if serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok() {
+            if at + 1 < tail.len() {
+                cut(path, start + at as u64 + 1)?;
+            }
+            return Ok(Some(line.to_vec()));
+        }
+        end = at;
+    }
+    if start > 0 {
+        return Err(Error::Damaged { path: path.to_owned(), why: "its end is no text of ours" });
+    }
+    if size > 0 {
+        cut(path, 0)?;
+    }
+    Ok(None)
+}
+
+fn cut(path: &Path, size: u64) -> Result<(), Error> {
+    match OpenOptions::new().write(true).open(path) {
+        Ok(file) => file.set_len(size).map_err(doing("shorten", path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(doing("open", path)(source)),
+    }
+}
+
+fn append(path: &Path) -> Result<File, Error> {
+    OpenOptions::new().create(true).append(true).open(path).map_err(doing("open", path))
+}
+
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let listed = match fs::read_dir(folder) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(doing("list", folder)(source)),
+    };
+    let mut found = Vec::new();
+    for entry in listed {
+        let entry = entry.map_err(doing("list", folder))?;
+        found.extend(entry.file_name().into_string().ok().map(|name| (name, entry.path())));
+    }
+    Ok(found)
+}
+
+pub(super) fn doing(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { doing, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::tree;
+
+    fn leaf(sequence: u64) -> Leaf {
+        let record = format!("{{\"sequence\":{sequence}}}").into_bytes();
+        let hash = tree::leaf(&record);
+        Leaf { sequence, at: Timestamp::UNIX_EPOCH, arrival: None, record, hash }
+    }
+
+    fn at(day: &str) -> Timestamp {
+        format!("{day}T12:00:00Z").parse().expect("a time")
+    }
+
+    fn signed(size: u64, day: &str) -> Signed {
+        Checkpoint::new("z", "log", (size, tree::leaf(b"")), at(day)).signed("s".to_owned())
+    }
+
+    #[test]
+    fn segments_go_on_where_they_ended_whatever_a_crash_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let zone = Zone::new(folder.path());
+        let open = || Segments::open(&zone, "log", Durability::Full).expect("opened");
+        assert_eq!((open().end(), Segments::logs(&zone).expect("read").len()), (0, 0));
+        let mut segments = open();
+        segments.add(&[leaf(1), leaf(2)], at("2026-11-24")).expect("added");
+        segments.sign_off(&signed(2, "2026-11-24")).expect("signed");
+        segments.add(&[leaf(3)], at("2026-11-25")).expect("added");
+        // A clock that goes back does not reopen a day that has ended.
+        segments.add(&[leaf(4)], at("2026-11-24")).expect("added");
+        drop(segments);
+        let events = zone.events("log").join("2026-11-25.jsonl");
+        assert_eq!(fs::read_to_string(&events).expect("read").lines().count(), 2);
+        for torn in ["{\"sequence\":5", "\0\0\0", "{\"sequence\":5,\0\0\n\0"] {
+            append(&events)
+                .and_then(|mut file| {
+                    file.write_all(torn.as_bytes()).map_err(doing("write", &events))
+                })
+                .expect("torn");
+            let again = open();
+            assert_eq!((again.end(), again.newest()), (4, Some(&signed(2, "2026-11-24"))));
+            assert_eq!(fs::read_to_string(&events).expect("read").lines().count(), 2);
+        }
+        let mut again = open();
+        again.cut_after(1).expect("cut");
+        assert_eq!((again.end(), open().end()), (1, 1));
+        again.add(&[leaf(2)], at("2026-11-25")).expect("added");
+        assert_eq!(open().end(), 2);
+        assert_eq!(Segments::logs(&zone).expect("read"), ["log"]);
+    }
+}

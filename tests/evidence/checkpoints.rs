@@ -1,0 +1,181 @@
+//! What is signed, when, and what keeps a second history from being signed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use landfall::evidence::{Checkpoint, Segments};
+use landfall::ledger::{Ledger as _, Log as _, log, tree};
+use landfall::zone::Zone;
+
+use crate::support::TestZone;
+
+/// `ssh-keygen -Y verify` over a checkpoint.
+fn ssh_keygen_accepts(text: &Path, signature: &Path, signers: &Path, identity: &str) -> bool {
+    let verified = Command::new("ssh-keygen")
+        .args(["-Y", "verify", "-n", "landfall-checkpoint", "-I", identity, "-f"])
+        .arg(signers)
+        .arg("-s")
+        .arg(signature)
+        .stdin(fs::File::open(text).expect("opened"))
+        .output();
+    verified.expect("ssh-keygen runs").status.success()
+}
+
+fn signers(zone: &TestZone) -> PathBuf {
+    let key = fs::read_to_string(zone.path().join(".landfall/keys/receipt.pub")).expect("a key");
+    let path = zone.path().join("allowed_signers");
+    fs::write(&path, format!("our-zone namespaces=\"landfall-checkpoint\" {key}"))
+        .expect("written");
+    path
+}
+
+fn zone_with_a_file(config: &str) -> TestZone {
+    let zone = TestZone::new(config);
+    fs::write(zone.inbox("orders").join("a.csv"), "id\n1\n").expect("dropped");
+    let server = zone.serve();
+    zone.wait_for_ends(1);
+    server.stop();
+    zone
+}
+
+const CONFIG: &str =
+    "[zone]\nname = \"our zone\"\n[feed.orders]\n[audit]\npublish_to = \"outside\"\n";
+
+#[test]
+fn checkpoints_cover_everything_at_the_stop_and_ssh_keygen_accepts_them() {
+    let zone = zone_with_a_file(CONFIG);
+    let ledger = zone.ledger();
+    let newest = ledger.newest_checkpoint().expect("read").expect("a checkpoint");
+    assert_eq!(newest.size, ledger.head(), "all is signed");
+    assert_eq!(newest.root, log::verify(&ledger).expect("whole").root());
+    let outside: Vec<_> = fs::read_dir(zone.path().join("outside")).expect("copies").collect();
+    assert_eq!(outside.len(), 2, "the last one, and its signature");
+    let name = format!("{}-{:012}.checkpoint", ledger.log_id().expect("an id"), newest.size);
+    let text = zone.path().join("outside").join(&name);
+    let signature = zone.path().join("outside").join(format!("{name}.sig"));
+    let signers = signers(&zone);
+    assert!(ssh_keygen_accepts(&text, &signature, &signers, "our-zone"));
+    let told = Checkpoint::parse(&fs::read_to_string(&text).expect("read")).expect("one");
+    assert_eq!((told.zone.as_str(), told.size, told.root), ("our-zone", newest.size, newest.root));
+    fs::write(&text, newest.text.replace("our-zone", "another")).expect("altered");
+    assert!(!ssh_keygen_accepts(&text, &signature, &signers, "our-zone"));
+}
+
+#[test]
+fn the_archive_has_every_event_as_it_was_hashed() {
+    let zone = zone_with_a_file(CONFIG);
+    // A second run goes on where the first ended.
+    zone.serve().stop();
+    let ledger = zone.ledger();
+    let folder = Zone::new(zone.path()).events(&ledger.log_id().expect("an id"));
+    let read = |end: &str| {
+        let mut files: Vec<_> = fs::read_dir(&folder)
+            .expect("listed")
+            .map(|entry| entry.expect("one").path())
+            .collect();
+        files.sort();
+        let meant = |path: &&PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("text");
+            name.split_once('.').is_some_and(|(_, rest)| rest == end)
+        };
+        files
+            .iter()
+            .filter(meant)
+            .map(|path| fs::read_to_string(path).expect("read"))
+            .collect::<String>()
+    };
+    let mut archived = tree::Frontier::default();
+    for line in read("jsonl").lines() {
+        archived.push(tree::leaf(line.as_bytes()));
+    }
+    assert_eq!(archived.size(), ledger.head());
+    assert_eq!(archived.root(), ledger.root(ledger.head()).expect("a root"));
+    let kept = ledger.checkpoints(0, 1000).expect("checkpoints");
+    assert_eq!(read("checkpoints.jsonl").lines().count(), kept.len());
+    // Each is a beginning of all later ones.
+    for pair in kept.windows(2) {
+        let [old, new] = pair else { panic!("two") };
+        let proof = ledger.consistency(old.size, new.size).expect("a proof");
+        assert!(tree::is_consistent((old.size, &old.root), (new.size, &new.root), &proof));
+    }
+}
+
+#[test]
+fn a_receipt_is_proven_within_two_seconds_of_its_outcome() {
+    let zone = TestZone::new(CONFIG);
+    let server = zone.serve();
+    for n in 0..5 {
+        fs::write(zone.path().join("local.csv"), format!("id\n{n}\n")).expect("written");
+        let local = zone.path().join("local.csv");
+        let local = local.to_str().expect("text");
+        let sent = zone.run(&["send", "--feed", "orders", local, "--name", &format!("{n}.csv")]);
+        assert!(sent.status.success(), "{sent:?}");
+        let arrival = zone.wait_for_ends(n + 1).pop().expect("the last");
+        let began = Instant::now();
+        let proof = zone.wait_for_receipt(arrival.id);
+        // The rest is for a busy machine; the notary itself waits a second at most.
+        assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+        let key =
+            fs::read_to_string(zone.path().join(".landfall/keys/receipt.pub")).expect("a key");
+        let meant = (arrival.id, arrival.digest);
+        proof.check(&key, meant).expect("it holds");
+        let mut other = proof.clone();
+        other.received.record = other.received.record.replace("partner", "another");
+        other.received.record.push(' ');
+        assert!(other.check(&key, meant).is_err());
+        let mut other = proof.clone();
+        other.outcome.event += 1;
+        assert!(other.check(&key, meant).is_err());
+        let mut other = proof.clone();
+        other.checkpoint = other.checkpoint.replace("time 20", "time 21");
+        assert!(other.check(&key, meant).is_err());
+        assert!(proof.check(&key, (arrival.id, tree::leaf(b"x"))).is_err());
+        assert_eq!(zone.wait_for_receipt(arrival.id), proof, "the same for ever");
+    }
+    server.stop();
+}
+
+/// Starts a server that must refuse, and answers what it said.
+fn refused(zone: &TestZone) -> String {
+    let tried = zone.run(&["serve"]);
+    assert_eq!(tried.status.code(), Some(1), "{tried:?}");
+    String::from_utf8(tried.stderr).expect("text")
+}
+
+#[test]
+fn a_ledger_that_is_not_the_signed_one_is_not_served() {
+    let zone = zone_with_a_file(CONFIG);
+    let ledger = zone.path().join(".landfall/ledger.db");
+    let parts = ["ledger.db", "ledger.db-wal"].map(|name| ledger.with_file_name(name));
+    let copy = || parts.clone().map(|part| fs::read(part).ok());
+    let put = |copies: &[Option<Vec<u8>>; 2]| {
+        for (part, copy) in parts.iter().zip(copies) {
+            let there = fs::remove_file(part);
+            assert!(there.is_ok() || copy.is_none() || !part.exists());
+            if let Some(bytes) = copy {
+                fs::write(part, bytes).expect("restored");
+            }
+        }
+    };
+    let older = copy();
+    zone.serve().stop();
+    let newest = copy();
+    put(&older);
+    let told = refused(&zone);
+    assert!(told.contains("L110") && told.contains("landfall rebuild"), "{told}");
+    put(&[None, None]);
+    let told = refused(&zone);
+    assert!(told.contains("L111"), "{told}");
+    put(&newest);
+    let conn = rusqlite::Connection::open(&ledger).expect("opened");
+    conn.execute("UPDATE event SET hash = zeroblob(32) WHERE sequence = 3", []).expect("altered");
+    drop(conn);
+    let told = refused(&zone);
+    assert!(told.contains("L112") && told.contains("audit verify"), "{told}");
+    put(&newest);
+    zone.serve().stop();
+    let logs = Segments::logs(&Zone::new(zone.path())).expect("read");
+    assert_eq!(logs.len(), 1, "there is one history");
+}
