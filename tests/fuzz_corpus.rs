@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 /// Mutations of a corpus that every test run tries.
 const MUTATIONS: usize = 20_000;
+/// The same for files that are converted, which takes more of the test's time.
+const CONVERSIONS: usize = 400;
 /// Bytes of a mutated input.
 const INPUT_BYTES_MAX: usize = 4096;
 /// How long one input may take: far more than any needs on a busy machine.
@@ -77,7 +79,7 @@ impl Random {
     }
 }
 
-fn replay(name: &str) {
+fn replay(name: &str, mutations: usize) {
     let (_, target) = targets::ALL.iter().find(|(known, _)| *known == name).expect("a target");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
     let mut files: Vec<_> = fs::read_dir(folder).expect("a corpus").flatten().collect();
@@ -96,7 +98,7 @@ fn replay(name: &str) {
     let more = Duration::from_secs(more.unwrap_or(0));
     let (mut random, begun) = (Random(0x9e37_79b9_7f4a_7c15), Instant::now());
     let mut tried = 0;
-    while tried < MUTATIONS || begun.elapsed() < more {
+    while tried < mutations || begun.elapsed() < more {
         let mut input = corpus[random.below(corpus.len())].clone();
         let other = &corpus[random.below(corpus.len())];
         random.mutate(&mut input, other);
@@ -107,45 +109,75 @@ fn replay(name: &str) {
 
 #[test]
 fn codec() {
-    replay("codec");
+    replay("codec", MUTATIONS);
 }
 
 #[test]
 fn request() {
-    replay("request");
+    replay("request", MUTATIONS);
 }
 
 #[test]
 fn scp_line() {
-    replay("scp_line");
+    replay("scp_line", MUTATIONS);
 }
 
 #[test]
 fn words() {
-    replay("words");
+    replay("words", MUTATIONS);
 }
 
 #[test]
 fn view() {
-    replay("view");
+    replay("view", MUTATIONS);
 }
 
 #[test]
 fn file_name() {
-    replay("file_name");
+    replay("file_name", MUTATIONS);
 }
 
 #[test]
 fn config() {
-    replay("config");
+    replay("config", MUTATIONS);
 }
 
 #[test]
 fn account() {
-    replay("account");
+    replay("account", MUTATIONS);
 }
 
 #[test]
 fn glob() {
-    replay("glob");
+    replay("glob", MUTATIONS);
+}
+
+#[test]
+fn detect() {
+    replay("detect", CONVERSIONS);
+}
+
+#[test]
+fn delimited() {
+    replay("delimited", CONVERSIONS);
+}
+
+#[test]
+fn json() {
+    replay("json", CONVERSIONS);
+}
+
+#[test]
+fn packed() {
+    replay("packed", CONVERSIONS);
+}
+
+#[test]
+fn contract() {
+    replay("contract", CONVERSIONS);
+}
+
+#[test]
+fn workbook() {
+    replay("workbook", CONVERSIONS);
 }

@@ -596,3 +596,11 @@ fn a_sheet_of_repetitions_is_held_at_once() {
     assert_eq!(held(&job(), &bytes).code, Code::C108);
     assert!(began.elapsed() < Duration::from_secs(5));
 }
+
+#[test]
+fn a_cell_beyond_every_column_is_not_taken_for_another() {
+    let rows = r#"<row r="1"><c r="A1" t="inlineStr"><is><t>id</t></is></c></row><row r="2"><c r="XFDXFDXFD2"><v>1</v></c></row>"#;
+    let told = held(&job(), &Workbook::new().raw_sheet("S", "visible", rows).bytes());
+    assert_eq!(told.code, Code::C106);
+    assert!(told.hint.contains("Save it anew"), "{told:?}");
+}

@@ -2,7 +2,7 @@
 //!
 //! One function per target, used by the cargo-fuzz programs in `fuzz_targets/` and, over the
 //! committed corpora and their mutations, by `tests/fuzz_corpus.rs` on stable. A target fails by
-//! panicking.
+//! panicking. Those that convert a file are in [`conversions`].
 
 use landfall::config::{self, Partner, partner};
 use landfall::names::FileName;
@@ -11,11 +11,14 @@ use landfall::receive::sftp::scp::line::Line;
 use landfall::receive::sftp::view::{self, Node};
 use landfall::receive::sftp::wire::{Decoder, Error, Item, PACKET_BYTES_MAX, Request};
 
+mod conversions;
+pub use conversions::{contract, delimited, detect, json, packed, workbook};
+
 /// A target's name, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Target; 9] = [
+pub const ALL: [Target; 15] = [
     ("codec", codec),
     ("request", request),
     ("scp_line", scp_line),
@@ -25,6 +28,12 @@ pub const ALL: [Target; 9] = [
     ("config", config),
     ("account", account),
     ("glob", glob),
+    ("detect", detect),
+    ("delimited", delimited),
+    ("json", json),
+    ("packed", packed),
+    ("contract", contract),
+    ("workbook", workbook),
 ];
 
 /// What a stream holds: requests, heads with their payloads, and why it ended, if it did.

@@ -35,7 +35,8 @@
 //!   by its declared form; what does not fit is judged as in text, with the row as a line of CSV.
 //!
 //! # What cannot be read
-//! Encrypted and damaged workbooks are held (C106); also those with error values that calamine does
+//! Encrypted and damaged workbooks are held (C106), those that calamine panics on included: it
+//! counts columns and rows without a limit, and is compiled to stop rather than to count on from 0; also those with error values that calamine does
 //! not know, such as `#SPILL!`. No table: C107; a table spread over far more cells than it has
 //! values: C108.
 
@@ -66,7 +67,8 @@ const INSPECTED_ROWS: usize = 20;
 
 /// Converts a workbook.
 pub fn run(job: &Job, parts: &Parts, outputs: Outputs) -> Outcome {
-    match read(job, parts).and_then(|reading| write::write(reading, job, outputs)) {
+    let written = || read(job, parts).and_then(|reading| write::write(reading, job, outputs));
+    match surviving(written) {
         Ok(converted) => Outcome::Converted(Box::new(converted)),
         Err(told) => Outcome::Held(told),
     }
@@ -74,11 +76,12 @@ pub fn run(job: &Job, parts: &Parts, outputs: Outputs) -> Outcome {
 
 /// Looks at a workbook and writes nothing.
 pub fn inspect(job: &Job, parts: &Parts) -> Inspection {
-    let inspected = read(job, parts).and_then(|mut reading| {
+    let inspected = || {
+        let mut reading = read(job, parts)?;
         let rows = first_rows(&mut reading, job)?;
         Ok(Inspection { report: reading.report(), rows, obstacle: None })
-    });
-    inspected.unwrap_or_else(|told| Inspection::nothing(Outcome::Held(told)))
+    };
+    surviving(inspected).unwrap_or_else(|told| Inspection::nothing(Outcome::Held(told)))
 }
 
 fn read(job: &Job, parts: &Parts) -> Result<Reading, Diagnostic> {
@@ -110,6 +113,16 @@ fn first_rows(reading: &mut Reading, job: &Job) -> Result<Vec<Vec<Option<String>
     }
     reading.sheets = sheets;
     Ok(rows)
+}
+
+/// Does what reads a workbook. calamine panics on numbers that its counters do not hold.
+fn surviving<T>(work: impl FnOnce() -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    done.unwrap_or_else(|panic| {
+        let met = panic.downcast_ref::<&str>().copied().unwrap_or("something impossible");
+        let told = Diagnostic::error(Code::C106, "the workbook could not be read");
+        Err(told.fact("its reader met", met).hint("Save it anew with Excel or LibreOffice."))
+    })
 }
 
 fn damaged(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
