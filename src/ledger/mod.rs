@@ -35,7 +35,7 @@ pub use conversion::{Conversion, NewConversion, Output, Revision};
 pub use delivery::{Delivery, DeliveryOutcome, DeliveryState, UsedBy};
 pub use event::{Event, Recorded};
 pub use log::Log;
-pub use query::{ArrivalQuery, Listed, Usage};
+pub use query::{ArrivalQuery, DigestRange, Found, Listed, NamePattern, NotDigits, Usage};
 pub use sender::{Door, Sender};
 pub use sidecar::{
     NewSidecar, Sidecar, SidecarKind, SidecarName, Sidecars, Told, Verdict, Waits, WaitsFor,
@@ -196,11 +196,21 @@ pub trait Ledger: Sidecars + Sinks + Log + Send + Sync {
     /// [`Error::Store`].
     fn arrivals_by_prefix(&self, prefix: &str) -> Result<Vec<Arrival>, Error>;
 
-    /// Arrivals, newest first.
+    /// Arrivals, newest first. One search looks at a bounded number of them; the answer says where
+    /// to go on.
     ///
     /// # Errors
     /// [`Error::Store`].
-    fn arrivals(&self, query: &ArrivalQuery) -> Result<Vec<Arrival>, Error>;
+    fn find(&self, query: &ArrivalQuery) -> Result<Found, Error>;
+
+    /// [`Self::find`], for queries that one search answers: those whose fields all narrow it much,
+    /// or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn arrivals(&self, query: &ArrivalQuery) -> Result<Vec<Arrival>, Error> {
+        self.find(query).map(|found| found.arrivals)
+    }
 
     /// The oldest arrivals in `Received` that wait for nothing, with a sequence above `after`, oldest
     /// first.

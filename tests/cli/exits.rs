@@ -41,8 +41,8 @@ fn three_is_problems_found() {
 fn four_is_not_found() {
     let place = Place::calm();
     assert_snapshot!(place.told(&["show", "ffff"]), @"
-    --- error Z104: no file has an id that starts `ffff`
-    way out: List what is there with `landfall list`, `landfall feed list` or `landfall partner list`.
+    --- error Z104: no file has the id, digest or name `ffff`
+    way out: `landfall list` shows ids and names; the first digits of an id are enough when unique.
     --- exit 4
     ");
     assert_eq!(place.run(&["partner", "show", "nobody"]).0, 4);

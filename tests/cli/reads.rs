@@ -124,10 +124,33 @@ fn list_narrows() {
     let count = |arguments: &[&str]| place.run(arguments).1.lines().count();
     assert_eq!(count(&["list", "--json"]), 2);
     assert_eq!(count(&["list", "--json", "--state", "held"]), 1);
-    assert_eq!(count(&["list", "--json", "--name", "_2"]), 1);
+    assert_eq!(count(&["list", "--json", "--name", "*_2*"]), 1);
+    assert_eq!(count(&["list", "--json", "--name", "orders_2.csv"]), 1);
+    assert_eq!(count(&["list", "--json", "--name", "orders"]), 0, "not a whole name");
+    assert_eq!(count(&["list", "--json", "--digest", "658008b7"]), 1);
+    assert_eq!(count(&["list", "--json", "--before", "2"]), 1);
     assert_eq!(count(&["list", "--json", "--from", "acme", "--feed", "orders", "-n", "1"]), 1);
     assert_eq!(count(&["list", "--json", "--since", "2026-11-23"]), 0);
     assert_eq!(place.run(&["list", "--state", "lost"]).0, 2);
+    let (_, _, aside) = place.run(&["list", "-n", "1"]);
+    assert_eq!(aside, "There are more. Go on with `--before 2`.\n");
+    let (_, _, aside) = place.run(&["list", "-n", "1", "--json"]);
+    assert_eq!(aside, "{\"schema\":\"landfall.more/v1\",\"before\":2}\n");
+}
+
+#[test]
+fn show_finds_a_file_by_id_digest_and_name() {
+    let place = handed_off();
+    for which in ["019a3c5e-7c", "658008b7", "orders_1.csv"] {
+        assert!(place.run(&["show", which]).1.starts_with("orders_1.csv is handed off"), "{which}");
+    }
+    let (code, _, told) = place.run(&["show", "019a3c5e"]);
+    assert!(code == 4 && told.contains("`019a3c5e` means more than one file"), "{told}");
+    let (code, _, told) = place.run(&["show", "orders_9.csv"]);
+    assert!(
+        code == 4 && told.contains("no file has the id, digest or name `orders_9.csv`"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+#[path = "../support/many.rs"]
+mod many_arrivals;
 #[path = "../support/small_disk.rs"]
 mod small_disk;
 
@@ -16,6 +18,7 @@ mod converting;
 mod handing_off;
 mod history;
 mod making;
+mod many;
 mod place;
 mod receiving;
 mod replacing;

@@ -1,21 +1,14 @@
-//! Reading arrivals.
+//! Reading arrivals one by one, listings and counts; [`super::search`] answers queries.
 
-use std::cmp::Reverse;
-use std::collections::BTreeSet;
-
-use rusqlite::{Connection, OptionalExtension, Row, ToSql};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::clock::Timestamp;
-use crate::ledger::{
-    Arrival, ArrivalQuery, Conversion, Error, Listed, Sender, State, Usage, Waits,
-};
+use crate::ledger::{Arrival, Conversion, Error, Listed, Sender, State, Usage, Waits};
 use crate::names::{ArrivalId, FeedName, FileName};
 
 use super::fault::Fault;
 use super::values::{Cells, Micros};
 
-/// How many arrivals a query lists that does not say.
-const LISTED_DEFAULT: u32 = 100;
 /// How many arrivals a prefix may mean before the rest is left out.
 const PREFIX_MAX: u32 = 10;
 
@@ -119,75 +112,6 @@ fn bounds(prefix: &str) -> Option<(ArrivalId, ArrivalId)> {
     let fits = digits.len() <= 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let fill = |with: &str| (digits.clone() + &with.repeat(32 - digits.len())).parse().ok();
     if fits { Some((fill("0")?, fill("f")?)) } else { None }
-}
-
-/// [`crate::ledger::Ledger::arrivals`]. One search for each state: each is a walk down one index,
-/// where a search for several would sort every arrival in any of them.
-pub(super) fn matching(conn: &Connection, query: &ArrivalQuery) -> Result<Vec<Arrival>, Fault> {
-    let limit = if query.limit == 0 { LISTED_DEFAULT } else { query.limit };
-    let states: BTreeSet<State> = query.states.iter().copied().collect();
-    let mut found = Vec::new();
-    if states.is_empty() {
-        found = in_state(conn, query, None, limit)?;
-    }
-    for state in states {
-        found.extend(in_state(conn, query, Some(state), limit)?);
-    }
-    found.sort_by_key(|arrival| Reverse(arrival.sequence));
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(found)
-}
-
-fn in_state(
-    conn: &Connection,
-    query: &ArrivalQuery,
-    state: Option<State>,
-    limit: u32,
-) -> Result<Vec<Arrival>, Fault> {
-    let (since, until) = (query.since.map(Micros), query.until.map(Micros));
-    let mut filter = Filter::default();
-    filter.and("sender = ?", query.sender.as_ref());
-    filter.and("feed = ?", query.feed.as_ref());
-    filter.and("digest = ?", query.digest.as_ref());
-    filter.and("state = ?", state.as_ref());
-    filter.and("received_at >= ?", since.as_ref());
-    filter.and("received_at < ?", until.as_ref());
-    filter.and("instr(name, ?) > 0", query.name_contains.as_ref());
-    filter.values.push(&limit);
-    // A walk from the newest finds few in a recent period at once but would not know where to end;
-    // the plus makes SQLite look the period up instead.
-    let order = if query.since.is_some() { "+sequence" } else { "sequence" };
-    let sql = format!(
-        arrival!(
-            "WHERE a.sequence IN (SELECT sequence FROM arrival WHERE {} ORDER BY {} DESC LIMIT ?)
-             ORDER BY a.sequence DESC"
-        ),
-        filter.text(),
-        order
-    );
-    let mut statement = conn.prepare_cached(&sql)?;
-    let found = statement.query_map(filter.values.as_slice(), arrival_of)?;
-    Ok(found.collect::<Result<_, _>>()?)
-}
-
-/// The conditions of a query and their values, in order.
-#[derive(Default)]
-struct Filter<'q> {
-    conditions: Vec<&'static str>,
-    values: Vec<&'q dyn ToSql>,
-}
-
-impl<'q> Filter<'q> {
-    fn and<T: ToSql>(&mut self, condition: &'static str, value: Option<&'q T>) {
-        if let Some(value) = value {
-            self.conditions.push(condition);
-            self.values.push(value);
-        }
-    }
-
-    fn text(&self) -> String {
-        if self.conditions.is_empty() { "true".to_owned() } else { self.conditions.join(" AND ") }
-    }
 }
 
 /// [`crate::ledger::Ledger::to_convert`].

@@ -20,8 +20,8 @@ use crate::schema::LearnedSchema;
 use super::log::{Leaf, Signed};
 use super::{
     Arrival, ArrivalQuery, Batch, BatchBounds, BatchFile, Delivery, DeliveryOutcome, Error, Event,
-    Ledger, Listed, Log, NewArrival, NewConversion, NewSidecar, Recorded, Retraction, Revision,
-    Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor,
+    Found, Ledger, Listed, Log, NewArrival, NewConversion, NewSidecar, Recorded, Retraction,
+    Revision, Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor,
 };
 
 mod advance;
@@ -36,6 +36,7 @@ mod log;
 mod readers;
 mod receive;
 mod schema;
+mod search;
 mod sidecars;
 mod sinks;
 mod transaction;
@@ -154,8 +155,8 @@ impl Ledger for SqliteLedger {
         self.readers.read("read arrivals", |conn| find::by_prefix(conn, prefix))
     }
 
-    fn arrivals(&self, query: &ArrivalQuery) -> Result<Vec<Arrival>, Error> {
-        self.readers.read("read arrivals", |conn| find::matching(conn, query))
+    fn find(&self, query: &ArrivalQuery) -> Result<Found, Error> {
+        self.readers.read("read arrivals", |conn| search::find(conn, query))
     }
 
     fn to_convert(&self, after: u64, limit: u32) -> Result<Vec<Arrival>, Error> {

@@ -27,11 +27,12 @@ const STATEMENTS_MAX: usize = 128;
 const CHECKPOINT_PAGES: u32 = 8192;
 
 /// What brings the tables from one version to the next.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
+    include_str!("schema-5.sql"),
 ];
 /// The step that made history a tree.
 const TREE_STEP: usize = 3;

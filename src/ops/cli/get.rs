@@ -16,8 +16,9 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The arrival's id; its first digits are enough when unique
-    id: String,
+    /// The file's id or SHA-256, of which the first digits are enough when unique, or its name,
+    /// which means the newest
+    file: String,
     /// Where to put it; `-` is standard output, the default unless that is a terminal
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -25,7 +26,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
     let zone = zone.find()?;
-    let (_, arrival) = reading::arrival(&zone, &args.id)?;
+    let (_, arrival) = reading::arrival(&zone, &args.file)?;
     let raw = Archive::new(zone, Durability::Relaxed).open(&arrival.raw).map_err(|error| {
         Diagnostic::error(Code::A101, "the raw object cannot be opened")
             .fact("path", &arrival.raw)

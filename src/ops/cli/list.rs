@@ -1,11 +1,13 @@
 //! `landfall list`
 
+use serde::Serialize;
+
 use super::output::{size, table};
 use super::{Exit, Output, ZoneArgs, reading, words};
 use crate::clock::Timestamp;
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{Arrival, ArrivalQuery, Sender, State};
-use crate::names::{Digest, FeedName};
+use crate::ledger::{Arrival, ArrivalQuery, DigestRange, NamePattern, Sender, State};
+use crate::names::FeedName;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -18,18 +20,21 @@ pub(super) struct Args {
     /// Only in this state, such as held or handed_off; may be given several times
     #[arg(long, value_parser = state)]
     state: Vec<State>,
-    /// Only names that contain this text
-    #[arg(long, value_name = "TEXT")]
+    /// Only this name, or names that match: 'orders_*', '*2026-11-2?*'
+    #[arg(long, value_name = "PATTERN")]
     name: Option<String>,
-    /// Only files with this SHA-256
-    #[arg(long)]
-    digest: Option<Digest>,
-    /// Received at or after: 2026-11-22T06:00:00Z, or a time ago such as 2h or 3d
+    /// Only files with this SHA-256; its first digits are enough
+    #[arg(long, value_name = "DIGITS")]
+    digest: Option<DigestRange>,
+    /// Received at or after: 2026-11-22, 2026-11-22T06:00:00Z, or a time ago such as 2h or 3d
     #[arg(long, value_name = "WHEN", value_parser = when)]
     since: Option<Timestamp>,
     /// Received before, in the same forms
     #[arg(long, value_name = "WHEN", value_parser = when)]
     until: Option<Timestamp>,
+    /// Received before the file with this number, to go on where another list ended
+    #[arg(long, value_name = "NUMBER")]
+    before: Option<u64>,
     /// At most so many
     #[arg(long, short = 'n', default_value_t = 50)]
     limit: u32,
@@ -45,21 +50,42 @@ pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Dia
         sender: args.from,
         feed: args.feed,
         states: args.state,
-        name_contains: args.name.map(String::into_bytes),
+        name: args.name.as_deref().map(NamePattern::new),
         digest: args.digest,
         since: args.since,
         until: args.until,
+        before: args.before,
         limit: args.limit,
     };
-    let arrivals = ledger.arrivals(&query).map_err(|error| reading::unreadable(&error))?;
+    let found = ledger.find(&query).map_err(|error| reading::unreadable(&error))?;
+    let arrivals = found.arrivals;
     if out.is_json() {
         arrivals.iter().for_each(|arrival| out.object("landfall.arrival/v1", arrival));
-    } else if arrivals.is_empty() {
-        out.say("No file matches.");
-    } else {
+    } else if !arrivals.is_empty() {
         out.print(&text(&arrivals));
     }
+    match found.before {
+        Some(before) => tell_of_more(before, &arrivals, out),
+        None if arrivals.is_empty() => out.say("No file matches."),
+        None => {}
+    }
     Ok(Exit::Ok)
+}
+
+/// How to go on.
+#[derive(Serialize)]
+struct More {
+    before: u64,
+}
+
+fn tell_of_more(before: u64, arrivals: &[Arrival], out: &Output) {
+    let what = match arrivals.last() {
+        Some(last) if last.sequence == before => "There are more.",
+        Some(_) => "There may be more.",
+        None => "None so far, and the search has not come to the end.",
+    };
+    let text = format!("{what} Go on with `--before {before}`.");
+    out.aside(&text, "landfall.more/v1", &More { before });
 }
 
 fn text(arrivals: &[Arrival]) -> String {

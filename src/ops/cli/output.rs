@@ -32,14 +32,16 @@ impl Output {
 
     /// Prints one object of the result as one line of JSON.
     pub fn object<T: Serialize>(&self, schema: &str, value: &T) {
-        #[derive(Serialize)]
-        struct Tagged<'a, T> {
-            schema: &'a str,
-            #[serde(flatten)]
-            value: &'a T,
-        }
-        let line = serde_json::to_string(&Tagged { schema, value });
-        self.print(&line.unwrap_or_else(|error| error.to_string()));
+        self.print(&tagged(schema, value));
+    }
+
+    /// Says something beside the result that a program may want as well: a line, or an object, on
+    /// standard error.
+    pub fn aside<T: Serialize>(&self, text: &str, schema: &str, value: &T) {
+        to_stderr(&match self.json {
+            true => tagged(schema, value) + "\n",
+            false => format!("{text}\n"),
+        });
     }
 
     /// Says something beside the result; not in JSON, where only results and diagnostics are told.
@@ -83,6 +85,17 @@ impl Output {
             style.unwrap_or_else(|_: indicatif::style::TemplateError| ProgressStyle::default_bar()),
         )
     }
+}
+
+fn tagged<T: Serialize>(schema: &str, value: &T) -> String {
+    #[derive(Serialize)]
+    struct Tagged<'a, T> {
+        schema: &'a str,
+        #[serde(flatten)]
+        value: &'a T,
+    }
+    let line = serde_json::to_string(&Tagged { schema, value });
+    line.unwrap_or_else(|error| error.to_string())
 }
 
 fn to_stderr(text: &str) {

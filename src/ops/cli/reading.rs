@@ -2,7 +2,7 @@
 
 use super::Output;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{self, Arrival, Ledger, sqlite};
+use crate::ledger::{self, Arrival, ArrivalQuery, DigestRange, Ledger, NamePattern, sqlite};
 use crate::names::FeedName;
 use crate::zone::Zone;
 
@@ -21,29 +21,49 @@ pub(super) fn say_never_ran(out: &Output) {
     out.say("This zone has never run: nothing has arrived. Start it with `landfall serve`.");
 }
 
-/// The one arrival whose id starts with these digits.
+/// Files that are named when a short form means several.
+const SEVERAL_MAX: u32 = 10;
+
+/// The one arrival that is meant: by the first digits of its id or digest, or the newest of this
+/// name.
 ///
 /// # Errors
 /// [`Code::Z104`] when there is none or more than one.
-pub(super) fn arrival(zone: &Zone, id: &str) -> Result<(Box<dyn Ledger>, Arrival), Diagnostic> {
-    let missing = || Diagnostic::error(Code::Z104, format!("no file has an id that starts `{id}`"));
+pub(super) fn arrival(zone: &Zone, which: &str) -> Result<(Box<dyn Ledger>, Arrival), Diagnostic> {
+    let missing = || {
+        Diagnostic::error(Code::Z104, format!("no file has the id, digest or name `{which}`"))
+        .hint("`landfall list` shows ids and names; the first digits of an id are enough when unique.")
+    };
     let ledger = open(zone)?.ok_or_else(missing)?;
-    let digits = |c: char| c.is_ascii_hexdigit() || c == '-';
-    if id.is_empty() || !id.chars().all(digits) {
-        return Err(Diagnostic::error(Code::Z107, format!("`{id}` is not an id"))
-            .hint("`landfall list` shows the ids; the first digits are enough when unique."));
-    }
-    let mut found = ledger.arrivals_by_prefix(id).map_err(|error| unreadable(&error))?;
-    match (found.pop(), found.as_slice()) {
-        (Some(arrival), []) => Ok((ledger, arrival)),
-        (Some(last), others) => {
-            let told = Diagnostic::error(Code::Z104, format!("more than one id starts `{id}`"))
-                .hint("Give more digits.");
-            let matching = others.iter().chain([&last]);
-            Err(matching.fold(told, |told, one| told.fact(one.id.to_string(), &one.name)))
+    let found = meant(ledger.as_ref(), which).map_err(|error| unreadable(&error))?;
+    match found.as_slice() {
+        [] => Err(missing()),
+        [one] => Ok((ledger, one.clone())),
+        several => {
+            let summary = format!("`{which}` means more than one file");
+            let told = Diagnostic::error(Code::Z104, summary).hint("Give its id, or more digits.");
+            Err(several.iter().fold(told, |told, one| told.fact(one.id.to_string(), &one.name)))
         }
-        (None, _) => Err(missing()),
     }
+}
+
+fn meant(ledger: &dyn Ledger, which: &str) -> Result<Vec<Arrival>, ledger::Error> {
+    let digits = |c: char| c.is_ascii_hexdigit() || c == '-';
+    if !which.is_empty() && which.chars().all(digits) {
+        let by_id = ledger.arrivals_by_prefix(which)?;
+        if !by_id.is_empty() {
+            return Ok(by_id);
+        }
+    }
+    if let Ok(digest) = which.parse::<DigestRange>() {
+        let query = ArrivalQuery { digest: Some(digest), limit: SEVERAL_MAX, ..Default::default() };
+        let by_digest = ledger.arrivals(&query)?;
+        if !by_digest.is_empty() {
+            return Ok(by_digest);
+        }
+    }
+    let name = Some(NamePattern::exactly(which));
+    ledger.arrivals(&ArrivalQuery { name, limit: 1, ..Default::default() })
 }
 
 /// The ledger could not be read.

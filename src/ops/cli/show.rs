@@ -13,8 +13,9 @@ use crate::receive::receipt;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The arrival's id; its first digits are enough when unique
-    id: String,
+    /// The file's id or SHA-256, of which the first digits are enough when unique, or its name,
+    /// which means the newest
+    file: String,
 }
 
 /// Everything the ledger knows of one file.
@@ -30,7 +31,7 @@ struct Life {
 
 pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
     let zone = zone.find()?;
-    let (ledger, arrival) = reading::arrival(&zone, &args.id)?;
+    let (ledger, arrival) = reading::arrival(&zone, &args.file)?;
     let life = read(ledger.as_ref(), arrival).map_err(|error| reading::unreadable(&error))?;
     if out.is_json() {
         out.object("landfall.life/v1", &life);
@@ -82,7 +83,8 @@ fn facts(arrival: &Arrival, outcome: &str) -> Vec<[String; 2]> {
         Door::Folder => "a drop folder",
         Door::Local => "this machine",
     };
-    let origin = arrival.origin.as_ref().map_or(String::new(), |at| format!(", {at}"));
+    let origin =
+        arrival.origin.as_ref().map_or(String::new(), |at| format!(", {}", receipt::shown(at)));
     let mut facts = vec![
         ("id", arrival.id.to_string()),
         ("feed", arrival.feed.to_string()),

@@ -26,7 +26,7 @@ pub struct Account {
     pub partner: Arc<Partner>,
     /// As the ledger knows it.
     pub sender: Sender,
-    /// The peer's address.
+    /// The peer's address, how it logged in, and with what.
     pub origin: String,
     /// What the door works with.
     pub desk: Arc<Desk>,
@@ -40,7 +40,7 @@ pub struct Account {
 const NOTED_MAX: u32 = 20;
 
 impl Account {
-    /// A partner's login from an address.
+    /// A partner's login; `origin` is its address, method and client.
     pub fn new(partner: Partner, origin: String, desk: Arc<Desk>) -> Self {
         let sender = Sender::Partner(partner.name.clone());
         Self {

@@ -99,16 +99,11 @@ impl Visit {
         let desk = Arc::clone(&self.hall.desk);
         let roster = Arc::clone(&self.hall.roster);
         self.seat = Some(roster.enter(partner.name.clone(), proof, self.origin, self.end.clone()));
-        note(
-            &desk,
-            Event::LoggedIn {
-                partner: partner.name.clone(),
-                from: self.origin.to_string(),
-                method,
-                client: client(&self.link),
-            },
-        );
-        Some(Account::new(partner, self.origin.to_string(), desk))
+        let (from, client) = (self.origin.to_string(), client(&self.link));
+        // What an arrival says of its sender, years later: address, key and client.
+        let origin = format!("{from} by {method} with {client}");
+        note(&desk, Event::LoggedIn { partner: partner.name.clone(), from, method, client });
+        Some(Account::new(partner, origin, desk))
     }
 
     /// What is said to an account that asks for SFTP.
