@@ -6,12 +6,14 @@
 //! of their own, so that no loader takes them for rows. Names are relative to the zone, which may
 //! move. `sequence` has no gaps and `previous` chains the batches of a feed: a reader that polls can
 //! prove that it missed nothing.
+//! `deploy/schemas/manifest.v1.json` says all of it as JSON Schema.
 
 use serde::Serialize;
 
 use crate::clock::rfc3339_millis;
 use crate::ledger::{Arrival, Batch, BatchFile, Event, FileKind, Ledger, Recorded, Sender};
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
+use crate::report::Report;
 use crate::zone::ZonePath;
 
 /// The manifest's own schema, in its `schema` field.
@@ -65,8 +67,41 @@ struct Source<'a> {
     received_at: String,
     bytes: u64,
     sha256: Digest,
+    /// Records that were seen, and what became of them.
     rows: u64,
+    written: u64,
     rejected: u64,
+    skipped: u64,
+    /// What the sender was told, and under which name.
+    outcome: Outcome,
+    receipt: Option<String>,
+    /// Whether the file is what its contract expects; `null` without a contract.
+    expectations: Option<Expectations<'a>>,
+    /// The arrival that had the name before.
+    supersedes: Option<ArrivalId>,
+}
+
+/// What came of a file that is handed off.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Accepted,
+    /// Some records were put aside.
+    Partial,
+}
+
+#[derive(Serialize)]
+struct Expectations<'a> {
+    contract: Digest,
+    met: bool,
+    /// How many records failed, by diagnostic code.
+    failed: Vec<Failed<'a>>,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    code: &'a str,
+    records: u64,
 }
 
 #[derive(Serialize)]
@@ -140,18 +175,38 @@ fn entry(file: &BatchFile) -> Entry<'_> {
 
 fn source<'a>(batch: &Batch, member: &'a Member) -> Source<'a> {
     let arrival = &member.arrival;
-    let (rows, rejected) =
-        arrival.conversion.as_ref().map_or((0, 0), |made| (made.seen, made.rejected));
+    let made = arrival.conversion.as_ref();
+    let name = name_when_closed(batch, member);
+    let rejected = made.map_or(0, |made| made.rejected);
+    let receipt = match &arrival.sender {
+        Sender::Partner(_) => {
+            Some(format!("receipts/{}/{name}.{}.receipt.json", batch.feed, arrival.id))
+        }
+        Sender::Folder(_) | Sender::Local(_) | Sender::Test(_) => None,
+    };
     Source {
         arrival: arrival.id,
-        name: name_when_closed(batch, member),
+        name,
         sender: &arrival.sender,
         received_at: rfc3339_millis(arrival.received_at),
         bytes: arrival.size_bytes,
         sha256: arrival.digest,
-        rows,
+        rows: made.map_or(0, |made| made.seen),
+        written: made.map_or(0, |made| made.written),
         rejected,
+        skipped: made.map_or(0, |made| made.skipped),
+        outcome: if rejected == 0 { Outcome::Accepted } else { Outcome::Partial },
+        receipt,
+        expectations: made.and_then(|made| expectations(&made.report)),
+        supersedes: arrival.supersedes,
     }
+}
+
+fn expectations(report: &Report) -> Option<Expectations<'_>> {
+    let contract = report.contract?;
+    let failed = report.rejects_by_code.iter();
+    let failed = failed.map(|(code, records)| Failed { code, records: *records }).collect();
+    Some(Expectations { contract, met: report.rejected == 0, failed })
 }
 
 fn retracts(retraction: &crate::ledger::Retraction) -> Retracts<'_> {

@@ -4,9 +4,12 @@
 //! ledger's "published + outbox". [`outbox`] delivers to [`sinks`] at least once, with a stable id,
 //! in order per feed; a sink that refuses until its retries end is stalled, never skipped.
 //!
-//! Left out so far: time windows, sets, merging of small outputs, other sinks.
+//! [`cloud_event`] is how what happened reads to others.
+//!
+//! Left out so far: time windows, sets, merging of small outputs.
 
 pub mod batch;
+pub mod cloud_event;
 pub mod manifest;
 pub mod outbox;
 pub mod sinks;

@@ -11,6 +11,7 @@
 mod accounts;
 mod alone;
 mod demo;
+mod events;
 mod exits;
 mod reads;
 mod serving;

@@ -41,6 +41,7 @@ fn help_names_every_command_and_exit_code() {
       receipt  Receipts: how partners check their signatures
       feed     Feeds: the streams of files and their datasets
       sink     Sinks: who is told of each batch
+      events   What happened, event by event; with --json as CloudEvents
       explain  What a diagnostic code means and the way out
       help     Print this message or the help of the given subcommand(s)
 

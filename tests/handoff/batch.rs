@@ -120,7 +120,13 @@ fn a_batch_is_published_with_its_manifest() {
           "bytes": 12,
           "sha256": "ceacb8c4d394b4bca9ce76f868e5c066aee7c9294208880ba42e0fbfbeead6e0",
           "rows": 3,
-          "rejected": 0
+          "written": 3,
+          "rejected": 0,
+          "skipped": 0,
+          "outcome": "accepted",
+          "receipt": "receipts/orders/a.csv.<a>.receipt.json",
+          "expectations": null,
+          "supersedes": null
         },
         {
           "arrival": "<b>",
@@ -129,7 +135,13 @@ fn a_batch_is_published_with_its_manifest() {
           "bytes": 12,
           "sha256": "aaee69a752cc121eab61fc92ab967a829dc062650ad77ae779a9b9cf9f41ab97",
           "rows": 4,
-          "rejected": 1
+          "written": 3,
+          "rejected": 1,
+          "skipped": 0,
+          "outcome": "partial",
+          "receipt": "receipts/orders/b.csv.<b>.receipt.json",
+          "expectations": null,
+          "supersedes": null
         }
       ],
       "retracts": []

@@ -10,6 +10,7 @@
 
 mod batch;
 mod contract;
+mod manifests;
 mod outbox;
 mod python;
 mod receiver;

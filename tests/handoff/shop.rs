@@ -13,7 +13,7 @@ use landfall::ledger::sqlite::{self, SqliteLedger};
 use landfall::ledger::{
     Arrival, Batch, Conversion, Door, Ledger, NewArrival, NewConversion, Output, Sender,
 };
-use landfall::names::{ArrivalId, FeedName};
+use landfall::names::{ArrivalId, Digest, FeedName};
 use landfall::report::{ColumnReport, Report};
 use landfall::zone::{Zone, ZonePath};
 
@@ -23,6 +23,8 @@ pub struct Shop {
     pub config: Arc<Config>,
     pub ledger: Arc<SqliteLedger>,
     pub clock: Clock,
+    /// The contract that conversions are made under.
+    pub contract: Option<Digest>,
 }
 
 pub fn orders() -> FeedName {
@@ -37,7 +39,7 @@ impl Shop {
         let clock = Clock::system();
         let ledger = sqlite::open(&zone.ledger_file(), clock.clone(), Durability::Relaxed);
         let config = Arc::new(config::parse("landfall.toml", config).unwrap());
-        Self { folder, zone, config, ledger: Arc::new(ledger.unwrap()), clock }
+        Self { folder, zone, config, ledger: Arc::new(ledger.unwrap()), clock, contract: None }
     }
 
     pub fn publisher(&self) -> Publisher {
@@ -109,7 +111,13 @@ impl Shop {
             skipped: 0,
             parquet: output("parquet", text, 3),
             rejects: rejects.map(|text| output("rejects.parquet", text, 1)),
-            report: Report { columns: vec![column], ..Report::default() },
+            report: Report {
+                columns: vec![column],
+                contract: self.contract,
+                rejected,
+                rejects_by_code: rejects.iter().map(|_| ("C120".to_owned(), 1)).collect(),
+                ..Report::default()
+            },
         };
         let new = NewConversion {
             conversion,

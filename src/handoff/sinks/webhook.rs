@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, redirect};
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::clock::{Timestamp, rfc3339_millis};
+use crate::clock::Timestamp;
+use crate::handoff::cloud_event::CloudEvent;
 
 use super::signature::{self, SigningKey};
 use super::{ACKNOWLEDGEMENT_BYTES_MAX, Answer, Notice, Purpose, REFUSAL_BYTES_MAX, said};
@@ -128,44 +128,25 @@ fn in_words(error: reqwest::Error) -> String {
     crate::diagnostic::on_one_line(&error.without_url())
 }
 
-#[derive(Serialize)]
-struct CloudEvent<'a> {
-    specversion: &'static str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    source: String,
-    id: &'a str,
-    subject: String,
-    time: String,
-    datacontenttype: &'static str,
-    lffeed: &'a str,
-    lfmanifest: &'a str,
-    lfdigest: String,
-    data: Value,
-}
-
 /// The body: the same bytes in every attempt.
 fn event(notice: &Notice) -> Vec<u8> {
     let batch = &notice.batch;
     let enclosed = (notice.manifest.len() < ENCLOSED_BYTES_MAX)
         .then(|| serde_json::from_slice(&notice.manifest).ok())
         .flatten();
-    let event = CloudEvent {
-        specversion: "1.0",
-        kind: match notice.purpose {
-            Purpose::Batch => EVENT_TYPE,
-            Purpose::Test => TEST_TYPE,
-        },
-        source: format!("/landfall/{}", uri_part(&notice.zone_name)),
-        id: &notice.delivery,
-        subject: format!("{}/{}", batch.feed, batch.sequence),
-        time: rfc3339_millis(batch.published_at.unwrap_or(batch.closed_at)),
-        datacontenttype: "application/json",
-        lffeed: batch.feed.as_str(),
-        lfmanifest: notice.manifest_name.as_str(),
-        lfdigest: notice.digest.to_string(),
-        data: enclosed.unwrap_or_else(|| named(notice)),
+    let kind = match notice.purpose {
+        Purpose::Batch => EVENT_TYPE,
+        Purpose::Test => TEST_TYPE,
     };
+    let at = batch.published_at.unwrap_or(batch.closed_at);
+    let subject = format!("{}/{}", batch.feed, batch.sequence);
+    let named_in = serde_json::json!({
+        "lfmanifest": notice.manifest_name,
+        "lfdigest": notice.digest,
+    });
+    let event = CloudEvent::new(kind, &notice.zone_name, notice.delivery.clone(), at)
+        .about(Some(subject), Some(batch.feed.clone()))
+        .with(named_in, enclosed.unwrap_or_else(|| named(notice)));
     // Plain data with text keys: it cannot fail to become JSON.
     serde_json::to_vec(&event).unwrap_or_default()
 }
@@ -180,12 +161,4 @@ fn named(notice: &Notice) -> Value {
         "manifest": notice.manifest_name,
         "sha256": notice.digest,
     })
-}
-
-/// A name as a part of a URI (RFC 3986 section 2.3).
-fn uri_part(name: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-    name.bytes()
-        .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
-        .collect()
 }

@@ -1,7 +1,7 @@
 //! The command line: one file a command, each with its `Args` and `run`.
 //!
 //! Standard output is the result, standard error everything else. `--json` prints one object, or
-//! one a line for lists, each with `"schema": "landfall.<thing>/v1"`; times are RFC 3339 in UTC,
+//! one a line for lists, each with `"schema": "landfall.<thing>/v1"` (events are CloudEvents); times are RFC 3339 in UTC,
 //! sizes are bytes. What goes wrong is one [`Diagnostic`], as text or JSON. Exit codes: [`Exit`].
 //!
 //! Reads open the ledger read-only and work whether or not a server runs. Writes go through the
@@ -18,6 +18,7 @@ mod check;
 mod convert;
 mod demo;
 mod drift;
+mod events;
 mod exit;
 mod explain;
 mod feed;
@@ -108,6 +109,8 @@ enum Command {
     /// Sinks: who is told of each batch
     #[command(subcommand)]
     Sink(sink::Command),
+    /// What happened, event by event; with --json as CloudEvents
+    Events(events::Args),
     /// What a diagnostic code means and the way out
     Explain(explain::Args),
     /// A converter process; started by the server
@@ -160,6 +163,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Receipt(command) => receipt::run(command, zone, out),
         Command::Feed(command) => feed::run(command, zone, out),
         Command::Sink(command) => sink::run(command, zone, out),
+        Command::Events(args) => events::run(args, zone, out),
         Command::Explain(args) => explain::run(args, out),
         // Handled before anything else is started.
         Command::Worker => Ok(Exit::Ok),
