@@ -13,11 +13,15 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the module the lint points to")]
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, RenameFlags};
+
+/// The permission bits of a file that is not asked others for.
+const MODE_DEFAULT: u32 = 0o666;
 
 /// Whether writes wait for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -146,9 +150,17 @@ impl Durability {
     /// # Errors
     /// [`Error::is_name_taken`] when `path` exists. Otherwise what the system said.
     pub fn write_new(self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        self.write_new_as(path, bytes, MODE_DEFAULT)
+    }
+
+    /// [`Self::write_new`] with these permission bits, of which the process's umask takes some.
+    ///
+    /// # Errors
+    /// As [`Self::write_new`].
+    pub fn write_new_as(self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
         let temporary = temporary_beside(path);
         let written = self
-            .write_temporary(&temporary, bytes)
+            .write_temporary(&temporary, bytes, mode)
             .and_then(|()| self.publish_new(&temporary, path));
         if written.is_err() {
             remove_quietly(&temporary);
@@ -162,7 +174,7 @@ impl Durability {
     /// What the system said.
     pub fn replace_setting(self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let temporary = temporary_beside(path);
-        self.write_temporary(&temporary, bytes)?;
+        self.write_temporary(&temporary, bytes, MODE_DEFAULT)?;
         fs::rename(&temporary, path).map_err(|e| Error::new("replace", path, e))?;
         self.sync_folder(path.parent().unwrap_or(Path::new("/")))
     }
@@ -177,9 +189,11 @@ impl Durability {
         self.sync_folder(to.parent().unwrap_or(Path::new("/")))
     }
 
-    fn write_temporary(self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
-        fs::write(path, bytes).map_err(|e| Error::new("write", path, e))?;
-        let file = File::open(path).map_err(|e| Error::new("open", path, e))?;
+    fn write_temporary(self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+        let mut options = OpenOptions::new();
+        let opened = options.write(true).create_new(true).mode(mode).open(path);
+        let mut file = opened.map_err(|e| Error::new("create", path, e))?;
+        file.write_all(bytes).map_err(|e| Error::new("write", path, e))?;
         self.sync_file(&file, path)
     }
 }

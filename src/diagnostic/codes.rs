@@ -121,6 +121,15 @@ codes! {
     A101: "raw object is damaged",
         "The bytes in the archive no longer have the digest that was recorded.",
         "Restore the object from a copy.";
+    A120: "backup failed",
+        "The backup could not be made or put back; the causes say why. A backup has its name only when it is complete.",
+        "Mend what the causes name and run the command again.";
+    A121: "backup is not whole",
+        "The folder is not a backup, or a file in it is missing or differs from its SHA256SUMS. Nothing was put back.",
+        "Take another backup, or another copy of this one.";
+    A122: "ledger has more than the backup",
+        "The zone's ledger goes further than the backup, or is not the one that it was taken of. To put the backup back would lose what it does not have.",
+        "Keep the ledger: nothing needs to be put back. If it must go, run the command with `--put-present-ledger-aside`: it is kept beside the other.";
     C101: "file is empty",
         "The file has no bytes or no records, so there is nothing to convert.",
         "Send the file with its content. If empty files are expected, no action is needed.";

@@ -5,6 +5,7 @@
 //! The library below never prints: it returns values and [`crate::diagnostic::Diagnostic`]s, which
 //! [`diagnostic`] renders.
 
+pub mod backup;
 pub mod cli;
 pub mod control;
 pub mod default_zone;

@@ -42,6 +42,8 @@ fn help_names_every_command_and_exit_code() {
       feed     Feeds: the streams of files and their datasets
       sink     Sinks: who is told of each batch
       events   What happened, event by event; with --json as CloudEvents
+      backup   Take a backup of the ledger, the configuration and the keys, at any moment
+      restore  Put a backup back, or make a zone from it
       explain  What a diagnostic code means and the way out
       help     Print this message or the help of the given subcommand(s)
 

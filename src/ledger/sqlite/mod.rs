@@ -6,7 +6,7 @@
 //!
 //! Every verb is one function in the file of its subject; this file only sends it to a connection. SQL stands nowhere else in the house.
 //!
-//! Left out: backup, vacuum.
+//! Left out: vacuum.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ mod advance;
 mod batches;
 mod close;
 mod conversions;
+mod copy;
 mod deliver;
 mod fault;
 mod find;
@@ -43,6 +44,7 @@ mod transaction;
 mod values;
 mod writer;
 
+pub use copy::{check, copy};
 pub(super) use fault::is_disk_full;
 
 use fault::Fault;

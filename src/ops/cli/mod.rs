@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 use super::telemetry::{self, LogForm, Loudness};
 use crate::diagnostic::Diagnostic;
 
+mod backup;
 mod check;
 mod convert;
 mod demo;
@@ -33,6 +34,7 @@ mod reading;
 mod receipt;
 mod reload;
 mod report;
+mod restore;
 mod send;
 mod serve;
 mod show;
@@ -111,6 +113,10 @@ enum Command {
     Sink(sink::Command),
     /// What happened, event by event; with --json as CloudEvents
     Events(events::Args),
+    /// Take a backup of the ledger, the configuration and the keys, at any moment
+    Backup(backup::Args),
+    /// Put a backup back, or make a zone from it
+    Restore(restore::Args),
     /// What a diagnostic code means and the way out
     Explain(explain::Args),
     /// A converter process; started by the server
@@ -164,6 +170,8 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Feed(command) => feed::run(command, zone, out),
         Command::Sink(command) => sink::run(command, zone, out),
         Command::Events(args) => events::run(args, zone, out),
+        Command::Backup(args) => backup::run(args, zone, out),
+        Command::Restore(args) => restore::run(args, zone, out),
         Command::Explain(args) => explain::run(args, out),
         // Handled before anything else is started.
         Command::Worker => Ok(Exit::Ok),
