@@ -8,7 +8,7 @@ use std::io;
 use serde::de::IgnoredAny;
 
 use super::text::unmarked_utf16;
-use super::unpack::{Content, Seekable};
+use super::unpack::{Content, Seekable, Wrapper};
 
 /// The kinds of file the converter tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub enum Kind {
     Json,
     /// A workbook: XLSX, XLSM, XLSB, ODS or XLS, possibly encrypted.
     Workbook,
-    /// Gzip around something.
-    Gzip,
+    /// A wrapper around something.
+    Wrapped(Wrapper),
     /// A zip archive that is not a workbook.
     Zip,
     /// Packed in a way that is not unpacked here, in words.
@@ -36,7 +36,7 @@ impl Kind {
             Self::Text => "text",
             Self::Json => "JSON",
             Self::Workbook => "a workbook",
-            Self::Gzip => "gzip",
+            Self::Wrapped(wrapper) => wrapper.name(),
             Self::Zip => "a zip archive",
             Self::Packed(what) | Self::Other(what) => what,
         }
@@ -50,15 +50,9 @@ const TAIL_BYTES: usize = 1 << 20;
 /// A zip archive begins with a member, or with the end of its directory when it has none.
 const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 const OLE2: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
-const GZIP: &[u8] = b"\x1f\x8b";
 /// The first bytes of packings that are not unpacked here.
-const PACKINGS: [(&[u8], &str); 5] = [
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"BZh", "bzip2"),
-    (b"\xfd7zXZ\0", "xz"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (b"Rar!\x1a\x07", "a RAR archive"),
-];
+const PACKINGS: [(&[u8], &str); 2] =
+    [(b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!\x1a\x07", "a RAR archive")];
 /// The first bytes of formats that are not text.
 const MARKS: [(&[u8], &str); 16] = [
     (b"PAR1", "Parquet"),
@@ -102,8 +96,8 @@ pub fn kind(content: &Content) -> io::Result<Kind> {
         let tail_at = end.size_bytes().saturating_sub(TAIL_BYTES as u64);
         return Ok(zip_kind(&head, &end.part(tail_at, TAIL_BYTES)?));
     }
-    if head.starts_with(GZIP) {
-        return Ok(Kind::Gzip);
+    if let Some(wrapper) = Wrapper::ALL.into_iter().find(|w| head.starts_with(w.mark())) {
+        return Ok(Kind::Wrapped(wrapper));
     }
     if let Some((_, what)) = PACKINGS.into_iter().find(|(mark, _)| head.starts_with(mark)) {
         return Ok(Kind::Packed(what));
@@ -248,9 +242,10 @@ mod tests {
         for text in json {
             assert_eq!(kind_of(text), Kind::Json);
         }
-        assert_eq!(kind_of(b"\x1f\x8b\x08"), Kind::Gzip);
+        assert_eq!(kind_of(b"\x1f\x8b\x08"), Kind::Wrapped(Wrapper::Gzip));
         assert_eq!(kind_of(b"PK\x03\x04 some/file.txt"), Kind::Zip);
-        assert_eq!(kind_of(b"BZh91AY"), Kind::Packed("bzip2"));
+        assert_eq!(kind_of(b"BZh91AY"), Kind::Wrapped(Wrapper::Bzip2));
+        assert_eq!(kind_of(b"Rar!\x1a\x07\x01"), Kind::Packed("a RAR archive"));
     }
 
     #[test]

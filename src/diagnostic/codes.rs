@@ -203,10 +203,10 @@ codes! {
         "The file has more values of unique keys than can be compared in bounded memory.",
         "Split the file, or take the key out of `unique` in the contract.";
     C140: "packed file is damaged",
-        "A gzip or zip file is cut, damaged, or its content does not have the size or checksum that was recorded when it was packed. Nothing of it was taken.",
+        "A packed file (gzip, zstd, bzip2, xz, zip) is cut, damaged, or its content does not have the size or checksum that was recorded when it was packed. Nothing of it was taken.",
         "Pack and send the file again.";
     C141: "packed file unpacks to too much",
-        "A gzip or zip file holds far more bytes or members than any table would, or was made to look so.",
+        "A packed file (gzip, zstd, bzip2, xz, zip) holds far more bytes or members than any table would, or was made to look so.",
         "Send the table in smaller files, or not packed.";
     C142: "archive inside an archive",
         "A packed file holds something that is packed again.",

@@ -20,6 +20,34 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn zstd_of(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn bzip2_of(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn xz_of(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 9);
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+type Wrap = fn(&[u8]) -> Vec<u8>;
+/// Every wrapper: its name, what it adds to a file's name, and how it is made.
+const WRAPPERS: [(&str, &str, Wrap); 4] = [
+    ("gzip", "gz", gzip),
+    ("zstd", "zst", zstd_of),
+    ("bzip2", "bz2", bzip2_of),
+    ("xz", "xz", xz_of),
+];
+
 fn zip_with(options: SimpleFileOptions, members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in members {
@@ -45,43 +73,59 @@ fn member(table: &Table, name: &str) -> (u64, bool, String) {
 }
 
 #[test]
-fn gzip_around_text_is_its_text() {
-    let table = convert(gzip(CSV.as_bytes()));
-    assert_eq!(table.texts("code"), some(&["007", "8"]));
-    assert_eq!(table.dialect("packed"), "gzip");
-    let twice = [gzip(b"id,code\n1,007\n"), gzip(b"2,8\n")].concat();
-    assert_eq!(convert(twice).texts("code"), some(&["007", "8"]), "streams one after the other");
+fn a_wrapper_around_text_is_its_text() {
     let large: String = (0..300_000).map(|n| format!("{n},row {n}\n")).collect();
-    let packed = convert(gzip(format!("id,t\n{large}").as_bytes()));
-    assert_eq!(packed.rows, 300_000);
-    assert_eq!(packed.column("id").kind, "int64");
+    for (name, _, wrap) in WRAPPERS {
+        let table = convert(wrap(CSV.as_bytes()));
+        assert_eq!(table.texts("code"), some(&["007", "8"]));
+        assert_eq!(table.dialect("packed"), name);
+        let twice = [wrap(b"id,code\n1,007\n"), wrap(b"2,8\n")].concat();
+        let one_after_the_other = convert(twice);
+        assert_eq!(one_after_the_other.texts("code"), some(&["007", "8"]), "{name}");
+        let packed = convert(wrap(format!("id,t\n{large}").as_bytes()));
+        assert_eq!(packed.rows, 300_000, "{name}");
+        assert_eq!(packed.column("id").kind, "int64");
+    }
 }
 
 #[test]
 fn a_packed_file_keeps_its_encoding_and_extension() {
     let latin = b"id,name\n1,Jos\xe9 Mu\xf1oz\n2,M\xfcller \x80 5\n";
     assert_eq!(convert(gzip(latin)).texts("name"), some(&["José Muñoz", "Müller € 5"]));
-    let mut job = job();
-    job.name = FileName::new("a.csv.gz").unwrap();
-    assert_eq!(held_as(&job, gzip(b"a,b,c\n1,2\n1,2,3\n1\n")).code, Code::C103);
+    for (_, suffix, wrap) in WRAPPERS {
+        let mut job = job();
+        job.name = FileName::new(format!("a.csv.{suffix}")).unwrap();
+        assert_eq!(held_as(&job, wrap(b"a,b,c\n1,2\n1,2,3\n1\n")).code, Code::C103);
+    }
 }
 
 #[test]
-fn a_damaged_gzip_is_held_with_nothing_written() {
-    let whole = gzip(CSV.repeat(2000).as_bytes());
-    let cut = &whole[..whole.len() - 20];
-    let mut flipped = whole.clone();
-    let middle = flipped.len() / 2;
-    flipped[middle] ^= 0x55;
-    let mut wrong_sum = whole.clone();
-    let sum = wrong_sum.len() - 8;
-    wrong_sum[sum] ^= 1;
-    let trailing = [whole.clone(), b"garbage".to_vec()].concat();
-    for damaged in [cut, &flipped, &wrong_sum, &trailing, b"\x1f\x8b\x08\0"] {
-        let done = run(&job(), file(damaged));
-        let Outcome::Held(told) = done.outcome else { panic!("{:?}", done.outcome) };
-        assert_eq!(told.code, Code::C140, "{told:?}");
-        assert!(super::support::bytes_of(&done.parquet).is_empty());
+fn a_damaged_wrapper_is_held_with_nothing_written() {
+    for (name, _, wrap) in WRAPPERS {
+        let whole = wrap(
+            (0..9000).map(|n| format!("{n},{}\n", n * 7919 % 977)).collect::<String>().as_bytes(),
+        );
+        let flipped = |at: usize| {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 0x55;
+            flipped
+        };
+        let damaged = [
+            whole[..whole.len() - 20].to_vec(),
+            whole[..whole.len() / 2].to_vec(),
+            flipped(whole.len() / 2),
+            flipped(whole.len() - 5),
+            [whole.clone(), b"garbage".to_vec()].concat(),
+            whole[..7].to_vec(),
+        ];
+        for (which, damaged) in damaged.iter().enumerate() {
+            let done = run(&job(), file(damaged));
+            let Outcome::Held(told) = done.outcome else {
+                panic!("{name} {which}: {:?}", done.outcome)
+            };
+            assert_eq!(told.code, Code::C140, "{name} {which}: {told:?}");
+            assert!(super::support::bytes_of(&done.parquet).is_empty());
+        }
     }
 }
 
@@ -257,9 +301,11 @@ fn an_archive_without_tables_is_handed_off_raw() {
 #[test]
 fn what_unpacks_to_too_much_is_held() {
     let zeros = [vec![b'0'; 1 << 20], b"\n".to_vec()].concat().repeat(70);
-    let bomb = gzip(&zeros);
-    assert!(zeros.len() as u64 > bomb.len() as u64 * 1000);
-    assert_eq!(held(&bomb).code, Code::C141);
+    for (name, _, wrap) in WRAPPERS {
+        let bomb = wrap(&zeros);
+        assert!(zeros.len() as u64 > bomb.len() as u64 * 1000, "{name}");
+        assert_eq!(held(&bomb).code, Code::C141, "{name}");
+    }
     assert_eq!(held(zip(&[("a.csv", &zeros)])).code, Code::C141);
     let small = |limits| {
         let mut job = job();

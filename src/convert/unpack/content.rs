@@ -7,7 +7,8 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use super::stream::{Bounds, Gunzip, Inflate, Member, Positioned};
+use super::stream::{Bounds, Inflate, Member, Positioned};
+use super::wrapper::{Unwrapped, Wrapper};
 use super::{Fault, Raw, read_full};
 
 /// The bytes of one table's file.
@@ -18,7 +19,7 @@ pub struct Content(Bytes);
 enum Bytes {
     File(Arc<Raw>),
     Memory(Arc<[u8]>),
-    Gzip(Arc<Raw>, Bounds),
+    Wrapped(Wrapper, Arc<Raw>, Bounds),
     Member(Arc<Raw>, Arc<Member>, Bounds),
 }
 
@@ -33,8 +34,8 @@ impl Content {
         Self(Bytes::Memory(bytes.into()))
     }
 
-    pub(super) fn gzip(file: Arc<Raw>, bounds: Bounds) -> Self {
-        Self(Bytes::Gzip(file, bounds))
+    pub(super) fn wrapped(wrapper: Wrapper, file: Arc<Raw>, bounds: Bounds) -> Self {
+        Self(Bytes::Wrapped(wrapper, file, bounds))
     }
 
     pub(super) fn member(file: Arc<Raw>, member: Member, bounds: Bounds) -> Self {
@@ -45,13 +46,13 @@ impl Content {
     pub fn file(&self) -> Option<&Raw> {
         match &self.0 {
             Bytes::File(file) => Some(file),
-            Bytes::Memory(_) | Bytes::Gzip(..) | Bytes::Member(..) => None,
+            Bytes::Memory(_) | Bytes::Wrapped(..) | Bytes::Member(..) => None,
         }
     }
 
     /// Whether they have to be unpacked.
     pub fn is_packed(&self) -> bool {
-        matches!(self.0, Bytes::Gzip(..) | Bytes::Member(..))
+        matches!(self.0, Bytes::Wrapped(..) | Bytes::Member(..))
     }
 
     /// Starts reading from the beginning.
@@ -59,8 +60,8 @@ impl Content {
         match &self.0 {
             Bytes::File(file) => Stream::File(Positioned::new(Arc::clone(file))),
             Bytes::Memory(bytes) => Stream::Memory(io::Cursor::new(Arc::clone(bytes))),
-            Bytes::Gzip(file, bounds) => {
-                Stream::Gzip(Box::new(Gunzip::new(Arc::clone(file), *bounds)))
+            Bytes::Wrapped(wrapper, file, bounds) => {
+                Stream::Wrapped(Box::new(Unwrapped::new(*wrapper, Arc::clone(file), *bounds)))
             }
             Bytes::Member(file, member, bounds) => {
                 let inflate = Inflate::new(Arc::clone(file), Arc::clone(member), *bounds);
@@ -107,7 +108,7 @@ impl Content {
                 let size_bytes = bytes.len() as u64;
                 Ok(Seekable { bytes: Place::Memory(Arc::clone(bytes)), size_bytes, at: 0 })
             }
-            Bytes::Gzip(..) | Bytes::Member(..) => Err(io::ErrorKind::NotSeekable.into()),
+            Bytes::Wrapped(..) | Bytes::Member(..) => Err(io::ErrorKind::NotSeekable.into()),
         }
     }
 }
@@ -118,8 +119,8 @@ pub enum Stream {
     File(Positioned),
     /// Memory.
     Memory(io::Cursor<Arc<[u8]>>),
-    /// A gzip file.
-    Gzip(Box<Gunzip>),
+    /// A file in a wrapper.
+    Wrapped(Box<Unwrapped>),
     /// A member of a zip archive.
     Member(Box<Inflate>),
 }
@@ -129,7 +130,7 @@ impl Read for Stream {
         match self {
             Self::File(file) => file.read(buffer),
             Self::Memory(bytes) => bytes.read(buffer),
-            Self::Gzip(gunzip) => gunzip.read(buffer),
+            Self::Wrapped(unwrapped) => unwrapped.read(buffer),
             Self::Member(inflate) => inflate.read(buffer),
         }
     }

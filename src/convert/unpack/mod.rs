@@ -1,4 +1,5 @@
-//! What a file holds, unpacked: gzip or zip around anything that is converted.
+//! What a file holds, unpacked: gzip, zstd, bzip2, xz or zip around anything that is
+//! converted.
 //!
 //! A packed file is unpacked as it is read ([`Content`]), within limits on what comes out, and whole
 //! or not at all: a stream that is cut, damaged or of another checksum is held, with nothing written.
@@ -12,7 +13,7 @@
 //! - Members that are no tables (a PDF, a picture) are named in the report.
 //! - An archive inside an archive is held (C142), and so are those that `archive` refuses.
 //!
-//! Left out: zstd, bzip2, xz, tar, 7z, RAR.
+//! Left out: tar, 7z, RAR, and members of an archive that are packed otherwise than DEFLATE.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -28,11 +29,13 @@ mod content;
 mod fault;
 mod raw;
 mod stream;
+mod wrapper;
 
 pub use content::{Content, Seekable, Stream};
 pub use fault::Fault;
 pub use raw::Raw;
 use stream::Bounds;
+pub use wrapper::Wrapper;
 
 /// Bytes of a workbook that is packed: it is unpacked into memory.
 const WORKBOOK_BYTES_MAX: u64 = 64 << 20;
@@ -64,7 +67,7 @@ pub struct Parts {
     pub tables: Vec<Part>,
     /// Members that are no tables.
     pub others: Vec<SheetReport>,
-    /// How they are packed: `gzip` or `zip`.
+    /// How they are packed: `gzip`, `zip` …
     pub packed: Option<&'static str>,
 }
 
@@ -112,7 +115,7 @@ pub fn open(job: &Job, raw: File) -> Result<Input, Diagnostic> {
     let content = Content::plain(Arc::clone(&file));
     let kind = detect::kind(&content).map_err(|error| unreadable(&error))?;
     match kind {
-        Kind::Gzip => gzip(job, file),
+        Kind::Wrapped(wrapper) => unwrap(job, wrapper, file),
         Kind::Zip => zip(job, &content, &file),
         Kind::Text => Ok(whole(job, TableKind::Text, content)),
         Kind::Json => Ok(whole(job, TableKind::Json, content)),
@@ -134,16 +137,17 @@ fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-fn gzip(job: &Job, file: Arc<Raw>) -> Result<Input, Diagnostic> {
-    let (kind, content) = settled(Content::gzip(file, bounds(&job.limits)))?;
-    let Some(kind) = table_kind(kind, "the gzip file")? else {
-        return Ok(Input::Other("gzip around something that is not a table".to_owned()));
+fn unwrap(job: &Job, wrapper: Wrapper, file: Arc<Raw>) -> Result<Input, Diagnostic> {
+    let (kind, content) = settled(Content::wrapped(wrapper, file, bounds(&job.limits)))?;
+    let Some(kind) = table_kind(kind, wrapper.words())? else {
+        let what = format!("{} around something that is not a table", wrapper.name());
+        return Ok(Input::Other(what));
     };
     // `orders.csv.gz` is `orders.csv`.
     let name = String::from_utf8_lossy(job.name.base()).to_lowercase();
-    let extension = extension(name.strip_suffix(".gz").unwrap_or(&name));
+    let extension = extension(name.strip_suffix(wrapper.suffix()).unwrap_or(&name));
     let part = Part { member: None, extension, content };
-    let parts = Parts { tables: vec![part], others: Vec::new(), packed: Some("gzip") };
+    let parts = Parts { tables: vec![part], others: Vec::new(), packed: Some(wrapper.name()) };
     Ok(Input::Tables(kind, parts))
 }
 
@@ -195,7 +199,7 @@ fn table_kind(kind: Kind, words: &str) -> Result<Option<TableKind>, Diagnostic> 
         Kind::Json => Ok(Some(TableKind::Json)),
         Kind::Workbook => Ok(Some(TableKind::Workbook)),
         Kind::Other(_) => Ok(None),
-        Kind::Gzip | Kind::Zip | Kind::Packed(_) => {
+        Kind::Wrapped(_) | Kind::Zip | Kind::Packed(_) => {
             let what = format!("{words} holds something packed again: {}", kind.words());
             Err(Diagnostic::error(Code::C142, what))
         }

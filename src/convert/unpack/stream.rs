@@ -1,5 +1,5 @@
-//! Packed bytes unpacked as they are read: gzip (RFC 1952) and the members of a zip archive (PKWARE
-//! APPNOTE 6.3.10, stored or DEFLATE, RFC 1951).
+//! Packed bytes unpacked as they are read: the members of a zip archive (PKWARE APPNOTE 6.3.10,
+//! stored or DEFLATE, RFC 1951), and what all unpacking shares.
 //!
 //! Limits hold for the bytes that come out, whatever sizes are declared; size and checksum are
 //! checked at the end, so a stream that was read to its end without an error is whole.
@@ -8,12 +8,12 @@ use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
 use flate2::Crc;
-use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
+use flate2::bufread::DeflateDecoder;
 
 use super::{Fault, Raw};
 
 /// Packed bytes read at once.
-const BUFFER_BYTES: usize = 64 << 10;
+pub(super) const BUFFER_BYTES: usize = 64 << 10;
 
 /// How much may come out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,11 @@ impl Positioned {
     pub fn new(file: Arc<Raw>) -> Self {
         Self { file, at: 0, end: u64::MAX }
     }
+
+    /// Where it is read next.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
 }
 
 impl Read for Positioned {
@@ -64,32 +69,6 @@ impl Read for Positioned {
         let length = buffer.len().min(left);
         let count = self.file.read_at(buffer.get_mut(..length).unwrap_or_default(), self.at)?;
         self.at += count as u64;
-        Ok(count)
-    }
-}
-
-/// A gzip file of one or more streams, as `cat a.gz b.gz` makes.
-pub struct Gunzip {
-    decoder: MultiGzDecoder<BufReader<Positioned>>,
-    unpacked: u64,
-    bounds: Bounds,
-}
-
-const GZIP: &str = "the gzip file";
-
-impl Gunzip {
-    pub(super) fn new(file: Arc<Raw>, bounds: Bounds) -> Self {
-        let packed = BufReader::with_capacity(BUFFER_BYTES, Positioned::new(file));
-        Self { decoder: MultiGzDecoder::new(packed), unpacked: 0, bounds }
-    }
-}
-
-impl Read for Gunzip {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.decoder.read(buffer).map_err(|error| fault(GZIP, error))?;
-        self.unpacked += count as u64;
-        let packed = self.decoder.get_ref().get_ref().at;
-        self.bounds.check(GZIP, packed, self.unpacked)?;
         Ok(count)
     }
 }
@@ -193,7 +172,7 @@ impl Read for Inflate {
 }
 
 /// What a decoder says is about the packed bytes, unless the system said it.
-fn fault(what: &str, error: io::Error) -> io::Error {
+pub(super) fn fault(what: &str, error: io::Error) -> io::Error {
     if error.raw_os_error().is_some() || error.kind() == io::ErrorKind::Interrupted {
         return error;
     }
