@@ -18,6 +18,11 @@ impl Clock {
         Self(Arc::new(Timestamp::now))
     }
 
+    /// A clock that shows what a function says, for who moves time himself.
+    pub fn of(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
     /// A clock that always shows `at`.
     pub fn fixed(at: Timestamp) -> Self {
         Self(Arc::new(move || at))

@@ -12,11 +12,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use landfall::config::{
-    self, After, Complete, Config, Copies, Duplicates, Escape, Feed, Folder, Format, Legacy,
-    RecordEnd, SameName, Secret, Sftp, Sink, SinkKind, Success, Webhook, Workers, partner,
+    self, After, Batching, Complete, Config, Copies, Duplicates, Escape, Feed, Folder, Format,
+    Legacy, RecordEnd, SameName, Secret, Set, Sftp, Sink, SinkKind, Success, Wants, Webhook, When,
+    Workers, partner,
 };
 use landfall::durable::Durability;
-use landfall::ledger::BatchBounds;
+use landfall::ledger::{BatchBounds, Empty};
 use landfall::zone::Zone;
 
 const EVERY_KEY: &str = r#"
@@ -62,7 +63,7 @@ hold = "5m"
 listed = "10d"
 retract_grace = "1s"
 sinks = ["load", "tell"]
-batch = { files_max = 3, bytes_max = "1 MiB" }
+batch = { max_files = 3, max_bytes = "1 MiB", max_rows = 9, max_wait = "10m" }
 format = { encoding = "windows-1252", delimiter = ";", quote = "'", header = false, sheets = ["A"], escape = "backslash", record_end = "any", preamble = 2, footer = 1, comment = "%" }
 
 [feed.orders]
@@ -164,7 +165,10 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
         complete: Complete::Checksum,
         hold: seconds(300),
         listed: seconds(10 * 86400),
-        batch: BatchBounds { files_max: 3, bytes_max: 1 << 20 },
+        batch: Batching {
+            bounds: BatchBounds { files_max: 3, bytes_max: 1 << 20, rows_max: Some(9) },
+            when: When::Waited(seconds(600)),
+        },
         retract_grace: seconds(1),
         sinks: vec!["load".parse().unwrap(), "tell".parse().unwrap()],
         format: Format {
@@ -279,7 +283,7 @@ format.delimiter = ""
 format.encoding = "utf9"
 [feed.Bad_Name]
 [feed.x]
-batch.bytes_max = "10 bananas"
+batch.max_bytes = "10 bananas"
 [sink.load]
 command = []
 [sink.hook]
@@ -318,7 +322,7 @@ fn all_problems_are_told_at_once_with_their_places() {
     landfall.toml:26:20: `delimiter` must be one to 16 bytes such as ";" or "||", not ``
     landfall.toml:27:19: `encoding` names no encoding that is known: `utf9`; did you mean `utf-8`?
     landfall.toml:28:7: feed name `Bad_Name` must be 1 to 63 of a-z, 0-9, `-`, `_` and start with a letter or digit
-    landfall.toml:30:19: `bytes_max` must be a size such as "256 MiB" or a number of bytes, not `10 bananas`
+    landfall.toml:30:19: `max_bytes` must be a size such as "256 MiB" or a number of bytes, not `10 bananas`
     landfall.toml:32:11: `command` names no program
     landfall.toml:34:11: `webhook` must be an address such as "https://example.org/landed", not `ftp://x`
     landfall.toml:35:12: `secrets` must be where a secret is, as "env:NAME" or "file:PATH"
@@ -380,7 +384,7 @@ fn a_drop_folder_of_the_zone_may_be_written_in_full() {
 fn defaults_are_the_documented_ones() {
     let feed = read("[feed.a]").feed(&"a".parse().unwrap());
     assert_eq!((feed.same_name, feed.duplicates), (SameName::Append, Duplicates::Skip));
-    assert_eq!(feed.batch.bytes_max, 256 << 20);
+    assert_eq!(feed.batch.bounds.bytes_max, 256 << 20);
     let config = read("[feed.a]\n[sink.s]\nwebhook = 'http://h'");
     let sink = config.sinks.values().next().unwrap();
     assert_eq!(
@@ -389,4 +393,43 @@ fn defaults_are_the_documented_ones() {
     );
     assert_eq!((sink.timeout, sink.retry.len()), (Duration::from_secs(20), 9));
     assert_eq!(config.folders.values().next().unwrap().after, After::Move);
+}
+
+#[test]
+fn rules_for_batches_are_read_and_their_mistakes_told() {
+    let when = |batch: &str| {
+        let same_name = "same_name = 'replace'";
+        let config = read(&format!("[feed.a]\n{same_name}\nbatch = {{ {batch} }}"));
+        config.feed(&"a".parse().unwrap()).batch.when
+    };
+    assert_eq!(when("manual = true"), When::Asked);
+    assert_eq!(when("manual = false"), When::Ready);
+    let control = Set { wants: Wants::Control("*.ctl".into()), deadline: None };
+    assert_eq!(when("set = { control = '*.ctl' }"), When::Set(control));
+    let When::Windows(windows) =
+        when("at = ['06:00', '18:30'], timezone = 'Europe/Berlin', empty = 'publish'")
+    else {
+        panic!("no windows")
+    };
+    assert_eq!(windows.empty, Empty::Publish);
+    let told = problems(
+        "[feed.a]\nbatch = { every = '1h', manual = true }\n\
+         [feed.b]\nbatch = { at = ['6'], timezone = 'Berlin' }\n\
+         [feed.c]\nbatch = { every = '1ms', empty = 'maybe' }\n\
+         [feed.d]\nbatch = { set = { control = '*.ctl' } }\n\
+         [feed.e]\nbatch = { set = { files = 0 }, files_max = 3 }\n\
+         [feed.f]\nbatch = { set = { files = 2, names = ['a'] }, empty = 'skip' }\n",
+    );
+    insta::assert_snapshot!(told, @r#"
+    landfall.toml:2:9: batches have only one of `max_wait`, `every`, `at`, `manual`, `set`
+    landfall.toml:4:17: `at` must be a time of day such as "06:00", not `6`
+    landfall.toml:4:34: `timezone` must be the name of a time zone such as "Europe/Berlin", not `Berlin`
+    landfall.toml:6:19: `every` must be at least "1s"
+    landfall.toml:6:34: `empty` must be "skip" or "publish", not `maybe`
+    landfall.toml:8:29: a set with `control` needs `same_name = "replace"` in its feed, so that a corrected file takes the place of the wrong one
+    landfall.toml:10:27: `files` must be a whole number from 1, not 0
+    landfall.toml:10:32: unknown key `files_max` in [feed.e.batch]
+    landfall.toml:12:17: a set has one of `files`, `names`, `control`
+    landfall.toml:12:55: `empty` is for batches with `every` or `at`
+    "#);
 }

@@ -17,9 +17,10 @@ use ipnet::IpNet;
 
 use crate::contract::Contract;
 use crate::durable::Durability;
-use crate::ledger::{BatchBounds, SidecarKind, SidecarName};
+use crate::ledger::{SidecarKind, SidecarName};
 use crate::names::{Digest, FeedName, FileName, FolderName, PartnerName, SinkName};
 
+mod batching;
 pub mod contract;
 mod glob;
 mod live;
@@ -30,6 +31,7 @@ mod sink;
 mod value;
 mod written;
 
+pub use batching::{Batching, Ends, Set, Wants, When, Windows};
 pub use contract::Written;
 pub use live::{Live, needing_restart};
 pub use partner::Partner;
@@ -197,8 +199,8 @@ pub struct Feed {
     pub hold: Duration,
     /// `listed`, default 90 days: how long a landed file is in its sender's listing.
     pub listed: Duration,
-    /// `[feed.<name>.batch]` `files_max`, default 1000; `bytes_max`, default 256 MiB.
-    pub batch: BatchBounds,
+    /// `[feed.<name>.batch]`: when its batches close, and how much they hold.
+    pub batch: Batching,
     /// `retract_grace`, default 5 min: how long a retracted file stays in the lake.
     pub retract_grace: Duration,
     /// `sinks = ["name"]`.
@@ -218,7 +220,7 @@ impl Default for Feed {
             complete: Complete::Close,
             hold: Duration::ZERO,
             listed: Duration::from_secs(90 * 24 * 3600),
-            batch: BatchBounds { files_max: 1000, bytes_max: 256 << 20 },
+            batch: Batching::default(),
             retract_grace: Duration::from_secs(300),
             sinks: Vec::new(),
             format: Format::default(),
@@ -366,6 +368,16 @@ impl Config {
     pub fn wants_rename(&self, feed: &FeedName, name: &FileName) -> bool {
         let of_feed = self.feeds.get(feed).is_some_and(|feed| feed.complete == Complete::Rename);
         name.is_temporary() || (of_feed && self.sidecar(feed, name).is_none())
+    }
+
+    /// Whether a name is that of a control file, which says what its feed's set is made of.
+    pub fn is_control(&self, feed: &FeedName, name: &FileName) -> bool {
+        match self.feeds.get(feed).map(|feed| &feed.batch.when) {
+            Some(When::Set(Set { wants: Wants::Control(pattern), .. })) => {
+                glob::matches_any(std::slice::from_ref(pattern), name.base())
+            }
+            Some(_) | None => false,
+        }
     }
 
     /// What a name says of another file, if it is a sidecar's. It is not in a feed that has a

@@ -13,7 +13,7 @@ use super::value::{
 };
 use super::{
     After, Audit, Complete, Config, Duplicates, Escape, Feed, Folder, Format, Legacy, RecordEnd,
-    SameName, Sftp, Workers, contract, partner, sink,
+    SameName, Sftp, Workers, batching, contract, partner, sink,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName};
@@ -181,9 +181,7 @@ fn read_feed(table: Reader<'_, '_>, declared: &Declared) -> Feed {
     table.set(&mut feed.listed, "listed", duration);
     table.set(&mut feed.retract_grace, "retract_grace", duration);
     if let Some(batch) = table.table("batch") {
-        batch.set(&mut feed.batch.files_max, "files_max", whole(1));
-        batch.set(&mut feed.batch.bytes_max, "bytes_max", some_size);
-        batch.finish();
+        feed.batch = batching::read(batch, feed.same_name);
     }
     if let Some(format) = table.table("format") {
         feed.format = read_format(format);

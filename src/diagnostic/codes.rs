@@ -244,6 +244,15 @@ codes! {
     H110: "sink is paused",
         "A person paused a sink. What is for it waits, in order.",
         "Let it go on with `landfall sink resume` when it may be told again.";
+    H111: "a set is late",
+        "Files that belong together are handed off together; some of them did not come in time.",
+        "Send what is missing: the set then goes on by itself. Or hand off what is there with `landfall batch close`.";
+    H112: "a set does not add up",
+        "A control file says how many rows the files of a set have, and one has another number.",
+        "Send the file again, or the corrected control file, under the same name: the set then goes on by itself.";
+    H113: "a control file cannot be read",
+        "A control file names the files of a set, one a line as `NAME ROWS`, or as JSON; this one does not.",
+        "Send it again in that form, under the same name.";
     L101: "ledger is not usable",
         "The ledger could not be opened, read or written.",
         "Check disk space and permissions; restore it from a backup if it is damaged.";

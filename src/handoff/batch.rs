@@ -19,7 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::{self, Durability};
-use crate::ledger::{self, Batch, BatchFile, BatchState, FileKind, Ledger, Retraction};
+use crate::ledger::{self, Batch, BatchFile, BatchState, Closing, FileKind, Ledger, Retraction};
 use crate::names::{Digest, FeedName};
 use crate::zone::{Zone, ZonePath};
 
@@ -100,14 +100,27 @@ impl Publisher {
         Self { zone, config, ledger, durability, clock }
     }
 
-    /// Closes the feed's next batch and publishes it; `None` when nothing is ready or a closed
+    /// Closes the feed's next batch over what is ready and publishes it; `None` when nothing is ready or a closed
     /// batch is still to be published ([`Self::publish_closed`]).
     ///
     /// # Errors
     /// [`Error`]: the batch, once closed, stays closed until it can be published.
     pub fn close_and_publish(&self, feed: &FeedName) -> Result<Option<Batch>, Error> {
-        let bounds = self.config.now().feed(feed).batch;
-        let closed = self.ledger.close_batch(feed, bounds)?;
+        let bounds = self.config.now().feed(feed).batch.bounds;
+        self.close_over_and_publish(feed, Closing::of_ready(bounds))
+    }
+
+    /// Closes the feed's next batch over what is said and publishes it; `None` as for
+    /// [`Self::close_and_publish`].
+    ///
+    /// # Errors
+    /// [`Error`]: the batch, once closed, stays closed until it can be published.
+    pub fn close_over_and_publish(
+        &self,
+        feed: &FeedName,
+        closing: Closing,
+    ) -> Result<Option<Batch>, Error> {
+        let closed = self.ledger.close_batch_over(feed, closing)?;
         closed.map(|batch| self.publish(&batch)).transpose()
     }
 

@@ -150,7 +150,8 @@ mod tests {
     fn an_event_tells_its_feed_and_place() {
         let feed: FeedName = "orders".parse().expect("a name");
         let batch = crate::names::BatchId::new(Timestamp::UNIX_EPOCH);
-        let event = Event::BatchClosed { batch, feed, sequence: 7, files: 1, rows: 2 };
+        let event =
+            Event::BatchClosed { batch, feed, sequence: 7, files: 1, rows: 2, because: None };
         let recorded = Recorded { sequence: 12, at: Timestamp::UNIX_EPOCH, arrival: None, event };
         let json = serde_json::to_value(CloudEvent::of(&recorded, "my zone", None)).expect("json");
         assert_eq!(json["subject"], "orders/7");

@@ -11,7 +11,9 @@
 use serde::Serialize;
 
 use crate::clock::rfc3339_millis;
-use crate::ledger::{Arrival, Batch, BatchFile, Event, FileKind, Ledger, Recorded, Sender};
+use crate::ledger::{
+    Arrival, Batch, BatchFile, Because, Event, FileKind, Ledger, Recorded, Sender,
+};
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
 use crate::report::Report;
 use crate::zone::ZonePath;
@@ -28,6 +30,7 @@ struct Manifest<'a> {
     batch: BatchId,
     version: Option<u32>,
     closed_at: String,
+    closed_because: Option<&'a Because>,
     rows: u64,
     columns: Vec<Column<'a>>,
     entries: Vec<Entry<'a>>,
@@ -148,6 +151,7 @@ pub fn render(batch: &Batch, members: &[Member]) -> Vec<u8> {
         batch: batch.id,
         version: batch.version,
         closed_at: rfc3339_millis(batch.closed_at),
+        closed_because: batch.because.as_ref(),
         rows: published.map(|file| file.rows).sum(),
         columns: columns(members),
         entries,

@@ -6,7 +6,7 @@
 //!
 //! [`cloud_event`] is how what happened reads to others.
 //!
-//! Left out so far: time windows, sets, merging of small outputs.
+//! Left out so far: merging of small outputs.
 
 pub mod batch;
 pub mod cloud_event;

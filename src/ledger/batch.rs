@@ -6,6 +6,8 @@ use crate::clock::Timestamp;
 use crate::names::{ArrivalId, BatchId, Digest, FeedName};
 use crate::zone::ZonePath;
 
+use super::Because;
+
 /// How much one batch may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchBounds {
@@ -13,6 +15,8 @@ pub struct BatchBounds {
     pub files_max: u32,
     /// Bytes of output; one arrival may exceed it alone, since a file is never split.
     pub bytes_max: u64,
+    /// Rows; one arrival may exceed them alone. `None` for any number.
+    pub rows_max: Option<u64>,
 }
 
 /// What a batch publishes for one arrival.
@@ -80,10 +84,13 @@ pub struct Batch {
     pub sequence: u64,
     /// The batch before it.
     pub previous: Option<BatchId>,
-    /// The schema version of its Parquet; `None` when it holds raw objects only.
+    /// The schema version of its Parquet; `None` when it has none. A set may also hold Parquet of
+    /// earlier versions.
     pub version: Option<u32>,
     /// When it closed.
     pub closed_at: Timestamp,
+    /// Why; `None` for a batch of a version that did not say.
+    pub because: Option<Because>,
     /// Where it stands.
     pub state: BatchState,
     /// Its members, in order of receipt.

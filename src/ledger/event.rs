@@ -12,7 +12,7 @@ use crate::names::{
 };
 use crate::schema::Change;
 
-use super::{Door, Sender, SidecarKind, UsedBy, Verdict, WaitsFor};
+use super::{Because, Door, Sender, SidecarKind, UsedBy, Verdict, WaitsFor};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -166,7 +166,16 @@ pub enum Event {
         changes: Vec<Change>,
     },
     /// A batch closed.
-    BatchClosed { batch: BatchId, feed: FeedName, sequence: u64, files: u64, rows: u64 },
+    BatchClosed {
+        batch: BatchId,
+        feed: FeedName,
+        sequence: u64,
+        files: u64,
+        rows: u64,
+        /// Why it closed then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<Because>,
+    },
     /// A batch's manifest is published.
     BatchPublished { batch: BatchId, feed: FeedName, sequence: u64, manifest: Digest },
     /// A sink acknowledged a batch.

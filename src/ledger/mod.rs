@@ -17,6 +17,7 @@ use crate::schema::LearnedSchema;
 
 mod arrival;
 mod batch;
+mod closing;
 mod conversion;
 mod delivery;
 mod event;
@@ -31,6 +32,7 @@ pub mod tree;
 
 pub use arrival::{Arrival, NewArrival};
 pub use batch::{Batch, BatchBounds, BatchFile, BatchState, FileKind, Retraction};
+pub use closing::{Because, Closing, Closings, Empty, LastWindow, Over, ReadyNow};
 pub use conversion::{Conversion, NewConversion, Output, Revision};
 pub use delivery::{Delivery, DeliveryOutcome, DeliveryState, UsedBy};
 pub use event::{Event, Recorded};
@@ -100,7 +102,7 @@ impl Error {
 }
 
 /// The interface in domain verbs. All calls block; write calls return when the commit is durable.
-pub trait Ledger: Sidecars + Sinks + Log + Send + Sync {
+pub trait Ledger: Sidecars + Sinks + Closings + Log + Send + Sync {
     // ---- receiving ----
 
     /// Records a file that the archive holds. In one transaction it finds the current version of
@@ -155,7 +157,9 @@ pub trait Ledger: Sidecars + Sinks + Log + Send + Sync {
     ///
     /// # Errors
     /// [`Error::Store`].
-    fn close_batch(&self, feed: &FeedName, bounds: BatchBounds) -> Result<Option<Batch>, Error>;
+    fn close_batch(&self, feed: &FeedName, bounds: BatchBounds) -> Result<Option<Batch>, Error> {
+        self.close_batch_over(feed, Closing::of_ready(bounds))
+    }
 
     /// Marks a closed batch published and puts it into each sink's outbox, in one transaction.
     /// Without sinks its members are handed off at once. Calling it again changes nothing.

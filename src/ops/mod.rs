@@ -7,6 +7,7 @@
 
 pub mod backup;
 pub mod cli;
+pub mod closing;
 pub mod control;
 pub mod default_zone;
 pub mod diagnostic;

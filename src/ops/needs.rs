@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, Problems};
+use crate::config::{Config, Problems, Wants, When};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{
     Arrival, ArrivalQuery, DeliveryState, Error, Ledger, Paused, Sidecar, State, Told,
@@ -110,6 +110,7 @@ pub fn of_ledger(
         },
     }));
     needs.extend(of_sidecars(ledger, config, suffix)?);
+    needs.extend(of_sets(ledger, config, suffix)?);
     Ok(needs)
 }
 
@@ -190,6 +191,33 @@ fn stalled(ledger: &dyn Ledger, config: Option<&Config>, suffix: &str) -> Result
             owner: owner(config, &feed),
             since: Some(delivery.due_at),
             command: format!("landfall sink retry {sink} --feed {feed}{suffix}"),
+        });
+    }
+    Ok(needs)
+}
+
+/// Sets without a control file, which could be held, that are late.
+fn of_sets(ledger: &dyn Ledger, config: Option<&Config>, suffix: &str) -> Result<Vec<Need>, Error> {
+    let mut needs = Vec::new();
+    for (feed, settings) in config.iter().flat_map(|config| &config.feeds) {
+        let When::Set(set) = &settings.batch.when else { continue };
+        let (Some(deadline), Wants::Files(_) | Wants::Names(_)) = (set.deadline, &set.wants) else {
+            continue;
+        };
+        let ready = ledger.ready_now(feed)?;
+        let late = |oldest: &Timestamp| {
+            oldest.checked_add(deadline).is_ok_and(|until| until <= Clock::system().now())
+        };
+        let Some(oldest) = ready.oldest.filter(late) else { continue };
+        needs.push(Need {
+            code: Some(Code::H111),
+            cause: match ready.files {
+                1 => format!("a set of {feed} is late: 1 file waits for the others"),
+                files => format!("a set of {feed} is late: {files} files wait for the others"),
+            },
+            owner: settings.owner.clone(),
+            since: Some(oldest),
+            command: format!("landfall batch list {feed}{suffix}"),
         });
     }
     Ok(needs)

@@ -104,6 +104,7 @@ pub fn test(
         previous: None,
         version: None,
         closed_at: now,
+        because: None,
         state: BatchState::Published,
         members: Vec::new(),
         files: Vec::new(),

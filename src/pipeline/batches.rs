@@ -1,6 +1,6 @@
-//! What is ready is closed, published and handed to the outbox.
+//! What is ready is closed, published and handed to the outbox, when its feed's rule says so.
 //!
-//! Adaptive: a feed's next batch closes when nothing of the feed is in flight, over everything that
+//! By default a feed's next batch closes when nothing of the feed is in flight, over everything that
 //! became ready meanwhile. Streaming when calm, batches under load.
 
 use std::io;
@@ -10,29 +10,35 @@ use std::thread::{self, JoinHandle};
 
 use crate::clock::Pace;
 use crate::handoff::batch::Publisher;
-use crate::ledger::{self, Ledger};
 
+use super::closer::{self, Closer};
 use super::conversions::log_failure;
 use super::{LOOK_EVERY, Parts};
+
+/// Batches of one feed that are closed in one look: windows that went by, or more than one may hold.
+const AT_ONCE_MAX: usize = 100;
 
 /// Starts the thread that closes and publishes batches.
 ///
 /// # Errors
 /// What the system said when the thread could not be started.
 pub fn start(parts: Parts, stop: Arc<AtomicBool>) -> io::Result<JoinHandle<()>> {
-    let Parts { zone, config, ledger, clock, .. } = parts;
-    let publisher = Publisher::new(zone, config, Arc::clone(&ledger), clock);
+    let since = parts.clock.now();
     thread::Builder::new().name("batches".to_owned()).spawn(move || {
+        let Parts { zone, config, ledger, archive, clock, .. } = parts;
+        let publisher = Publisher::new(zone, config.clone(), Arc::clone(&ledger), clock.clone());
+        let ledger = ledger.as_ref();
+        let closer = Closer { config: &config, ledger, archive: &archive, clock: &clock, since };
         let mut pace = Pace::default();
         while !stop.load(Ordering::Acquire) {
             let head = ledger.head();
-            look_once(ledger.as_ref(), &publisher);
+            look_once(&closer, &publisher);
             pace.wait(|| ledger.wait_beyond(head, LOOK_EVERY));
         }
     })
 }
 
-fn look_once(ledger: &dyn Ledger, publisher: &Publisher) {
+fn look_once(closer: &Closer<'_>, publisher: &Publisher) {
     // Batches that an interruption left closed come first, under the names they were given.
     match publisher.publish_closed() {
         Ok(failed) => {
@@ -43,7 +49,7 @@ fn look_once(ledger: &dyn Ledger, publisher: &Publisher) {
         }
         Err(error) => log_failure("look for closed batches", &error),
     }
-    if let Err(error) = close_ready(ledger, publisher) {
+    if let Err(error) = close_ready(closer, publisher) {
         log_failure("look for what is ready", &error);
     }
     if let Err(error) = publisher.retire_retracted() {
@@ -51,14 +57,19 @@ fn look_once(ledger: &dyn Ledger, publisher: &Publisher) {
     }
 }
 
-fn close_ready(ledger: &dyn Ledger, publisher: &Publisher) -> Result<(), ledger::Error> {
-    for feed in ledger.feeds_ready()? {
-        if ledger.in_flight(&feed)? {
-            continue;
-        }
-        // What was closed and could not be published is found again by the next look.
-        if let Err(error) = publisher.close_and_publish(&feed) {
-            log_failure("publish a batch", &error);
+fn close_ready(closer: &Closer<'_>, publisher: &Publisher) -> Result<(), closer::Error> {
+    for feed in closer.feeds()? {
+        for _ in 0..AT_ONCE_MAX {
+            let Some(closing) = closer.next(&feed)? else { break };
+            match publisher.close_over_and_publish(&feed, closing) {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                // What was closed and could not be published is found again by the next look.
+                Err(error) => {
+                    log_failure("publish a batch", &error);
+                    break;
+                }
+            }
         }
     }
     Ok(())

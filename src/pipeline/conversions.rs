@@ -114,6 +114,11 @@ fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
         let learned = parts.ledger.learned(&arrival.feed)?;
         let given_revision = learned.as_ref().map_or(0, |learned| learned.revision);
         let config = parts.config.now();
+        if config.is_control(&arrival.feed, &arrival.name) {
+            let reason = "it is the control file of a set".to_owned();
+            parts.ledger.advance(arrival.id, Event::TakenRaw { reason })?;
+            return Ok(());
+        }
         let job = Job {
             arrival: Some(arrival.id),
             name: arrival.name.clone(),

@@ -7,7 +7,8 @@
 //!
 //! - [`queue`]: which arrival is converted next, fair between senders.
 //! - [`conversions`]: raw object → worker → outputs synced → ledger.
-//! - [`batches`]: what is ready is closed, published and handed to the outbox.
+//! - [`batches`]: what is ready is closed, published and handed to the outbox; [`closer`] decides when,
+//!   [`sets`] what belongs together.
 //!
 //! Left out so far: leases for several servers on one ledger.
 
@@ -24,8 +25,10 @@ use crate::ledger::Ledger;
 use crate::zone::Zone;
 
 mod batches;
+pub mod closer;
 mod conversions;
 mod queue;
+pub mod sets;
 
 /// How long the pipeline goes without looking when nothing hints at work.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

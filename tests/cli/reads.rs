@@ -40,6 +40,7 @@ fn help_names_every_command_and_exit_code() {
       hostkey  The keys by which partners know the server
       receipt  Receipts: how partners check their signatures
       feed     Feeds: the streams of files and their datasets
+      batch    Batches: what is handed off together
       sink     Sinks: who is told of each batch
       events   What happened, event by event; with --json as CloudEvents
       backup   Take a backup of the ledger, the configuration and the keys, at any moment

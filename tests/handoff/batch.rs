@@ -68,6 +68,9 @@ fn a_batch_is_published_with_its_manifest() {
       "previous": null,
       "batch": "<batch>",
       "version": 1,
+      "closed_because": {
+        "kind": "ready"
+      },
       "rows": 6,
       "columns": [
         {

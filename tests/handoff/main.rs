@@ -9,6 +9,7 @@
 )]
 
 mod batch;
+mod closing;
 mod contract;
 mod manifests;
 mod outbox;

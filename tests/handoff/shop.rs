@@ -33,10 +33,14 @@ pub fn orders() -> FeedName {
 
 impl Shop {
     pub fn new(config: &str) -> Self {
+        Self::at(config, Clock::system())
+    }
+
+    /// A zone with a clock of its own.
+    pub fn at(config: &str, clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let zone = Zone::new(folder.path());
         std::fs::create_dir_all(zone.converted()).unwrap();
-        let clock = Clock::system();
         let ledger = sqlite::open(&zone.ledger_file(), clock.clone(), Durability::Relaxed);
         let config = Arc::new(config::parse("landfall.toml", config).unwrap());
         Self { folder, zone, config, ledger: Arc::new(ledger.unwrap()), clock, contract: None }
@@ -87,6 +91,11 @@ impl Shop {
         self.ledger.receive(new).unwrap()
     }
 
+    /// Converts what was only received.
+    pub fn convert_now(&self, arrival: &Arrival) -> Arrival {
+        self.convert(arrival, "parquet", None)
+    }
+
     fn convert(&self, arrival: &Arrival, text: &str, rejects: Option<&str>) -> Arrival {
         let rejected = u64::from(rejects.is_some());
         let output = |suffix, text: &str, rows| {
@@ -130,7 +139,7 @@ impl Shop {
     }
 
     pub fn close(&self) -> Batch {
-        let bounds = self.config.feed(&orders()).batch;
+        let bounds = self.config.feed(&orders()).batch.bounds;
         self.ledger.close_batch(&orders(), bounds).unwrap().unwrap()
     }
 

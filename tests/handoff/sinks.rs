@@ -25,6 +25,7 @@ fn notice(zone: &Path, manifest: &str) -> Notice {
         previous: None,
         version: Some(1),
         closed_at: at,
+        because: None,
         state: BatchState::Published,
         members: Vec::new(),
         files: Vec::new(),

@@ -109,7 +109,7 @@ pub(crate) fn column(name: &str, kind: ColumnType) -> Column {
 }
 
 pub(crate) fn bounds() -> BatchBounds {
-    BatchBounds { files_max: 1000, bytes_max: 1 << 20 }
+    BatchBounds { files_max: 1000, bytes_max: 1 << 20, rows_max: None }
 }
 
 /// Receives and converts a file.

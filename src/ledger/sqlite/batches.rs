@@ -12,7 +12,7 @@ use super::values::Cells;
 macro_rules! batch {
     ($rest:literal) => {
         concat!(
-            "SELECT id, feed, sequence, previous, version, closed_at, state, published_at,
+            "SELECT id, feed, sequence, previous, version, closed_at, because, state, published_at,
                manifest_digest FROM batch ",
             $rest
         )
@@ -38,6 +38,7 @@ fn batch_of(row: &Row<'_>) -> rusqlite::Result<Batch> {
         previous: cells.take()?,
         version: cells.take()?,
         closed_at: cells.time()?,
+        because: cells.json_or_none()?,
         state: cells.take()?,
         published_at: cells.time_or_none()?,
         manifest_digest: cells.take()?,

@@ -1,29 +1,33 @@
 //! Closing a batch: one transaction fixes its id, sequence, members, file names and retractions.
 
-use rusqlite::OptionalExtension;
+use std::collections::BTreeSet;
 
-use crate::clock::utc_day;
-use crate::ledger::{Batch, BatchBounds, BatchFile, Event, FileKind, Output, Retraction, State};
-use crate::names::{BatchId, FeedName};
+use rusqlite::{OptionalExtension, Row};
+
+use crate::clock::{Timestamp, utc_day};
+use crate::ledger::{
+    Batch, BatchFile, Because, Closing, Empty, Event, FileKind, Output, Over, Retraction, State,
+};
+use crate::names::{ArrivalId, BatchId, FeedName};
 use crate::zone::{Zone, ZonePath};
 
 use super::batches;
 use super::fault::Fault;
 use super::transaction::{Subject, Transaction, subject};
-use super::values::{Cells, Micros};
+use super::values::{Cells, Json, Micros};
 
-/// [`crate::ledger::Ledger::close_batch`].
+/// [`crate::ledger::Closings::close_batch_over`].
 pub(super) fn close(
     tx: &mut Transaction<'_>,
     feed: &FeedName,
-    bounds: BatchBounds,
+    closing: &Closing,
 ) -> Result<Option<Batch>, Fault> {
     if batches::is_closing(tx.conn(), feed)? {
         return Ok(None);
     }
-    let members = choose(tx, feed, bounds)?;
+    let Some(members) = choose(tx, feed, closing)? else { return Ok(None) };
     let taken_back = to_take_back(tx, feed, &members)?;
-    if members.is_empty() && taken_back.is_empty() {
+    if members.is_empty() && taken_back.is_empty() && closing.empty == Empty::Skip {
         return Ok(None);
     }
     let (sequence, previous) = match batches::last(tx.conn(), feed)? {
@@ -31,20 +35,37 @@ pub(super) fn close(
         None => (1, None),
     };
     let id = BatchId::new(tx.now);
-    let version = members.first().and_then(|member| member.version);
+    let version = members.iter().filter_map(|member| member.version).max();
+    let window_end = match &closing.because {
+        Because::Window { ends } => Some(Micros(*ends)),
+        Because::Ready
+        | Because::Full
+        | Because::Waited
+        | Because::Asked { .. }
+        | Because::Set { .. } => None,
+    };
     tx.sql(
-        "INSERT INTO batch (id, feed, sequence, previous, version, closed_at, state)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'closed')",
+        "INSERT INTO batch (id, feed, sequence, previous, version, closed_at, because, window_end,
+           state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'closed')",
     )?
-    .execute((id, feed, sequence, previous, version, Micros(tx.now)))?;
+    .execute((
+        id,
+        feed,
+        sequence,
+        previous,
+        version,
+        Micros(tx.now),
+        Json(&closing.because),
+        window_end,
+    ))?;
     let batch = Fixed { id, feed, sequence };
     let files = batch.take_members(tx, members)?;
     batch.take_back(tx, taken_back)?;
     let handed_off = files.iter().filter(|file| file.kind != FileKind::Rejects);
     let (count, rows) =
         handed_off.fold((0, 0), |(count, rows), file| (count + 1, rows + file.rows));
-    let feed = feed.clone();
-    tx.record(None, Event::BatchClosed { batch: id, feed, sequence, files: count, rows })?;
+    let (feed, because) = (feed.clone(), Some(closing.because.clone()));
+    tx.record(None, Event::BatchClosed { batch: id, feed, sequence, files: count, rows, because })?;
     batches::known(tx.conn(), id).map(Some)
 }
 
@@ -59,6 +80,18 @@ struct Ready {
 }
 
 impl Ready {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let mut cells = Cells::of(row);
+        Ok(Self {
+            subject: Subject::from_cells(&mut cells)?,
+            raw: cells.take()?,
+            size_bytes: cells.take()?,
+            version: cells.take()?,
+            parquet: cells.json_or_none()?,
+            rejects: cells.json_or_none()?,
+        })
+    }
+
     fn output_bytes(&self) -> u64 {
         let outputs = [&self.parquet, &self.rejects];
         let converted: u64 = outputs.into_iter().flatten().map(|output| output.size_bytes).sum();
@@ -99,32 +132,64 @@ impl Ready {
     }
 }
 
-/// The longest run of ready arrivals from the oldest that fits and has one schema version. The
-/// first is taken whatever its size, since a file is never split.
-fn choose(tx: &Transaction<'_>, feed: &FeedName, bounds: BatchBounds) -> Result<Vec<Ready>, Fault> {
-    let sql = "SELECT a.sequence, a.id, a.sender, a.feed, a.name, a.digest, a.received_at, a.state,
-          a.replace_same_name, a.skip_duplicate, a.duplicate_of, a.waits IS NOT NULL,
-          a.raw, a.size_bytes, c.version, c.parquet, c.rejects
-        FROM arrival a LEFT JOIN conversion c ON c.arrival = a.sequence AND a.state = 'converted'
-        WHERE a.feed = ?1 AND a.state IN ('converted', 'raw') ORDER BY a.sequence LIMIT ?2";
-    let mut statement = tx.sql(sql)?;
-    let mut rows = statement.query((feed, bounds.files_max.max(1)))?;
+/// What the batch takes: the longest run of ready arrivals from the oldest that fits and has one
+/// schema version, the first whatever its size, since a file is never split; or a set as a whole,
+/// `None` when it is not whole.
+fn choose(
+    tx: &Transaction<'_>,
+    feed: &FeedName,
+    closing: &Closing,
+) -> Result<Option<Vec<Ready>>, Fault> {
+    let files_max = i64::from(closing.bounds.files_max.max(1));
+    match &closing.over {
+        Over::Ready => run_of(tx, (feed, Timestamp::MAX, files_max), closing).map(Some),
+        Over::ReceivedBefore(time) => run_of(tx, (feed, *time, files_max), closing).map(Some),
+        Over::These(ids) => {
+            // All that is ready is looked through: -1 is no limit.
+            let mut statement = tx.sql(READY)?;
+            let mut rows = statement.query((feed, Micros(Timestamp::MAX), -1))?;
+            let wanted: BTreeSet<ArrivalId> = ids.iter().copied().collect();
+            let mut chosen = Vec::new();
+            while let Some(row) = rows.next()? {
+                let ready = Ready::of(row)?;
+                if wanted.contains(&ready.subject.id) {
+                    chosen.push(ready);
+                }
+            }
+            Ok((chosen.len() == wanted.len()).then_some(chosen))
+        }
+    }
+}
+
+/// Ready arrivals of a feed that were received before a time, oldest first.
+const READY: &str = "SELECT a.sequence, a.id, a.sender, a.feed, a.name, a.digest, a.received_at,
+      a.state, a.replace_same_name, a.skip_duplicate, a.duplicate_of, a.waits IS NOT NULL,
+      a.raw, a.size_bytes, c.version, c.parquet, c.rejects
+    FROM arrival a LEFT JOIN conversion c ON c.arrival = a.sequence AND a.state = 'converted'
+    WHERE a.feed = ?1 AND a.state IN ('converted', 'raw') AND a.received_at < ?2
+    ORDER BY a.sequence LIMIT ?3";
+
+fn run_of(
+    tx: &Transaction<'_>,
+    (feed, before, files_max): (&FeedName, Timestamp, i64),
+    closing: &Closing,
+) -> Result<Vec<Ready>, Fault> {
+    let bounds = closing.bounds;
+    let mut statement = tx.sql(READY)?;
+    let mut found = statement.query((feed, Micros(before), files_max))?;
     let mut chosen: Vec<Ready> = Vec::new();
-    let mut bytes = 0_u64;
-    while let Some(row) = rows.next()? {
-        let mut cells = Cells::of(row);
-        let next = Ready {
-            subject: Subject::from_cells(&mut cells)?,
-            raw: cells.take()?,
-            size_bytes: cells.take()?,
-            version: cells.take()?,
-            parquet: cells.json_or_none()?,
-            rejects: cells.json_or_none()?,
-        };
+    let (mut bytes, mut rows) = (0_u64, 0_u64);
+    while let Some(row) = found.next()? {
+        let next = Ready::of(row)?;
         bytes = bytes.saturating_add(next.output_bytes());
+        rows = rows.saturating_add(next.parquet.as_ref().map_or(0, |output| output.rows));
         let fits = match chosen.first() {
             None => true,
-            Some(first) => first.version == next.version && bytes <= bounds.bytes_max,
+            Some(first) => {
+                first.version == next.version
+                    && bytes <= bounds.bytes_max
+                    && bounds.rows_max.is_none_or(|most| rows <= most)
+            }
         };
         if !fits {
             break;

@@ -19,14 +19,15 @@ use crate::schema::LearnedSchema;
 
 use super::log::{Leaf, Signed};
 use super::{
-    Arrival, ArrivalQuery, Batch, BatchBounds, BatchFile, Delivery, DeliveryOutcome, Error, Event,
-    Found, Ledger, Listed, Log, NewArrival, NewConversion, NewSidecar, Recorded, Retraction,
-    Revision, Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor,
+    Arrival, ArrivalQuery, Batch, BatchFile, Delivery, DeliveryOutcome, Error, Event, Found,
+    Ledger, Listed, Log, NewArrival, NewConversion, NewSidecar, Recorded, Retraction, Revision,
+    Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor,
 };
 
 mod advance;
 mod batches;
 mod close;
+mod closings;
 mod conversions;
 mod copy;
 mod deliver;
@@ -121,11 +122,6 @@ impl Ledger for SqliteLedger {
 
     fn revisions(&self, feed: &FeedName) -> Result<Vec<Revision>, Error> {
         self.readers.read("read a feed's revisions", |conn| conversions::revisions(conn, feed))
-    }
-
-    fn close_batch(&self, feed: &FeedName, bounds: BatchBounds) -> Result<Option<Batch>, Error> {
-        let feed = feed.clone();
-        self.write("close a batch", move |tx| close::close(tx, &feed, bounds))
     }
 
     fn published(

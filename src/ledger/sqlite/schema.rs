@@ -27,12 +27,13 @@ const STATEMENTS_MAX: usize = 128;
 const CHECKPOINT_PAGES: u32 = 8192;
 
 /// What brings the tables from one version to the next.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
+    include_str!("schema-6.sql"),
 ];
 /// The step that made history a tree.
 const TREE_STEP: usize = 3;

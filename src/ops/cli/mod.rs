@@ -15,6 +15,7 @@ use super::telemetry::{self, LogForm, Loudness};
 use crate::diagnostic::Diagnostic;
 
 mod backup;
+mod batch;
 mod check;
 mod convert;
 mod demo;
@@ -108,6 +109,9 @@ enum Command {
     /// Feeds: the streams of files and their datasets
     #[command(subcommand)]
     Feed(feed::Command),
+    /// Batches: what is handed off together
+    #[command(subcommand)]
+    Batch(batch::Command),
     /// Sinks: who is told of each batch
     #[command(subcommand)]
     Sink(sink::Command),
@@ -168,6 +172,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Hostkey(command) => hostkey::run(command, zone, out),
         Command::Receipt(command) => receipt::run(command, zone, out),
         Command::Feed(command) => feed::run(command, zone, out),
+        Command::Batch(command) => batch::run(command, zone, out),
         Command::Sink(command) => sink::run(command, zone, out),
         Command::Events(args) => events::run(args, zone, out),
         Command::Backup(args) => backup::run(args, zone, out),

@@ -1,7 +1,7 @@
 //! How the ledger's terms read on a terminal: states, times, and one line for each event.
 
 use crate::clock::Timestamp;
-use crate::ledger::{Arrival, BatchState, DeliveryState, Event, State, UsedBy, Verdict};
+use crate::ledger::{Arrival, BatchState, Because, DeliveryState, Event, State, UsedBy, Verdict};
 use crate::receive::receipt::shown;
 use crate::schema::Change;
 
@@ -155,9 +155,11 @@ fn about_handoff(event: &Event) -> Option<String> {
             let what = if changes.is_empty() { String::new() } else { format!(": {changes}") };
             format!("columns of {feed} are v{version}, revision {revision}{what}")
         }
-        Event::BatchClosed { feed, sequence, files, rows, .. } => {
+        Event::BatchClosed { feed, sequence, files, rows, because, .. } => {
             let (files, rows) = (counted(*files, "file"), counted(*rows, "row"));
-            format!("batch {sequence} of {feed} closed: {files}, {rows}")
+            let why =
+                because.as_ref().map_or(String::new(), |why| format!(", {}", self::because(why)));
+            format!("batch {sequence} of {feed} closed: {files}, {rows}{why}")
         }
         Event::BatchPublished { feed, sequence, .. } => {
             format!("manifest {sequence} of {feed} published")
@@ -182,6 +184,19 @@ fn about_handoff(event: &Event) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// Why a batch closed: `as it was ready`.
+pub(super) fn because(because: &Because) -> String {
+    match because {
+        Because::Ready => "as it was ready".to_owned(),
+        Because::Full => "as it was full".to_owned(),
+        Because::Waited => "as its oldest file had waited".to_owned(),
+        Because::Window { ends } => format!("for the window until {}", time(*ends)),
+        Because::Asked { by, reason } => format!("asked for by {by}: {}", shown(reason)),
+        Because::Set { control: Some(id) } => format!("as its set was complete by {id}"),
+        Because::Set { control: None } => "as its set was complete".to_owned(),
+    }
 }
 
 /// What became of a batch downstream: `used in raw.orders, 3 rows, run 17`.

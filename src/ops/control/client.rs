@@ -9,6 +9,7 @@ use super::{Answer, Request, ServerStatus, descriptor, with_socket_path};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Delivery, Recorded};
 use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
+use crate::ops::closing::CloseWish;
 use crate::ops::hostkeys::Step;
 use crate::ops::sinks::SinkWish;
 use crate::ops::stalled::Decision;
@@ -85,6 +86,17 @@ impl Client {
             return Err(unexpected());
         };
         Ok(*delivery)
+    }
+
+    /// Has a feed's next batch closed; its sequence and how many files it has.
+    ///
+    /// # Errors
+    /// Why it is not; [`Code::Z106`].
+    pub fn close_batch(&self, wish: CloseWish) -> Result<(u64, u64), Diagnostic> {
+        let Answer::Closed { sequence, files } = self.ask(&Request::CloseBatch(wish), None)? else {
+            return Err(unexpected());
+        };
+        Ok((sequence, files))
     }
 
     /// Has a sink pause or go on.

@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::diagnostic::Diagnostic;
 use crate::ledger::Delivery;
 use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName};
+use crate::ops::closing::CloseWish;
 use crate::ops::hostkeys::Step;
 use crate::ops::sinks::SinkWish;
 use crate::ops::stalled::Decision;
@@ -58,6 +59,8 @@ pub enum Request {
     },
     /// A person decided about a stalled sink.
     Decide(Decision),
+    /// A person wants a feed's next batch to be closed.
+    CloseBatch(CloseWish),
     /// A person wants a sink to pause or to go on.
     Sink(SinkWish),
     /// Read `landfall.toml` again.
@@ -94,6 +97,13 @@ pub enum Answer {
     },
     /// The decision holds for this delivery.
     Decided(Box<Delivery>),
+    /// The batch closed under this sequence.
+    Closed {
+        /// Its number in the feed.
+        sequence: u64,
+        /// Its files.
+        files: u64,
+    },
     /// What became of the host keys, in words.
     HostKey {
         /// As the ledger tells it.

@@ -18,7 +18,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
 use crate::ledger::{Event, Ledger};
 use crate::ops::local::{self, LocalFile};
-use crate::ops::{hostkeys, sinks, stalled};
+use crate::ops::{closing, hostkeys, sinks, stalled};
 use crate::receive::Intake;
 use crate::receive::sftp::Penalised;
 use crate::zone::Zone;
@@ -188,6 +188,11 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
         Request::Decide(decision) => {
             let delivery = stalled::decide(desk.ledger.as_ref(), decision)?;
             Ok(Answer::Decided(Box::new(delivery)))
+        }
+        Request::CloseBatch(wish) => {
+            let batch = closing::close(desk.ledger.as_ref(), &desk.config.now(), wish)?;
+            let files = batch.members.len() as u64;
+            Ok(Answer::Closed { sequence: batch.sequence, files })
         }
         Request::Sink(wish) => {
             sinks::apply(desk.ledger.as_ref(), &desk.config.now(), &wish).map(|()| Answer::Done)
