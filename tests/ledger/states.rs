@@ -73,6 +73,7 @@ fn about_an_arrival() -> Vec<Event> {
 }
 
 /// One of every kind about the zone.
+#[allow(clippy::too_many_lines, reason = "one of each")]
 fn about_the_zone() -> Vec<Event> {
     let text = || "x".to_owned();
     let (batch, manifest) = (BatchId::new(now()), digest_of("m"));
