@@ -265,6 +265,12 @@ codes! {
     L112: "history is not what was signed",
         "The first events in the ledger are not those under a signed checkpoint: somebody or something changed them. Nothing more is signed.",
         "Keep the ledger as it is for the people who look into it. `landfall audit verify` names the first event that does not fit; put a backup back, or run `landfall rebuild`.";
+    L113: "evidence could not be exported",
+        "The bundle of a period could not be made whole. What there is of it is not to be given to anybody.",
+        "See the causes; remove the folder and export again.";
+    L114: "receipt does not hold",
+        "A receipt, its signature or the proof in it is not what this zone gave out.",
+        "Ask whoever gave it to you for the receipt and its `.sig` as they came; check with the key that the zone told you.";
 }
 
 impl fmt::Display for Code {

@@ -27,6 +27,7 @@ use std::path::PathBuf;
 
 use crate::{durable, ledger, signing};
 
+pub mod audit;
 pub mod checkpoint;
 mod notary;
 mod proof;

@@ -71,7 +71,7 @@ impl Segments {
         found.day = days.first().cloned().unwrap_or_default();
         for day in &days {
             let path = folder.join(format!("{day}{EVENTS}"));
-            if let Some(last) = last_line(&path)? {
+            if let Some(last) = last_line_alone(&path)? {
                 found.end = sequence(&last)
                     .ok_or(Error::Damaged { path, why: "its last line is no event" })?;
                 break;
@@ -79,7 +79,7 @@ impl Segments {
         }
         for day in &days {
             let path = folder.join(format!("{day}{CHECKPOINTS}"));
-            if let Some(last) = last_line(&path)? {
+            if let Some(last) = last_line_alone(&path)? {
                 let line: Option<Line> = serde_json::from_slice(&last).ok();
                 let newest = line
                     .and_then(Line::signed)
@@ -109,6 +109,21 @@ impl Segments {
             }
         }
         Ok(logs)
+    }
+
+    /// The newest checkpoint of a log in the archive, also while a server adds to it.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Damaged`].
+    pub fn newest_of(zone: &Zone, log: &str) -> Result<Option<Signed>, Error> {
+        let folder = zone.events(log);
+        for day in days(&folder)?.into_iter().rev() {
+            let path = folder.join(format!("{day}{CHECKPOINTS}"));
+            if let Some(line) = last_line(&path)?.line {
+                return checkpoint_of(&line, &path).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// The sequence of the last event in them.
@@ -244,38 +259,58 @@ fn sequence(line: &[u8]) -> Option<u64> {
     serde_json::from_slice::<Told>(line).ok().map(|told| told.sequence)
 }
 
-/// The last whole line of JSON in a file. What follows it, which a crash left, is cut off.
-fn last_line(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+/// The end of a file of lines.
+struct Last {
+    /// The last whole line of JSON.
+    line: Option<Vec<u8>>,
+    /// Bytes up to and with it; a crash left what follows.
+    whole_bytes: u64,
+    size_bytes: u64,
+}
+
+/// The last whole line of JSON in a file, none when it is not there.
+fn last_line(path: &Path) -> Result<Last, Error> {
+    let none = Last { line: None, whole_bytes: 0, size_bytes: 0 };
     let mut file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(none),
         Err(source) => return Err(doing("open", path)(source)),
     };
-    let size = file.metadata().map_err(doing("read", path))?.len();
-    let start = size.saturating_sub(TAIL_BYTES);
+    let size_bytes = file.metadata().map_err(doing("read", path))?.len();
+    let start = size_bytes.saturating_sub(TAIL_BYTES);
     let mut tail = Vec::new();
     file.seek(SeekFrom::Start(start)).map_err(doing("read", path))?;
-    file.read_to_end(&mut tail).map_err(doing("read", path))?;
+    file.take(TAIL_BYTES).read_to_end(&mut tail).map_err(doing("read", path))?;
     let mut end = tail.len();
     while let Some(at) = tail.get(..end).and_then(|seen| seen.iter().rposition(|b| *b == b'\n')) {
         let before = tail.get(..at).unwrap_or_default();
         let begin = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         let line = before.get(begin..).unwrap_or_default();
         if serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok() {
-            if at + 1 < tail.len() {
-                cut(path, start + at as u64 + 1)?;
-            }
-            return Ok(Some(line.to_vec()));
+            let whole_bytes = start + at as u64 + 1;
+            return Ok(Last { line: Some(line.to_vec()), whole_bytes, size_bytes });
         }
         end = at;
     }
-    if start > 0 {
-        return Err(Error::Damaged { path: path.to_owned(), why: "its end is no text of ours" });
+    match start {
+        0 => Ok(Last { size_bytes, ..none }),
+        _ => Err(Error::Damaged { path: path.to_owned(), why: "its end is no text of ours" }),
     }
-    if size > 0 {
-        cut(path, 0)?;
+}
+
+/// The same, and what a crash left behind it is cut off.
+fn last_line_alone(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    let last = last_line(path)?;
+    if last.whole_bytes < last.size_bytes {
+        cut(path, last.whole_bytes)?;
     }
-    Ok(None)
+    Ok(last.line)
+}
+
+fn checkpoint_of(line: &[u8], path: &Path) -> Result<Signed, Error> {
+    let line: Option<Line> = serde_json::from_slice(line).ok();
+    let why = "its last line is no checkpoint";
+    line.and_then(Line::signed).ok_or(Error::Damaged { path: path.to_owned(), why })
 }
 
 fn cut(path: &Path, size: u64) -> Result<(), Error> {

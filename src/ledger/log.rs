@@ -80,6 +80,12 @@ pub trait Log {
     /// As [`Self::root`].
     fn consistency(&self, old: u64, new: u64) -> Result<Vec<Digest>, Error>;
 
+    /// The complete subtrees over the events after `from` up to `to` ([`tree::cover`]).
+    ///
+    /// # Errors
+    /// As [`Self::root`].
+    fn cover(&self, from: u64, to: u64) -> Result<Vec<tree::Node>, Error>;
+
     /// A subtree that the store keeps; `None` when it does not.
     ///
     /// # Errors

@@ -231,6 +231,27 @@ impl Place {
     }
 }
 
+/// The complete subtrees, each with its level, that stand over the leaves from `start` up to `end`,
+/// from left to right. With the frontier of `start` and the leaves that follow `end` left out, they
+/// say what is between.
+///
+/// # Errors
+/// What `at` says.
+pub fn cover<E>(
+    mut start: u64,
+    end: u64,
+    mut at: impl FnMut(u8, u64) -> Result<Digest, E>,
+) -> Result<Vec<Node>, E> {
+    let mut found = Vec::new();
+    while start < end {
+        let level = start.trailing_zeros().min((end - start).ilog2());
+        let (level, position) = (u8::try_from(level).unwrap_or(u8::MAX), start >> level);
+        found.push(Node { level, position, hash: at(level, position)? });
+        start += 1 << level;
+    }
+    Ok(found)
+}
+
 /// The largest power of two below `size`, which is above 1.
 fn split(size: u64) -> u64 {
     1 << (63 - (size - 1).leading_zeros())
@@ -355,6 +376,24 @@ mod tests {
             }
         }
         assert!(!is_consistent((3, &leaf(b"x")), (2, &leaf(b"y")), &[]));
+    }
+
+    #[test]
+    fn a_cover_stands_over_just_what_it_should() {
+        let all = leaves(40);
+        for start in 0..=40 {
+            for end in start..=40 {
+                let cover = cover(start, end, source(&all)).expect("made");
+                let spans = cover.iter().map(|node| 1_u64 << node.level);
+                assert_eq!(spans.sum::<u64>(), end - start);
+                let first = cover.first().map_or(start, |node| node.position << node.level);
+                assert_eq!(first, start);
+                if start == 0 {
+                    let peaks: Vec<_> = cover.iter().map(|node| node.hash).collect();
+                    assert_eq!(fold(&peaks), root(end, source(&all)).expect("made"));
+                }
+            }
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Namespace {
     Receipt,
     /// A head of the ledger.
     Checkpoint,
+    /// A list of digests: of an audit's bundle, or of a day's files.
+    Sums,
 }
 
 impl Namespace {
@@ -31,6 +33,7 @@ impl Namespace {
         match self {
             Self::Receipt => "landfall-receipt",
             Self::Checkpoint => "landfall-checkpoint",
+            Self::Sums => "landfall-sums",
         }
     }
 }
@@ -78,10 +81,26 @@ pub fn principal(zone_name: &str) -> String {
     zone_name.chars().map(plain).collect()
 }
 
-/// The line of an allowed-signers file (ssh-keygen(1), ALLOWED SIGNERS) by which receipts are
-/// checked.
-pub fn allowed_signer(zone_name: &str, namespace: Namespace, line: &str) -> String {
-    format!("{} namespaces=\"{}\" {line}", principal(zone_name), namespace.as_str())
+/// The line of an allowed-signers file (ssh-keygen(1), ALLOWED SIGNERS) by which all that a zone
+/// signs is checked.
+pub fn allowed_signer(zone_name: &str, line: &str) -> String {
+    let all = [Namespace::Receipt, Namespace::Checkpoint, Namespace::Sums].map(Namespace::as_str);
+    format!("{} namespaces=\"{}\" {line}", principal(zone_name), all.join(","))
+}
+
+/// The fingerprint of the key that made a signature; `None` when it is none.
+pub fn signer(signature: &str) -> Option<String> {
+    let signature = SshSig::from_pem(signature).ok()?;
+    Some(signature.public_key().fingerprint(HashAlg::Sha256).to_string())
+}
+
+/// The public lines in an allowed-signers file, or in one of public keys.
+pub fn lines_of(signers: &str) -> Vec<String> {
+    let key = |line: &str| {
+        let start = line.find("ssh-ed25519 ")?;
+        key_file::line_alone(line.get(start..)?)
+    };
+    signers.lines().filter(|line| !line.starts_with('#')).filter_map(key).collect()
 }
 
 #[cfg(test)]
@@ -104,7 +123,11 @@ mod tests {
 
     #[test]
     fn a_zones_name_cannot_add_a_pattern_or_a_word() {
-        let line = allowed_signer("our zone,*!", Namespace::Receipt, "ssh-ed25519 AAAA");
-        assert_eq!(line, "our-zone--- namespaces=\"landfall-receipt\" ssh-ed25519 AAAA");
+        let line = allowed_signer("our zone,*!", "ssh-ed25519 AAAA");
+        assert_eq!(
+            line,
+            "our-zone--- namespaces=\"landfall-receipt,landfall-checkpoint,landfall-sums\" \
+             ssh-ed25519 AAAA"
+        );
     }
 }

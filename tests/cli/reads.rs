@@ -39,6 +39,7 @@ fn help_names_every_command_and_exit_code() {
       partner  Partners: the outside accounts
       hostkey  The keys by which partners know the server
       receipt  Receipts: how partners check their signatures
+      audit    History as evidence: check it, show who signed it, export it for an auditor
       feed     Feeds: the streams of files and their datasets
       batch    Batches: what is handed off together
       sink     Sinks: who is told of each batch

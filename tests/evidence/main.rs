@@ -12,4 +12,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bundle;
 mod checkpoints;
+mod mutations;

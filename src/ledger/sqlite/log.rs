@@ -55,6 +55,12 @@ pub(super) fn consistency(conn: &Connection, old: u64, new: u64) -> Result<Vec<D
     Ok(tree::consistency(old, new, |level, position| node(conn, level, position))?)
 }
 
+/// [`crate::ledger::Log::cover`].
+pub(super) fn cover(conn: &Connection, from: u64, to: u64) -> Result<Vec<Node>, Fault> {
+    has(conn, to)?;
+    Ok(tree::cover(from, to, |level, position| node(conn, level, position))?)
+}
+
 /// [`crate::ledger::Log::kept_node`].
 pub(super) fn kept_node(
     conn: &Connection,

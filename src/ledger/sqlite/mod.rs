@@ -21,7 +21,7 @@ use super::log::{Leaf, Signed};
 use super::{
     Arrival, ArrivalQuery, Batch, BatchFile, Delivery, DeliveryOutcome, Error, Event, Found,
     Ledger, Listed, Log, NewArrival, NewConversion, NewSidecar, Recorded, Retraction, Revision,
-    Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor,
+    Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor, tree,
 };
 
 mod advance;
@@ -278,6 +278,10 @@ impl Log for SqliteLedger {
 
     fn consistency(&self, old: u64, new: u64) -> Result<Vec<Digest>, Error> {
         self.readers.read("prove its growth", |conn| log::consistency(conn, old, new))
+    }
+
+    fn cover(&self, from: u64, to: u64) -> Result<Vec<tree::Node>, Error> {
+        self.readers.read("read its tree", |conn| log::cover(conn, from, to))
     }
 
     fn kept_node(&self, level: u8, position: u64) -> Result<Option<Digest>, Error> {

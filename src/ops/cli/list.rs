@@ -121,7 +121,7 @@ fn state(text: &str) -> Result<State, String> {
 }
 
 /// A moment, or a time ago.
-fn when(text: &str) -> Result<Timestamp, String> {
+pub(super) fn when(text: &str) -> Result<Timestamp, String> {
     let ago = || {
         let ago = text.parse::<jiff::SignedDuration>().ok()?;
         Timestamp::now().checked_sub(ago).ok()

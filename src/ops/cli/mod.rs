@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 use super::telemetry::{self, LogForm, Loudness};
 use crate::diagnostic::Diagnostic;
 
+mod audit;
 mod backup;
 mod batch;
 mod check;
@@ -106,6 +107,9 @@ enum Command {
     /// Receipts: how partners check their signatures
     #[command(subcommand)]
     Receipt(receipt::Command),
+    /// History as evidence: check it, show who signed it, export it for an auditor
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Feeds: the streams of files and their datasets
     #[command(subcommand)]
     Feed(feed::Command),
@@ -171,6 +175,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Partner(command) => partner::run(command, zone, out),
         Command::Hostkey(command) => hostkey::run(command, zone, out),
         Command::Receipt(command) => receipt::run(command, zone, out),
+        Command::Audit(command) => audit::run(command, zone, out),
         Command::Feed(command) => feed::run(command, zone, out),
         Command::Batch(command) => batch::run(command, zone, out),
         Command::Sink(command) => sink::run(command, zone, out),
