@@ -90,6 +90,16 @@ pub struct Identity {
     pub received_at: Timestamp,
     /// The sender's modification time, Unix seconds.
     pub modified_s: Option<u32>,
+    /// The sender's permission bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
+    /// The peer's address or the file's owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// What tells an untouched file in a drop folder apart. Without it a file that was archived and
+    /// not recorded would be taken once more after a kill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// Whether it was held from the start, with the diagnostic as JSON.
     pub held: Option<crate::diagnostic::Diagnostic>,
 }

@@ -31,6 +31,7 @@ pub mod infer;
 pub mod json;
 mod progress;
 pub mod prove;
+mod shortage;
 pub mod sticky;
 pub mod table;
 pub mod text;
@@ -224,15 +225,14 @@ impl Inspection {
     }
 }
 
-/// Why a raw object could not be read or an output not written: what is wrong with packed bytes, or
-/// else our fault.
+/// Why a raw object could not be read or an output not written: what is wrong with packed bytes,
+/// what the machine is short of ([`Code::Z110`], to be tried again), or else our fault.
 pub fn unreadable(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
-    match unpack::Fault::within(error) {
-        Some(fault) => fault.diagnostic(),
-        None => {
-            Diagnostic::error(Code::C111, "the converter could not read or write").caused_by(error)
-        }
+    if let Some(fault) = unpack::Fault::within(error) {
+        return fault.diagnostic();
     }
+    let code = if shortage::within(error) { Code::Z110 } else { Code::C111 };
+    Diagnostic::error(code, "the converter could not read or write").caused_by(error)
 }
 
 /// Refuses a table unless every record seen is written, rejected or skipped, by what was counted

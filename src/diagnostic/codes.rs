@@ -58,6 +58,9 @@ codes! {
     Z105: "the command failed",
         "The command could not do what it was asked to; the causes say why.",
         "Mend what the causes name and run it again.";
+    Z110: "the machine is short of something",
+        "The disk is full or read-only, or descriptors or memory ran out, while a file was worked on. It is no fault of the file: it is tried again.",
+        "See the cause; free disk space, mount the disk for writing, or raise the limit.";
     Z106: "the server does not answer",
         "A landfall process holds this zone, but its control socket does not answer.",
         "Wait until it has started or stopped, then try again.";

@@ -171,7 +171,7 @@ impl Intake for LocalIntake {
         let identity = identify(id, now, &settled, held);
         let staged = settled.staged.path.clone();
         let waits = from_receipt(&config, &settled.sender, &settled.feed, now);
-        let (digest, facts) = (settled.digest, Facts { waits, ..Facts::of(&settled) });
+        let (digest, facts) = (settled.digest, Facts { waits, adopted: false });
         let raw = self.archive.store(settled.staged, &identity, digest).map_err(|error| {
             if error.is_disk_full() {
                 return Refusal::Full(Box::new(disk_full()));
@@ -375,25 +375,10 @@ impl Intake for LocalIntake {
 /// What is known of a file beside its identity.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    pub mode: Option<u32>,
-    pub origin: Option<String>,
-    pub fingerprint: Option<String>,
     /// What it waits for before it goes on.
     pub waits: Option<Waits>,
     /// Start-up found it without a ledger row.
     pub adopted: bool,
-}
-
-impl Facts {
-    fn of(settled: &Settled) -> Self {
-        Self {
-            mode: settled.mode,
-            origin: settled.origin.clone(),
-            fingerprint: settled.fingerprint.clone(),
-            waits: None,
-            adopted: false,
-        }
-    }
 }
 
 fn identify(
@@ -410,6 +395,9 @@ fn identify(
         name: settled.name.clone(),
         received_at,
         modified_s: settled.modified_s,
+        mode: settled.mode,
+        origin: settled.origin.clone(),
+        fingerprint: settled.fingerprint.clone(),
         held,
     }
 }
@@ -435,9 +423,9 @@ pub(super) fn describe(
         raw: raw.path,
         received_at: identity.received_at,
         modified_s: identity.modified_s,
-        mode: facts.mode,
-        origin: facts.origin,
-        fingerprint: facts.fingerprint,
+        mode: identity.mode,
+        origin: identity.origin,
+        fingerprint: identity.fingerprint,
         held: identity.held,
         waits: facts.waits,
         skip_duplicate: feed.duplicates == Duplicates::Skip && !is_test,

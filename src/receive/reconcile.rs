@@ -95,7 +95,7 @@ fn adopt_unrecorded(config: &Config, archive: &Archive, ledger: &dyn Ledger) -> 
         tracing::warn!(id = %found.id, raw = %raw.path, "adopting a raw object without a record");
         let Identity { sender, feed, received_at, .. } = &identity;
         let waits = completion::from_receipt(config, sender, feed, *received_at);
-        let facts = Facts { adopted: true, waits, ..Facts::default() };
+        let facts = Facts { waits, adopted: true };
         ledger.receive(describe(config, identity, raw, facts))?;
         adopted += 1;
     }
@@ -127,6 +127,9 @@ fn unknown(found: &Found, file: &File) -> Option<Identity> {
         name: FileName::new(name).ok()?,
         received_at: Timestamp::from_microsecond(modified.as_microsecond()).ok()?,
         modified_s: None,
+        mode: None,
+        origin: None,
+        fingerprint: None,
         held: Some(Diagnostic::error(Code::R101, summary)),
     })
 }

@@ -172,6 +172,9 @@ pub(crate) fn identity(name: &str) -> Identity {
         name: name.parse().expect("a name"),
         received_at: now(),
         modified_s: Some(7),
+        mode: Some(0o640),
+        origin: Some("192.0.2.1".to_owned()),
+        fingerprint: None,
         held: None,
     }
 }

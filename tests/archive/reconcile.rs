@@ -52,11 +52,22 @@ fn a_raw_object_without_a_row_is_adopted_once_as_it_says_it_is() {
     let adopted = place.get(who.id);
     assert_eq!((adopted.sender, adopted.door, adopted.name), (who.sender, who.door, who.name));
     assert_eq!((adopted.received_at, adopted.modified_s), (who.received_at, who.modified_s));
+    assert_eq!((adopted.mode, adopted.origin), (who.mode, who.origin));
     assert_eq!((adopted.raw, adopted.digest, adopted.size_bytes), (raw.path, raw.digest, 3));
     assert_eq!((adopted.state, adopted.current), (State::Received, true));
     let history = place.ledger.history(who.id).expect("history");
     assert!(matches!(history[0].event, Event::Received { adopted: true, .. }));
     assert_eq!(start_up(&place), nothing());
+}
+
+#[test]
+fn what_came_from_a_drop_folder_is_known_there_after_it_was_adopted() {
+    let place = Place::new();
+    let fingerprint = Some("1:2:3:4:5".to_owned());
+    let who = landfall::archive::Identity { fingerprint, ..identity("a.csv") };
+    place.archive.store(place.stage("one"), &who, None).expect("stored");
+    start_up(&place);
+    assert_eq!(place.get(who.id).fingerprint, who.fingerprint, "or it would be taken again");
 }
 
 #[test]

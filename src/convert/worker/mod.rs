@@ -28,6 +28,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::Diagnostic;
+
 mod child;
 mod confine;
 mod message;
@@ -77,6 +79,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The machine is short of something while it works: room on the disk, descriptors, memory.
+    #[error("the machine is short of something: {}", .0.causes.join(": "))]
+    Short(Box<Diagnostic>),
     /// Somebody ended the worker from outside, as a system that shuts down does.
     #[error("the converter worker was ended by signal {0}")]
     Interrupted(i32),

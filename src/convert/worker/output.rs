@@ -8,6 +8,7 @@ use std::path::Path;
 use super::stop::Stop;
 use super::{Error, OutputPaths};
 use crate::convert::{Outcome, Written};
+use crate::diagnostic::Code;
 use crate::durable::remove_quietly;
 
 /// The outputs of one job; dropping them removes what does not count.
@@ -38,7 +39,8 @@ impl<'a> Outputs<'a> {
         [raw.as_fd(), self.parquet.file.as_fd(), self.rejects.file.as_fd()]
     }
 
-    /// Keeps what the outcome counts, after a look whether it is there.
+    /// Keeps what the outcome counts, after a look whether it is there. A file is not to blame for
+    /// what the machine was short of.
     pub(super) fn settle(mut self, outcome: Outcome) -> Result<Outcome, Stop> {
         match &outcome {
             Outcome::Converted(converted) => {
@@ -46,6 +48,9 @@ impl<'a> Outputs<'a> {
                 if let Some(rejects) = &converted.rejects {
                     self.rejects.keep(rejects)?;
                 }
+            }
+            Outcome::Held(told) if told.code == Code::Z110 => {
+                return Err(Stop::Blameless(Error::Short(Box::new(told.clone()))));
             }
             Outcome::Raw { .. } | Outcome::Held(_) => {}
         }

@@ -17,7 +17,7 @@ impl Shared {
     }
 
     /// Whether the connection can no longer be trusted: what it holds in memory may differ from
-    /// what the disk has.
+    /// what the disk has, or it was opened while the disk could only be read and would never write.
     pub(super) fn is_connection_lost(&self) -> bool {
         matches!(
             self.0.sqlite_error_code(),
@@ -26,6 +26,8 @@ impl Shared {
                     | ErrorCode::DatabaseCorrupt
                     | ErrorCode::NotADatabase
                     | ErrorCode::CannotOpen
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::OutOfMemory
                     | ErrorCode::FileLockingProtocolFailed
             )
         )
@@ -94,4 +96,23 @@ pub(in crate::ledger) fn is_disk_full(source: &(dyn std::error::Error + 'static)
     source
         .downcast_ref::<Arc<rusqlite::Error>>()
         .is_some_and(|error| error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_can_only_read_is_given_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.db");
+        let made = rusqlite::Connection::open(&path).expect("made");
+        made.execute_batch("CREATE TABLE a (b)").expect("a table");
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let reads = rusqlite::Connection::open_with_flags(&path, flags).expect("opened");
+        let refused = reads.execute_batch("INSERT INTO a VALUES (1)").expect_err("read-only");
+        assert!(Shared::from(refused).is_connection_lost());
+        let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+        assert!(!Shared::from(rusqlite::Error::SqliteFailure(full, None)).is_connection_lost());
+    }
 }

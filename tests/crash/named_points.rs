@@ -1,22 +1,13 @@
-//! Killed at any point, nothing acknowledged is lost and nothing is handed off in two forms.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
+//! Killed at points that have a name, each with its own expectation: half-way through an upload,
+//! after an event, while a file waits. [`crate::kills`] kills at all others.
 
 use std::fs;
 use std::io::{Seek, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::support::{self, Server, TestZone};
 use landfall::ledger::{Event, Ledger as _, State, WaitsFor};
-use support::{Server, TestZone};
 
 const ONE_GB: u64 = 1_000_000_000;
 
