@@ -45,6 +45,7 @@ pub mod evidence;
 pub mod receive;
 
 pub mod convert;
+pub mod custody;
 pub mod handoff;
 
 pub mod pipeline;

@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["config"],
     &["archive"],
     &["evidence"],
-    &["receive", "convert", "handoff"],
+    &["custody", "receive", "convert", "handoff"],
     &["pipeline"],
     &["ops"],
 ];

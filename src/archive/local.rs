@@ -4,7 +4,7 @@
 //! sync; the folder's sync, which follows, makes the attribute durable too. Many callers store at
 //! once; day folders known to exist are remembered, so that the hot path does not ask again.
 //!
-//! Left out: reading a range, verification.
+//! Left out: reading a range.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -19,6 +19,7 @@ use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 
 use crate::durable::{self, Durability};
+use crate::ledger::Arrival;
 use crate::names::Digest;
 use crate::zone::{Zone, ZonePath};
 
@@ -119,6 +120,27 @@ impl Archive {
             return Ok(None);
         };
         Ok(bytes.get(..count).and_then(|json| serde_json::from_slice(json).ok()))
+    }
+
+    /// Marks a file that is to take the place of a lost raw object with the identity that had.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn mark_again(file: &File, path: &Path, arrival: &Arrival) -> Result<(), Error> {
+        let identity = Identity {
+            id: arrival.id,
+            sender: arrival.sender.clone(),
+            door: arrival.door,
+            feed: arrival.feed.clone(),
+            name: arrival.name.clone(),
+            received_at: arrival.received_at,
+            modified_s: arrival.modified_s,
+            mode: arrival.mode,
+            origin: arrival.origin.clone(),
+            fingerprint: arrival.fingerprint.clone(),
+            held: None,
+        };
+        mark(file, path, &identity)
     }
 
     /// The zone whose archive this is.

@@ -7,7 +7,7 @@
 //! Raw objects are never changed. What the archive promises is checked against the ledger's
 //! digests, not against the file system's times.
 //!
-//! Left out so far: verification, sealing, retention, object stores.
+//! Verification is in [`crate::custody`]. Left out so far: sealing, retention, object stores.
 
 use std::fs::File;
 use std::path::PathBuf;

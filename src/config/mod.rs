@@ -37,7 +37,7 @@ pub use live::{Live, needing_restart};
 pub use partner::Partner;
 pub use problem::{Problem, Problems};
 pub use sink::{Copies, Secret, Sink, SinkKind, Success, Webhook};
-pub(crate) use value::end_of;
+pub(crate) use value::{bytes, end_of};
 pub use written::{load, parse};
 
 /// A zone's configuration, valid as a whole.
@@ -63,6 +63,8 @@ pub struct Config {
     pub workers: Workers,
     /// The ledger as evidence.
     pub audit: Audit,
+    /// Reading what is kept again.
+    pub verify: Verify,
     /// `[zone] durability = "full" | "relaxed"`.
     pub durability: Durability,
     /// `[zone] free_reserve`, default 1 GiB or a twentieth of the disk if that is less: bytes that
@@ -316,6 +318,23 @@ pub struct Audit {
     /// `publish_to`, default none: a folder, best on another machine, absolute or relative to the
     /// zone. The newest checkpoint is copied there at least every 60 s and at the stop.
     pub publish_to: Option<PathBuf>,
+}
+
+/// `[verify]`: how a running server reads everything it keeps again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verify {
+    /// `every`, default 30 days: how long a round takes, over which its reading is spread.
+    /// `enabled = false`: `None`.
+    pub every: Option<Duration>,
+    /// `rate_limit`, default 20 MiB: bytes read a second at most.
+    pub rate_limit: Option<u64>,
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        let every = Some(Duration::from_secs(30 * 24 * 3600));
+        Self { every, rate_limit: Some(20 << 20) }
+    }
 }
 
 /// `[workers]`: converter processes and their limits.

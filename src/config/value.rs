@@ -67,8 +67,18 @@ pub(super) fn size(value: &DeValue<'_>) -> Result<u64, Wrong> {
         return whole(0)(value);
     }
     let text = as_text(value, WHAT)?;
-    let refused = || Wrong::new(format!("must be {WHAT}, not `{text}`"));
-    let (number, unit) = number_and_unit(text).ok_or_else(refused)?;
+    bytes_of(text).ok_or_else(|| Wrong::new(format!("must be {WHAT}, not `{text}`")))
+}
+
+/// A size of at least one byte as it stands on a command line: a number, or `20MiB`.
+pub(crate) fn bytes(text: &str) -> Result<u64, &'static str> {
+    let plain = text.parse().ok();
+    let bytes = plain.or_else(|| bytes_of(text)).filter(|bytes| *bytes > 0);
+    bytes.ok_or("must be a size such as 20MiB")
+}
+
+fn bytes_of(text: &str) -> Option<u64> {
+    let (number, unit) = number_and_unit(text)?;
     let bytes: u64 = match unit.to_ascii_lowercase().as_str() {
         "b" => 1,
         "kb" => 1000,
@@ -79,9 +89,9 @@ pub(super) fn size(value: &DeValue<'_>) -> Result<u64, Wrong> {
         "mib" => 1 << 20,
         "gib" => 1 << 30,
         "tib" => 1 << 40,
-        _ => return Err(refused()),
+        _ => return None,
     };
-    number.checked_mul(bytes).ok_or_else(refused)
+    number.checked_mul(bytes)
 }
 
 /// A size of at least one byte.

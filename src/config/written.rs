@@ -13,7 +13,7 @@ use super::value::{
 };
 use super::{
     After, Audit, Complete, Config, Duplicates, Escape, Feed, Folder, Format, Legacy, RecordEnd,
-    SameName, Sftp, Workers, batching, contract, partner, sink,
+    SameName, Sftp, Verify, Workers, batching, contract, partner, sink,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName};
@@ -79,6 +79,7 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
         sinks: BTreeMap::new(),
         workers: Workers::default(),
         audit: Audit::default(),
+        verify: Verify::default(),
         durability: Durability::Full,
         free_reserve: None,
     };
@@ -98,6 +99,9 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
     if let Some(audit) = top.table("audit") {
         config.audit.publish_to = audit.get("publish_to", self::text).map(PathBuf::from);
         audit.finish();
+    }
+    if let Some(verify) = top.table("verify") {
+        config.verify = read_verify(verify);
     }
     config.feeds = read_feeds(&top, &declared);
     config.folders = read_folders(&top, &declared, root);
@@ -158,6 +162,15 @@ fn read_workers(table: Reader<'_, '_>) -> Workers {
     table.set(&mut workers.files_max, "files_max", whole(1));
     table.finish();
     workers
+}
+
+fn read_verify(table: Reader<'_, '_>) -> Verify {
+    let defaults = Verify::default();
+    let enabled = table.get("enabled", truth).unwrap_or(true);
+    let every = table.get("every", duration).or(defaults.every).filter(|_| enabled);
+    let rate_limit = table.get("rate_limit", some_size).or(defaults.rate_limit);
+    table.finish();
+    Verify { every, rate_limit }
 }
 
 fn read_feeds(top: &Reader<'_, '_>, declared: &Declared) -> BTreeMap<FeedName, Feed> {

@@ -133,6 +133,15 @@ codes! {
     A122: "ledger has more than the backup",
         "The zone's ledger goes further than the backup, or is not the one that it was taken of. To put the backup back would lose what it does not have.",
         "Keep the ledger: nothing needs to be put back. If it must go, run the command with `--put-present-ledger-aside`: it is kept beside the other.";
+    A123: "kept file is not whole",
+        "A raw object, Parquet, rejects or a manifest does not have the bytes that were recorded, is missing, or cannot be read.",
+        "Bring it back from a copy of the zone: `landfall verify --known --restore-from DIR`. Only bytes with the recorded digest are taken, and the damaged file is kept aside.";
+    A124: "kept file is unknown",
+        "The archive, the lake or a folder beside it has a file that the ledger does not know.",
+        "Find out who put it there; move it out of the zone if it does not belong there.";
+    A125: "file could not be brought back",
+        "A damaged or missing file could not be put in its place; the causes say why. The damaged one is kept in `.landfall/damaged`.",
+        "Mend what the causes name and run the command again.";
     C101: "file is empty",
         "The file has no bytes or no records, so there is nothing to convert.",
         "Send the file with its content. If empty files are expected, no action is needed.";

@@ -11,8 +11,9 @@ use crate::names::{
     ArrivalId, BatchId, Digest, FeedName, FileName, FolderName, PartnerName, SinkName,
 };
 use crate::schema::Change;
+use crate::zone::ZonePath;
 
-use super::{Because, Door, Sender, SidecarKind, UsedBy, Verdict, WaitsFor};
+use super::{Because, Door, Finding, Sender, SidecarKind, UsedBy, Verdict, Verified, WaitsFor};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -199,6 +200,12 @@ pub enum Event {
     SinkPaused { sink: SinkName, reason: String },
     /// A person let a paused sink go on.
     SinkUnpaused { sink: SinkName, reason: String },
+    /// A kept file is not as the ledger says.
+    ArchiveCorrupt { finding: Finding },
+    /// A kept file that was not as the ledger says is whole again.
+    ArchiveMended { path: ZonePath, how: String },
+    /// Kept files were read again and compared.
+    Verified { verified: Verified, by: String },
     /// A host key was changed.
     HostKeyChanged { by: String, change: String },
     /// A partner's account was written.

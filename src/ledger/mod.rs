@@ -19,6 +19,7 @@ mod arrival;
 mod batch;
 mod closing;
 mod conversion;
+mod custody;
 mod delivery;
 mod event;
 pub mod log;
@@ -34,6 +35,7 @@ pub use arrival::{Arrival, NewArrival};
 pub use batch::{Batch, BatchBounds, BatchFile, BatchState, FileKind, Retraction};
 pub use closing::{Because, Closing, Closings, Empty, LastWindow, Over, ReadyNow};
 pub use conversion::{Conversion, NewConversion, Output, Revision};
+pub use custody::{Custody, Finding, Kept, KeptKind, Problem, Round, Verified};
 pub use delivery::{Delivery, DeliveryOutcome, DeliveryState, UsedBy};
 pub use event::{Event, Recorded};
 pub use log::Log;
@@ -102,7 +104,7 @@ impl Error {
 }
 
 /// The interface in domain verbs. All calls block; write calls return when the commit is durable.
-pub trait Ledger: Sidecars + Sinks + Closings + Log + Send + Sync {
+pub trait Ledger: Sidecars + Sinks + Closings + Custody + Log + Send + Sync {
     // ---- receiving ----
 
     /// Records a file that the archive holds. In one transaction it finds the current version of

@@ -152,6 +152,9 @@ impl State {
             | Event::SinkSkipped { .. }
             | Event::SinkPaused { .. }
             | Event::SinkUnpaused { .. }
+            | Event::ArchiveCorrupt { .. }
+            | Event::ArchiveMended { .. }
+            | Event::Verified { .. }
             | Event::PartnerChanged { .. } => Some(self),
         };
         next.ok_or_else(|| Refused { state: self, event: event.kind() })

@@ -9,6 +9,7 @@ pub mod backup;
 pub mod cli;
 pub mod closing;
 pub mod control;
+pub mod custody;
 pub mod default_zone;
 pub mod diagnostic;
 pub mod hostkeys;

@@ -9,7 +9,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Problems, Wants, When};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{
-    Arrival, ArrivalQuery, DeliveryState, Error, Ledger, Paused, Sidecar, State, Told,
+    Arrival, ArrivalQuery, DeliveryState, Error, Finding, Ledger, Paused, Problem, Sidecar, State,
+    Told,
 };
 use crate::names::{FeedName, SinkName};
 use crate::zone::Zone;
@@ -111,7 +112,31 @@ pub fn of_ledger(
     }));
     needs.extend(of_sidecars(ledger, config, suffix)?);
     needs.extend(of_sets(ledger, config, suffix)?);
+    needs.extend(of_custody(ledger, suffix)?);
     Ok(needs)
+}
+
+/// Kept files that are not as the ledger says.
+fn of_custody(ledger: &dyn Ledger, suffix: &str) -> Result<Vec<Need>, Error> {
+    let findings = ledger.findings(HELD_MAX)?;
+    let (unknown, broken): (Vec<_>, Vec<_>) =
+        findings.into_iter().partition(|(finding, _)| finding.problem == Problem::Unknown);
+    let need =
+        |code, found: Vec<(Finding, Timestamp)>, (one, several): (&str, &str), command: String| {
+            let (first, _) = found.first()?;
+            let cause = match found.as_slice() {
+                [_] => format!("{} {}", first.path, one),
+                all => format!("{} files {}, such as {}", all.len(), several, first.path),
+            };
+            let since = found.iter().map(|(_, since)| *since).min();
+            Some(Need { code: Some(code), cause, owner: None, since, command })
+        };
+    let restore = format!("landfall verify --known --restore-from DIR{suffix}");
+    let look = format!("landfall verify --known{suffix}");
+    let broken =
+        need(Code::A123, broken, ("is damaged or missing", "are damaged or missing"), restore);
+    let unknown = need(Code::A124, unknown, ("is unknown", "are unknown"), look);
+    Ok(broken.into_iter().chain(unknown).collect())
 }
 
 /// Checksums that came after their file was handed on and differ from it, and sidecars whose file

@@ -18,6 +18,7 @@ use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::convert::worker::Pool;
+use crate::custody::Scrub;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::evidence::{Keeping, Notary};
 use crate::handoff::outbox::Outbox;
@@ -148,6 +149,7 @@ pub struct Running {
     folders: JoinHandle<()>,
     judges: Judges,
     keeping: Keeping,
+    scrub: Scrub,
     pipeline: Pipeline,
     pool: Arc<Pool>,
 }
@@ -178,6 +180,13 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let pipeline = Pipeline::start(&parts).map_err(|error| not_started("pipeline", &error))?;
     let judges = Judges::start(Arc::clone(&core.completions))
         .map_err(|error| not_started("judge of what waits", &error))?;
+    let scrub = Scrub::start(
+        core.zone.clone(),
+        core.config.clone(),
+        Arc::clone(&core.ledger),
+        core.clock.clone(),
+    );
+    let scrub = scrub.map_err(|error| not_started("reading of kept files", &error))?;
     let keeping =
         Keeping::start(Arc::clone(&core.notary)).map_err(|error| not_started("notary", &error))?;
     let mut tasks = JoinSet::new();
@@ -207,6 +216,7 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
         folders,
         judges,
         keeping,
+        scrub,
         pipeline,
         pool,
     })
@@ -281,7 +291,17 @@ impl Running {
     /// Closes the doors, lets every step end, and notes the stop.
     pub fn shutdown(self) {
         let Self {
-            core, runtime, stop, mut tasks, folders, judges, keeping, pipeline, pool, ..
+            core,
+            runtime,
+            stop,
+            mut tasks,
+            folders,
+            judges,
+            keeping,
+            scrub,
+            pipeline,
+            pool,
+            ..
         } = self;
         stop.send_replace(true);
         runtime.block_on(async {
@@ -300,6 +320,7 @@ impl Running {
         if let Err(error) = core.ledger.note(Event::Stopped) {
             tracing::error!(%error, "the stop could not be recorded");
         }
+        scrub.stop();
         keeping.stop();
     }
 }

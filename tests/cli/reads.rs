@@ -44,6 +44,7 @@ fn help_names_every_command_and_exit_code() {
       batch    Batches: what is handed off together
       sink     Sinks: who is told of each batch
       events   What happened, event by event; with --json as CloudEvents
+      verify   Read everything that is kept again and compare it with the ledger
       backup   Take a backup of the ledger, the configuration and the keys, at any moment
       restore  Put a backup back, or make a zone from it
       explain  What a diagnostic code means and the way out

@@ -30,6 +30,7 @@ mod close;
 mod closings;
 mod conversions;
 mod copy;
+mod custody;
 mod deliver;
 mod fault;
 mod find;

@@ -215,12 +215,7 @@ impl Range {
         // Several at each end: one that was found later in the archive has an early id and a late
         // sequence.
         if let Some(since) = query.since {
-            let sql = "SELECT min(sequence) FROM
-                         (SELECT sequence FROM arrival WHERE id >= ?1 ORDER BY id LIMIT 64)";
-            let lowest = lowest_id(since.checked_sub(SLACK).unwrap_or(Timestamp::MIN));
-            let first: Option<i64> =
-                conn.prepare_cached(sql)?.query_row([lowest], |row| row.get(0))?;
-            let Some(first) = first else { return Ok(None) };
+            let Some(first) = first_at(conn, since)? else { return Ok(None) };
             range.from = first;
         }
         if let Some(until) = query.until {
@@ -234,6 +229,25 @@ impl Range {
         }
         Ok(Some(range))
     }
+}
+
+/// A sequence before which nothing was received at or after a time; `None` when nothing was.
+fn first_at(conn: &Connection, since: Timestamp) -> Result<Option<i64>, Fault> {
+    let sql = "SELECT min(sequence) FROM
+                 (SELECT sequence FROM arrival WHERE id >= ?1 ORDER BY id LIMIT 64)";
+    let lowest = lowest_id(since.checked_sub(SLACK).unwrap_or(Timestamp::MIN));
+    Ok(conn.prepare_cached(sql)?.query_row([lowest], |row| row.get(0))?)
+}
+
+/// [`crate::ledger::Custody::sequence_at`].
+pub(super) fn sequence_at(conn: &Connection, since: Timestamp) -> Result<u64, Fault> {
+    let first = match first_at(conn, since)? {
+        Some(first) => Some(first),
+        None => conn
+            .prepare_cached("SELECT max(sequence) + 1 FROM arrival")?
+            .query_row([], |row| row.get(0))?,
+    };
+    Ok(first.and_then(|first| u64::try_from(first).ok()).unwrap_or(0))
 }
 
 /// The lowest id that can have been made at a time (RFC 9562 section 5.7: it begins with 48 bits of

@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
 use crate::ledger::{
-    BatchState, DeliveryState, Door, FileKind, Sender, SidecarKind, State, Verdict, WaitsFor,
+    BatchState, DeliveryState, Door, FileKind, Problem, Sender, SidecarKind, State, Verdict,
+    WaitsFor,
 };
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, SinkName};
 use crate::zone::ZonePath;
@@ -179,6 +180,12 @@ as_word! {
     WaitsFor { Hold = "hold", Marker = "marker", Checksum = "checksum", Check = "check" }
     Door { Sftp = "sftp", Folder = "folder", Local = "local" }
     FileKind { Parquet = "parquet", Rejects = "rejects", Raw = "raw" }
+    Problem {
+        Damaged = "damaged",
+        Missing = "missing",
+        Unreadable = "unreadable",
+        Unknown = "unknown",
+    }
     BatchState { Closed = "closed", Published = "published" }
     DeliveryState {
         Pending = "pending",

@@ -42,6 +42,7 @@ mod serve;
 mod show;
 mod sink;
 mod status;
+mod verify;
 mod words;
 mod zone;
 
@@ -121,6 +122,8 @@ enum Command {
     Sink(sink::Command),
     /// What happened, event by event; with --json as CloudEvents
     Events(events::Args),
+    /// Read everything that is kept again and compare it with the ledger
+    Verify(verify::Args),
     /// Take a backup of the ledger, the configuration and the keys, at any moment
     Backup(backup::Args),
     /// Put a backup back, or make a zone from it
@@ -180,6 +183,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Batch(command) => batch::run(command, zone, out),
         Command::Sink(command) => sink::run(command, zone, out),
         Command::Events(args) => events::run(args, zone, out),
+        Command::Verify(args) => verify::run(args, zone, out),
         Command::Backup(args) => backup::run(args, zone, out),
         Command::Restore(args) => restore::run(args, zone, out),
         Command::Explain(args) => explain::run(args, out),

@@ -70,6 +70,11 @@ impl Output {
         self.bar((label, rows), "{human_pos}/{human_len} rows {per_sec} {eta}")
     }
 
+    /// A bar for long work on files, with the time left.
+    pub fn files_bar(&self, label: &str, files: u64) -> ProgressBar {
+        self.bar((label, files), "{human_pos}/{human_len} files {per_sec} {eta}")
+    }
+
     /// A bar for a conversion: bytes read, the time left, and a message for the rows.
     pub fn conversion_bar(&self, label: &str, size_bytes: u64) -> ProgressBar {
         self.bar((label, size_bytes), "{bytes}/{total_bytes} {msg} {eta}")

@@ -1,7 +1,10 @@
 //! How the ledger's terms read on a terminal: states, times, and one line for each event.
 
 use crate::clock::Timestamp;
-use crate::ledger::{Arrival, BatchState, Because, DeliveryState, Event, State, UsedBy, Verdict};
+use crate::ledger::{
+    Arrival, BatchState, Because, DeliveryState, Event, Finding, Problem, State, UsedBy, Verdict,
+    Verified,
+};
 use crate::receive::receipt::shown;
 use crate::schema::Change;
 
@@ -77,6 +80,7 @@ pub(super) fn event(event: &Event) -> String {
         .or_else(|| about_sidecar(event))
         .or_else(|| about_door(event))
         .or_else(|| about_handoff(event))
+        .or_else(|| about_custody(event))
         .unwrap_or_else(|| about_zone(event))
 }
 
@@ -244,6 +248,26 @@ fn about_door(event: &Event) -> Option<String> {
     })
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
+fn about_custody(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::ArchiveCorrupt { finding: Finding { path, problem, .. } } => match problem {
+            Problem::Damaged => format!("{path} is damaged"),
+            Problem::Missing => format!("{path} is missing"),
+            Problem::Unreadable => format!("{path} cannot be read"),
+            Problem::Unknown => format!("{path} is there, and nobody knows it"),
+        },
+        Event::ArchiveMended { path, how } => format!("{path} {how}"),
+        Event::Verified { verified: Verified { files, problems, unknown, .. }, by } => format!(
+            "{} read by {by}: {} not whole, {} unknown",
+            counted(*files, "kept file"),
+            count(*problems),
+            count(*unknown)
+        ),
+        _ => return None,
+    })
+}
+
 fn about_zone(event: &Event) -> String {
     match event {
         Event::Started { version } => format!("server {version} started"),
@@ -309,6 +333,9 @@ fn about_zone(event: &Event) -> String {
         | Event::SinkResumed { .. }
         | Event::SinkSkipped { .. }
         | Event::SinkPaused { .. }
-        | Event::SinkUnpaused { .. } => event.kind(),
+        | Event::SinkUnpaused { .. }
+        | Event::ArchiveCorrupt { .. }
+        | Event::ArchiveMended { .. }
+        | Event::Verified { .. } => event.kind(),
     }
 }

@@ -10,6 +10,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Delivery, Recorded};
 use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
 use crate::ops::closing::CloseWish;
+use crate::ops::custody::Part;
 use crate::ops::hostkeys::Step;
 use crate::ops::sinks::SinkWish;
 use crate::ops::stalled::Decision;
@@ -105,6 +106,14 @@ impl Client {
     /// Why it does not; [`Code::Z106`].
     pub fn wish(&self, wish: SinkWish) -> Result<(), Diagnostic> {
         self.expect_done(&Request::Sink(wish))
+    }
+
+    /// Has the server keep what a reading of kept files found.
+    ///
+    /// # Errors
+    /// [`Code::L101`], [`Code::Z106`].
+    pub fn verified(&self, part: Part) -> Result<(), Diagnostic> {
+        self.expect_done(&Request::Verified(part))
     }
 
     /// Asks the server to read `landfall.toml` again.

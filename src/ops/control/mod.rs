@@ -15,6 +15,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ledger::Delivery;
 use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName};
 use crate::ops::closing::CloseWish;
+use crate::ops::custody::Part;
 use crate::ops::hostkeys::Step;
 use crate::ops::sinks::SinkWish;
 use crate::ops::stalled::Decision;
@@ -75,6 +76,8 @@ pub enum Request {
         /// Who asks.
         by: String,
     },
+    /// Keep what a reading of kept files found.
+    Verified(Part),
     /// Stop in order.
     Stop,
     /// Every event above this sequence, as it happens, until the connection ends.

@@ -18,7 +18,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
 use crate::ledger::{Event, Ledger};
 use crate::ops::local::{self, LocalFile};
-use crate::ops::{closing, hostkeys, sinks, stalled};
+use crate::ops::{closing, custody, hostkeys, sinks, stalled};
 use crate::receive::Intake;
 use crate::receive::sftp::Penalised;
 use crate::zone::Zone;
@@ -203,6 +203,7 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
             desk.config.look_again();
             Ok(Answer::HostKey { change })
         }
+        Request::Verified(part) => custody::take(desk.ledger.as_ref(), part).map(|()| Answer::Done),
         Request::Stop => {
             (desk.stop)();
             Ok(Answer::Done)

@@ -1,0 +1,47 @@
+//! What the zone keeps stays what it was: read again, compared with the ledger, mended from a copy.
+//!
+//! - [`verify`]: raw objects, Parquet, rejects and manifests are hashed and compared with the digests
+//!   in the ledger; files that the ledger does not know are named.
+//! - [`mend`]: a damaged or missing file comes back from a copy of the zone, if its digest fits. The
+//!   damaged one is kept aside; nothing is replaced in place.
+//! - [`scrub`]: a running server reads everything again in the period of `[verify] every`, a little
+//!   at a time.
+//!
+//! Left out: the ledger's own history and the segments of events, which [`crate::evidence`] checks;
+//! receipts, which are rendered from the ledger and lie on no disk.
+
+use std::path::PathBuf;
+
+use crate::{durable, ledger};
+
+mod mend;
+mod pace;
+mod scrub;
+mod verify;
+
+pub use mend::{Copies, Mended, mend};
+pub use pace::Pace;
+pub use scrub::Scrub;
+pub use verify::{Sample, Step, Verifier, Wish};
+
+/// Kept files could not be compared, or not be mended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// A durable step failed.
+    #[error(transparent)]
+    Durable(#[from] durable::Error),
+    /// A file or folder could not be used.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
