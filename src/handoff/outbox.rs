@@ -82,6 +82,10 @@ impl Outbox {
                 ended = attempts.join_next(), if !attempts.is_empty() => {
                     // An attempt that panicked has left its lane busy: it rests until a restart.
                     if let Some(Ok(lane)) = ended { busy.remove(&lane); }
+                    // One look serves all that ended meanwhile.
+                    while let Some(ended) = attempts.try_join_next() {
+                        if let Ok(lane) = ended { busy.remove(&lane); }
+                    }
                 }
                 _ = commits.changed() => tokio::time::sleep(GATHER).await,
                 () = tokio::time::sleep(rest) => {}

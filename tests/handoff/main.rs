@@ -12,6 +12,7 @@ mod batch;
 mod closing;
 mod contract;
 mod manifests;
+mod many;
 mod outbox;
 mod python;
 mod receiver;

@@ -143,7 +143,7 @@ fn answer(mut stream: TcpStream, reply: Reply, sender: &Sender<Request>) {
     }
 }
 
-fn read(stream: &TcpStream) -> Request {
+pub fn read(stream: &TcpStream) -> Request {
     let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();
     loop {

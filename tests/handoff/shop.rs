@@ -57,6 +57,12 @@ impl Shop {
         self.convert(&arrival, text, None)
     }
 
+    /// As [`Self::arrive`], of another feed.
+    pub fn arrive_in(&self, feed: &FeedName, name: &str, text: &str) -> Arrival {
+        let arrival = self.receive_in(feed, name, text);
+        self.convert(&arrival, text, None)
+    }
+
     /// As [`Self::arrive`], with a reject.
     pub fn arrive_partly(&self, name: &str, text: &str) -> Arrival {
         let arrival = self.receive(name, text);
@@ -65,6 +71,10 @@ impl Shop {
 
     /// Records an arrival that is not a table.
     pub fn receive(&self, name: &str, text: &str) -> Arrival {
+        self.receive_in(&orders(), name, text)
+    }
+
+    fn receive_in(&self, feed: &FeedName, name: &str, text: &str) -> Arrival {
         let now = self.clock.now();
         let (id, name) = (ArrivalId::new(now), name.parse().unwrap());
         let replace = landfall::config::SameName::Replace;
@@ -72,10 +82,10 @@ impl Shop {
             id,
             sender: Sender::Partner("acme".parse().unwrap()),
             door: Door::Sftp,
-            feed: orders(),
+            feed: feed.clone(),
             size_bytes: text.len() as u64,
             digest: digest::of_bytes(text.as_bytes()),
-            raw: Zone::raw_path(&orders(), now, id, &name),
+            raw: Zone::raw_path(feed, now, id, &name),
             name,
             received_at: now,
             modified_s: None,
@@ -85,7 +95,7 @@ impl Shop {
             held: None,
             waits: None,
             skip_duplicate: true,
-            replace_same_name: self.config.feed(&orders()).same_name == replace,
+            replace_same_name: self.config.feed(feed).same_name == replace,
             adopted: false,
         };
         self.ledger.receive(new).unwrap()
