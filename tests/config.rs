@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use landfall::config::{
     self, After, Batching, Complete, Config, Copies, Duplicates, Escape, Feed, Folder, Format,
-    Legacy, RecordEnd, SameName, Secret, Set, Sftp, Sink, SinkKind, Success, Wants, Webhook, When,
-    Workers, partner,
+    Legacy, Postgres, RecordEnd, SameName, Secret, Set, Sftp, Sink, SinkKind, Success, Wants,
+    Webhook, When, Workers, partner,
 };
 use landfall::durable::Durability;
 use landfall::ledger::{BatchBounds, Empty};
@@ -80,6 +80,11 @@ secrets = ["env:HOOK_SECRET", "file:.landfall/keys/hook"]
 [sink.copy]
 folder = "/srv/out"
 success = "file"
+
+[sink.rows]
+postgres = "host=/run/postgresql dbname=lake"
+password = "env:PGPASSWORD"
+schema = "raw"
 
 [workers]
 count = 2
@@ -200,6 +205,11 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
     let copy = &config.sinks[&"copy".parse().unwrap()];
     let copies = Copies { path: "/srv/out".into(), success: Success::File };
     assert_eq!(copy.kind, SinkKind::Folder(copies));
+    let rows = &config.sinks[&"rows".parse().unwrap()];
+    let server = "host=/run/postgresql dbname=lake".into();
+    let password = Some(Secret::Environment("PGPASSWORD".into()));
+    let schema = "raw".into();
+    assert_eq!(rows.kind, SinkKind::Postgres(Postgres { server, password, schema }));
 }
 
 #[test]
@@ -327,7 +337,7 @@ fn all_problems_are_told_at_once_with_their_places() {
     landfall.toml:34:11: `webhook` must be an address such as "https://example.org/landed", not `ftp://x`
     landfall.toml:35:12: `secrets` must be where a secret is, as "env:NAME" or "file:PATH"
     landfall.toml:36:7: a sink has only one of `command`, `webhook`
-    landfall.toml:39:7: a sink needs one of `command`, `webhook`, `folder`
+    landfall.toml:39:7: a sink needs one of `command`, `webhook`, `folder`, `postgres`
     landfall.toml:41:9: `count` must be a whole number from 1, not -1
     "#);
 }
@@ -432,4 +442,12 @@ fn rules_for_batches_are_read_and_their_mistakes_told() {
     landfall.toml:12:17: a set has one of `files`, `names`, `control`
     landfall.toml:12:55: `empty` is for batches with `every` or `at`
     "#);
+}
+
+#[test]
+fn a_password_is_not_written_into_the_configuration_and_not_repeated() {
+    for server in ["postgresql://u:hunter2@db/lake", "host=db password=hunter2"] {
+        let told = problems(&format!("[sink.a]\npostgres = \"{server}\"\n"));
+        assert!(told.contains("say where it is") && !told.contains("hunter2"), "{told}");
+    }
 }

@@ -56,6 +56,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("seccompiler", &["convert/worker"]),
     ("reqwest", &["handoff/sinks"]),
     ("hmac", &["handoff/sinks"]),
+    ("futures_util", &["handoff/sinks"]),
+    ("tokio_postgres", &["handoff/sinks/postgres"]),
     ("base64", &["evidence", "handoff/sinks"]),
     ("clap", &["ops/cli"]),
     ("indicatif", &["ops"]),

@@ -21,7 +21,10 @@ const RETRY_S: [u64; 9] =
     [5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
 
 /// The keys that say what kind a sink is.
-const KINDS: [&str; 3] = ["command", "webhook", "folder"];
+const KINDS: [&str; 4] = ["command", "webhook", "folder", "postgres"];
+
+/// The keys that only some kinds have.
+const EXTRAS: [&str; 4] = ["secrets", "success", "password", "schema"];
 
 /// `[sink.<name>]`: who is told of a batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +48,8 @@ pub enum SinkKind {
     Webhook(Webhook),
     /// `folder = "/srv/out"`: copies of a batch's files, and then its manifest.
     Folder(Copies),
+    /// `postgres = "host=… dbname=…"`: the rows of a batch in a table, exactly once.
+    Postgres(Postgres),
 }
 
 impl SinkKind {
@@ -54,6 +59,7 @@ impl SinkKind {
             Self::Command(_) => "command",
             Self::Webhook(_) => "webhook",
             Self::Folder(_) => "folder",
+            Self::Postgres(_) => "postgres",
         }
     }
 }
@@ -77,6 +83,17 @@ pub struct Copies {
     /// `success = "file" | "none"`, default none: whether an empty `_SUCCESS` is written last, for
     /// those who wait for one.
     pub success: Success,
+}
+
+/// A sink of the kind `postgres`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postgres {
+    /// `postgres`: the server, as libpq's keywords or a URL, without a password and without TLS.
+    pub server: String,
+    /// `password = "env:NAME"` or `"file:PATH"`, default none.
+    pub password: Option<Secret>,
+    /// `schema`, default `public`: where the tables `<feed>_v<version>` are made.
+    pub schema: String,
 }
 
 /// Whether a `_SUCCESS` file is written.
@@ -119,7 +136,7 @@ fn read(table: Reader<'_, '_>) -> Option<Sink> {
 fn default_timeout(kind: &SinkKind) -> Duration {
     Duration::from_secs(match kind {
         SinkKind::Webhook(_) => 20,
-        SinkKind::Command(_) | SinkKind::Folder(_) => 600,
+        SinkKind::Command(_) | SinkKind::Folder(_) | SinkKind::Postgres(_) => 600,
     })
 }
 
@@ -142,10 +159,16 @@ fn read_kind(table: &Reader<'_, '_>) -> Option<SinkKind> {
             let path = table.get("folder", text).map(PathBuf::from)?;
             Some(SinkKind::Folder(Copies { path, success }))
         }
+        ["postgres"] => {
+            let password = table.get("password", secret);
+            let schema = table.get("schema", text).unwrap_or_else(|| "public".to_owned());
+            let server = table.get("postgres", database)?;
+            Some(SinkKind::Postgres(Postgres { server, password, schema }))
+        }
         several => {
             let kinds = several.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>();
             table.problem(Wrong::new(format!("a sink has only one of {}", kinds.join(", "))));
-            KINDS.into_iter().chain(["secrets", "success"]).for_each(|key| table.passed_over(key));
+            KINDS.into_iter().chain(EXTRAS).for_each(|key| table.passed_over(key));
             None
         }
     }
@@ -159,6 +182,22 @@ fn read_command(table: &Reader<'_, '_>) -> Option<SinkKind> {
         table.problem_at("command", Wrong::new("`command` names no program"));
     }
     Some(SinkKind::Command(command))
+}
+
+/// A PostgreSQL server without its password.
+fn database(value: &DeValue<'_>) -> Result<String, Wrong> {
+    const WHAT: &str = "a server such as \"host=/run/postgresql dbname=lake\"";
+    let given = value.as_str().unwrap_or_default();
+    let user = given.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
+    if user.is_some_and(|(user, _)| user.contains(':')) || given.contains("password") {
+        // What stands there is a secret: it is not repeated.
+        return Err(Wrong::new("holds a password; say where it is with `password = \"env:NAME\"`"));
+    }
+    if given.contains('=') || given.starts_with("postgresql://") || given.starts_with("postgres://")
+    {
+        return Ok(given.to_owned());
+    }
+    Err(Wrong::new(format!("must be {WHAT}, not `{given}`")))
 }
 
 /// `"env:NAME"` or `"file:PATH"`.

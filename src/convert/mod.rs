@@ -29,6 +29,7 @@ pub mod excel;
 pub mod headers;
 pub mod infer;
 pub mod json;
+pub mod lines;
 mod progress;
 pub mod prove;
 mod shortage;

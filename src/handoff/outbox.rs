@@ -23,7 +23,6 @@ use crate::names::{FeedName, SinkName};
 use crate::zone::Zone;
 
 use super::sinks::courier::Courier;
-use super::sinks::secret::Secrets;
 use super::sinks::{Answer, Notice, Purpose};
 
 /// Deliveries in flight at once, over all sinks.
@@ -63,11 +62,11 @@ impl Outbox {
         zone: Zone,
         config: impl Into<config::Live>,
         ledger: Arc<dyn Ledger>,
-        secrets: Secrets,
+        courier: Courier,
         clock: Clock,
     ) -> Self {
         let config = config.into();
-        let courier = Arc::new(Courier::new(secrets, config.now().durability));
+        let courier = Arc::new(courier);
         Self { parts: Arc::new(Parts { zone, config, ledger, clock, courier }) }
     }
 

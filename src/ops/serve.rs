@@ -194,7 +194,7 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
         core.zone.clone(),
         core.config.clone(),
         Arc::clone(&core.ledger),
-        super::secrets::of(&core.zone),
+        super::courier::of(&core.zone, core.config.now().durability),
         core.clock.clone(),
     );
     tasks.spawn_on(outbox.run(stopped.clone()), runtime.handle());

@@ -11,7 +11,6 @@ use crate::config::Config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
 use crate::handoff::manifest;
-use crate::handoff::sinks::courier::Courier;
 use crate::handoff::sinks::{Answer, Notice, Purpose};
 use crate::ledger::{Batch, BatchState, Ledger};
 use crate::names::{BatchId, FeedName, SinkName};
@@ -128,7 +127,7 @@ pub fn test(
         zone: zone.root().to_owned(),
         zone_name: config.name.clone(),
     };
-    let courier = Arc::new(Courier::new(super::secrets::of(zone), config.durability));
+    let courier = Arc::new(super::courier::of(zone, config.durability));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| cannot_try(&error))?;
     Ok(runtime.block_on(courier.tell(told, notice, now)))

@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use landfall::handoff::sinks::courier::Courier;
-use landfall::handoff::sinks::secret::Secrets;
 use landfall::handoff::sinks::{Answer, Notice, Purpose};
 use landfall::ledger::{Batch, Delivery, DeliveryOutcome, DeliveryState, Ledger, Sinks};
 use landfall::names::SinkName;
 use landfall::zone::Zone;
 
+use crate::postgres::Postgres;
 use crate::receiver::Consumer;
-use crate::running::run;
+use crate::running::{courier, run};
 use crate::shop::{Shop, orders};
 
 /// What stands behind a sink in a test.
@@ -24,21 +23,33 @@ pub trait Behind {
     fn refuse(&self, refuses: bool);
     /// The sequences of the batches that it took, in order of effect.
     fn taken(&self) -> Vec<u64>;
+    /// What is converted for it, when it reads rows.
+    fn source(&self) -> Option<String> {
+        None
+    }
 }
 
 fn it() -> SinkName {
     "it".parse().unwrap()
 }
 
-fn shop(behind: &dyn Behind, retry: &str) -> Shop {
-    Shop::new(&format!(
-        "[feed.orders]\nsinks = [\"it\"]\n[sink.it]\n{}\nretry = {retry}\n",
-        behind.settings()
-    ))
+pub fn shop(behind: &dyn Behind, retry: &str) -> Shop {
+    shop_with(behind, retry, "")
 }
 
-fn publish(shop: &Shop, name: &str) -> Batch {
-    shop.arrive(name, &format!("parquet of {name}"));
+/// As [`shop`], with more settings of its feed.
+pub fn shop_with(behind: &dyn Behind, retry: &str, feed: &str) -> Shop {
+    let mut shop = Shop::new(&format!(
+        "[feed.orders]\nsinks = [\"it\"]\n{feed}\n[sink.it]\n{}\nretry = {retry}\n",
+        behind.settings()
+    ));
+    shop.source = behind.source();
+    shop
+}
+
+pub fn publish(shop: &Shop, name: &str) -> Batch {
+    let text = shop.source.clone().unwrap_or_else(|| format!("parquet of {name}"));
+    shop.arrive(name, &text);
     shop.publisher().close_and_publish(&orders()).unwrap().unwrap()
 }
 
@@ -46,12 +57,12 @@ fn delivery(ledger: &dyn Ledger, batch: &Batch) -> Delivery {
     ledger.deliveries(batch.id).unwrap().remove(0)
 }
 
-fn wait_until(shop: &Shop, batch: &Batch, state: DeliveryState) -> Delivery {
+pub fn wait_until(shop: &Shop, batch: &Batch, state: DeliveryState) -> Delivery {
     shop.wait(|ledger| Some(delivery(ledger, batch)).filter(|found| found.state == state))
 }
 
 /// Tells the sink of a batch once more, as after a lost acknowledgement.
-fn tell_again(shop: &Shop, batch: &Batch) -> Answer {
+pub fn tell_again(shop: &Shop, batch: &Batch) -> Answer {
     let manifest_name = Zone::manifest_path(&batch.feed, batch.sequence);
     let manifest_path = shop.path(&manifest_name);
     let notice = Notice {
@@ -69,8 +80,7 @@ fn tell_again(shop: &Shop, batch: &Batch) -> Answer {
 }
 
 fn tell(shop: &Shop, notice: Notice) -> Answer {
-    let secrets = Secrets::of_files(shop.zone.root().to_owned());
-    let courier = Arc::new(Courier::new(secrets, shop.config.durability));
+    let courier = Arc::new(courier(shop));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let sink = shop.config.sinks[&it()].clone();
     runtime.block_on(courier.tell(&sink, notice, shop.clock.now()))
@@ -203,6 +213,7 @@ macro_rules! contract {
 contract!(command, Shell::new());
 contract!(webhook, Hook(Consumer::start()));
 contract!(folder, OutFolder::new());
+contract!(postgres, Postgres::start());
 
 /// A shell consumer with an inbox: it takes each delivery once.
 struct Shell(tempfile::TempDir);

@@ -14,6 +14,7 @@ mod contract;
 mod manifests;
 mod many;
 mod outbox;
+mod postgres;
 mod python;
 mod receiver;
 mod running;

@@ -56,7 +56,7 @@ impl Reference {
 
     fn wait_for(&self, effects: u64) -> std::sync::MutexGuard<'_, Inbox> {
         let (inbox, changed) = &*self.inbox;
-        let patience = Duration::from_secs(60) + Duration::from_millis(10) * effects as u32;
+        let patience = Duration::from_secs(60) + Duration::from_millis(10 * effects);
         let waited = changed
             .wait_timeout_while(inbox.lock().unwrap(), patience, |inbox| inbox.effects < effects);
         waited.unwrap().0

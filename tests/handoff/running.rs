@@ -5,7 +5,9 @@ use std::thread::JoinHandle;
 
 use landfall::config::Config;
 use landfall::handoff::outbox::Outbox;
+use landfall::handoff::sinks::courier::Courier;
 use landfall::handoff::sinks::secret::Secrets;
+use landfall::ops::rows::ParquetRows;
 use tokio::sync::watch;
 
 use crate::shop::Shop;
@@ -22,9 +24,9 @@ pub fn run(shop: &Shop) -> Running {
 
 pub fn run_with(shop: &Shop, config: Arc<Config>) -> Running {
     let (stop, stopped) = watch::channel(false);
-    let secrets = Secrets::of_files(shop.zone.root().to_owned());
     let (zone, clock) = (shop.zone.clone(), shop.clock.clone());
-    let outbox = Outbox::new(zone, config, shop.ledger.clone(), secrets, clock);
+    let courier = courier(shop);
+    let outbox = Outbox::new(zone, config, shop.ledger.clone(), courier, clock);
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -41,4 +43,10 @@ impl Drop for Running {
         self.stop.send_replace(true);
         self.thread.take().unwrap().join().unwrap();
     }
+}
+
+/// What tells a shop's sinks.
+pub fn courier(shop: &Shop) -> Courier {
+    let secrets = Secrets::of_files(shop.zone.root().to_owned());
+    Courier::new(secrets, Arc::new(ParquetRows), shop.config.durability)
 }

@@ -5,25 +5,27 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::clock::Timestamp;
-use crate::config::{Sink, SinkKind, Webhook};
+use crate::config::{Postgres, Secret, Sink, SinkKind, Webhook};
 use crate::durable::Durability;
 
+use super::rows::ReadsRows;
 use super::secret::Secrets;
 use super::signature::SigningKey;
-use super::{Answer, Notice, command, copies, webhook};
+use super::{Answer, Notice, command, copies, postgres, webhook};
 
 /// What telling a sink takes.
 pub struct Courier {
     secrets: Secrets,
+    rows: Arc<dyn ReadsRows>,
     durability: Durability,
     http: OnceLock<Result<webhook::Http, String>>,
     stop: AtomicBool,
 }
 
 impl Courier {
-    /// A courier that finds secrets there and writes copies so durably.
-    pub fn new(secrets: Secrets, durability: Durability) -> Self {
-        Self { secrets, durability, http: OnceLock::new(), stop: AtomicBool::new(false) }
+    /// A courier that finds secrets and rows there and writes copies so durably.
+    pub fn new(secrets: Secrets, rows: Arc<dyn ReadsRows>, durability: Durability) -> Self {
+        Self { secrets, rows, durability, http: OnceLock::new(), stop: AtomicBool::new(false) }
     }
 
     /// Ends what is under way, as far as it can be.
@@ -54,6 +56,13 @@ impl Courier {
                 let timeout = sink.timeout;
                 self.blocking(move |this| command::tell(&argv, &notice, timeout, &this.stop)).await
             }
+            SinkKind::Postgres(settings) => match self.target(settings) {
+                Ok(target) => {
+                    let notice = Arc::new(notice);
+                    postgres::tell(&target, &notice, &self.rows, sink.timeout).await
+                }
+                Err(why) => Answer::refused(why),
+            },
             SinkKind::Folder(folder) => {
                 self.blocking(move |this| {
                     let until = copies::Until { deadline, stop: &this.stop };
@@ -78,11 +87,21 @@ impl Courier {
         client.as_ref().map_err(Clone::clone)
     }
 
+    fn secret(&self, secret: &Secret) -> Result<String, String> {
+        self.secrets.get(secret).map_err(|error| crate::diagnostic::on_one_line(&error))
+    }
+
+    /// The server with the password, as it is now.
+    fn target(&self, settings: Postgres) -> Result<postgres::Target, String> {
+        let Postgres { server, password, schema } = settings;
+        let password = password.map(|secret| self.secret(&secret)).transpose()?;
+        Ok(postgres::Target { server, password, schema })
+    }
+
     /// The address with the keys, as they are now.
     fn post(&self, hook: Webhook) -> Result<webhook::Post, String> {
         let key = |secret| {
-            let text = self.secrets.get(secret);
-            let text = text.map_err(|error| crate::diagnostic::on_one_line(&error))?;
+            let text = self.secret(secret)?;
             text.parse::<SigningKey>().map_err(|error| error.to_string())
         };
         let keys = hook.secrets.iter().map(key).collect::<Result<_, String>>()?;

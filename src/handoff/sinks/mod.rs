@@ -1,4 +1,4 @@
-//! Who is told of a batch: a [`command`], a [`webhook`] or a folder of [`copies`].
+//! Who is told of a batch: a [`command`], a [`webhook`], a folder of [`copies`] or [`postgres`].
 //!
 //! A sink is told at least once. The delivery's id is the same in every attempt, so that the
 //! receiver can tell a repeat. Sinks come from the configuration only; nothing a sender wrote
@@ -14,6 +14,8 @@ use crate::zone::{Zone, ZonePath};
 pub mod command;
 pub mod copies;
 pub mod courier;
+pub mod postgres;
+pub mod rows;
 pub mod secret;
 pub mod signature;
 pub mod webhook;
