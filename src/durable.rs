@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, RenameFlags};
 
+use crate::seeded::{self, Bug};
+
 /// The permission bits of a file that is not asked others for.
 const MODE_DEFAULT: u32 = 0o666;
 
@@ -72,7 +74,8 @@ impl Durability {
     /// What the system said; the file must then be thrown away.
     pub fn sync_file(self, file: &File, path: &Path) -> Result<(), Error> {
         match self {
-            Self::Full => file.sync_data().map_err(|e| Error::new("sync", path, e)),
+            Self::Full => seeded::sync(Bug::FilesUnsynced, || file.sync_data())
+                .map_err(|e| Error::new("sync", path, e)),
             Self::Relaxed => Ok(()),
         }
     }
@@ -84,7 +87,8 @@ impl Durability {
     /// What the system said; the file must then be thrown away.
     pub fn sync_file_and_attributes(self, file: &File, path: &Path) -> Result<(), Error> {
         match self {
-            Self::Full => file.sync_all().map_err(|e| Error::new("sync", path, e)),
+            Self::Full => seeded::sync(Bug::FilesUnsynced, || file.sync_all())
+                .map_err(|e| Error::new("sync", path, e)),
             Self::Relaxed => Ok(()),
         }
     }
@@ -96,7 +100,7 @@ impl Durability {
     pub fn sync_folder(self, folder: &Path) -> Result<(), Error> {
         match self {
             Self::Full => File::open(folder)
-                .and_then(|opened| opened.sync_all())
+                .and_then(|opened| seeded::sync(Bug::FoldersUnsynced, || opened.sync_all()))
                 .map_err(|e| Error::new("sync folder", folder, e)),
             Self::Relaxed => Ok(()),
         }

@@ -32,6 +32,7 @@ pub mod durable;
 pub mod names;
 pub mod report;
 pub mod schema;
+pub mod seeded;
 pub mod zone;
 
 pub mod signing;

@@ -12,7 +12,7 @@ const LINES_MAX: usize = 500;
 
 /// The floors, lowest first: a module may use only itself and those on lower floors.
 const FLOORS: &[&[&str]] = &[
-    &["clock", "schema"],
+    &["clock", "schema", "seeded"],
     &["names", "diagnostic"],
     &["report", "zone", "durable", "contract"],
     &["signing"],
@@ -227,7 +227,8 @@ fn every_top_level_module_has_a_floor() {
 fn only_ops_speaks() {
     let words = ["println!", "eprintln!", "process::exit", "env::var", "env::args", "env::current"];
     // A worker is a process of its own, which looks whether its environment is empty.
-    let speakers = ["main", "ops", "convert/worker/child"];
+    // Bugs put in on purpose are picked by the environment, and no release has them.
+    let speakers = ["main", "ops", "convert/worker/child", "seeded"];
     let mut found = Vec::new();
     for source in sources() {
         if speakers.iter().any(|speaker| source.module.starts_with(speaker)) {

@@ -20,6 +20,7 @@ use crate::clock::{Clock, Pace, Timestamp};
 use crate::config::{self, Sink};
 use crate::ledger::{self, Delivery, DeliveryOutcome, DeliveryState, Ledger};
 use crate::names::{FeedName, SinkName};
+use crate::seeded;
 use crate::zone::Zone;
 
 use super::sinks::courier::Courier;
@@ -248,7 +249,7 @@ impl Parts {
         }
         Ok(Notice {
             purpose: Purpose::Batch,
-            delivery: delivery.id.clone(),
+            delivery: seeded::delivery(&delivery.id),
             batch,
             manifest,
             digest,

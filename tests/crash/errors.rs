@@ -29,7 +29,7 @@ const ERRORS: [Errno; 7] = [
 const TAKEN_AGAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// A run of a workload under a fault that leaves the server alive, then a kill.
-fn suffer(workload: Workload, site: &Site, fault: Fault) -> (Trace, Promises, Vec<String>) {
+pub fn suffer(workload: Workload, site: &Site, fault: Fault) -> (Trace, Promises, Vec<String>) {
     let (mut book, mut wrong) = (Promises::default(), Vec::new());
     let traced = Traced::serve(site, fault);
     let Some(port) = traced.port else {

@@ -16,16 +16,27 @@ mod named_points;
 
 mod check;
 mod client;
+mod disk;
 #[cfg(target_arch = "x86_64")]
 mod errors;
 #[cfg(target_arch = "x86_64")]
 mod kills;
 mod machine;
+#[cfg(target_arch = "x86_64")]
+mod mutants;
+#[cfg(target_arch = "x86_64")]
+mod power;
 mod promises;
+mod senders;
+#[cfg(target_arch = "x86_64")]
+mod shortages;
 mod site;
 #[cfg(target_arch = "x86_64")]
 mod tracer;
 mod workload;
+mod writers;
 
+#[path = "../support/small_disk.rs"]
+mod small_disk;
 #[path = "../support/mod.rs"]
 mod support;

@@ -53,10 +53,15 @@ impl Promises {
         if let Some(sent) = sent {
             match told {
                 Told::Done => sent.names = vec![to.to_owned()],
-                Told::Nothing => sent.names.push(to.to_owned()),
-                Told::Refused => {}
+                // A commit whose sync failed is refused, and may come back after a crash.
+                Told::Nothing | Told::Refused => sent.names.push(to.to_owned()),
             }
         }
         told
+    }
+
+    /// How many files were acknowledged.
+    pub fn kept(&self) -> usize {
+        self.sent.iter().filter(|sent| sent.told == Told::Done).count()
     }
 }

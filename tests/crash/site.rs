@@ -17,7 +17,7 @@ use landfall::ledger::sqlite::{self, SqliteLedger};
 pub const USER: u32 = 65534;
 
 /// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Lines that are shown of each end of a log.
 const LOG_LINES: usize = 30;
@@ -38,14 +38,17 @@ command = ["./tell"]
 retry = ["200ms", "200ms", "200ms", "1s", "1s", "1s", "1s"]
 "#;
 
-/// The receiver downstream: keeps what it was told, in the order it was told.
+/// The receiver downstream: keeps what it was told, in the order it was told, and acknowledges it
+/// once that is on the disk.
 const TELL: &str = "#!/bin/sh\n\
-    printf '%s %s\\n' \"$LANDFALL_SEQUENCE\" \"$LANDFALL_DELIVERY\" >> told || exit 1\n";
+    printf '%s %s\\n' \"$LANDFALL_SEQUENCE\" \"$LANDFALL_DELIVERY\" >> told && sync told\n";
 
 /// A zone's folder.
 #[derive(Debug, Clone)]
 pub struct Site {
     root: PathBuf,
+    /// A bug that is put into its server.
+    bug: Option<&'static str>,
 }
 
 impl Site {
@@ -55,6 +58,7 @@ impl Site {
         fs::create_dir(root.join("drop")).expect("made");
         fs::write(root.join("landfall.toml"), CONFIG).expect("written");
         fs::write(root.join("tell"), TELL).expect("written");
+        fs::write(root.join("told"), "").expect("written");
         run(Command::new("chmod").arg("755").arg(root.join("tell")));
         let key = root.join("acme.key");
         run(Command::new("ssh-keygen")
@@ -64,7 +68,7 @@ impl Site {
         let text = format!("keys = [{:?}]\nfeeds = [\"orders\"]\n", public.trim());
         fs::write(root.join("partners/acme.toml"), text).expect("written");
         run(Command::new("chown").args(["-R", &format!("{USER}:{USER}")]).arg(&root));
-        Self { root }
+        Self { root, bug: None }
     }
 
     /// A fresh zone that has been served once: its keys and its empty ledger are there.
@@ -77,7 +81,12 @@ impl Site {
     /// A copy of the zone, with owners and attributes.
     pub fn copy_to(&self, root: PathBuf) -> Self {
         run(Command::new("cp").arg("-a").arg(&self.root).arg(&root));
-        Self { root }
+        Self { root, bug: self.bug }
+    }
+
+    /// The same zone, served by a server with this bug, and so are its copies.
+    pub fn with_bug(self, bug: &'static str) -> Self {
+        Self { root: self.root.clone(), bug: Some(bug) }
     }
 
     pub fn path(&self) -> &Path {
@@ -129,9 +138,8 @@ impl Site {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);
-        for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with("LANDFALL_SEED"))
-        {
-            command.env(name, value);
+        if let Some(bug) = self.bug {
+            command.env("LANDFALL_SEEDED_BUG", bug);
         }
         command
     }
@@ -186,6 +194,10 @@ pub struct Running {
 }
 
 impl Running {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         drop(self.child.kill());

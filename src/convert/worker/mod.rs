@@ -28,7 +28,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 
 mod child;
 mod confine;
@@ -88,6 +88,13 @@ pub enum Error {
     /// The pool is closed.
     #[error("the converter pool is closed")]
     Closed,
+}
+
+impl Error {
+    fn short(error: &std::io::Error) -> Self {
+        let summary = "the converter's worker could not be asked";
+        Self::Short(Box::new(Diagnostic::error(Code::Z110, summary).caused_by(error)))
+    }
 }
 
 /// What holds of a worker, as it reports before its first job.

@@ -17,7 +17,7 @@ use super::message::{Channel, Reply, Request};
 use super::stop::Stop;
 use super::{Confinement, Error};
 use crate::config;
-use crate::convert::Progress;
+use crate::convert::{Progress, shortage};
 
 /// How often a running job's memory and time are looked at. A process can take some ten MiB in
 /// that time; `RLIMIT_AS` bounds what it can take at once.
@@ -197,7 +197,15 @@ impl Worker {
                 Err(Stop::Blameless(Error::Closed))
             }
             (None, Ok(None)) => Err(self.ended(&io::Error::other("it closed the channel"))),
-            (None, Err(error)) => Err(self.ended(&error)),
+            (None, Err(error)) => {
+                let ended = self.ended(&error);
+                // What this process is short of says nothing of the worker, nor of its file.
+                Err(if shortage::within(&error) {
+                    Stop::Blameless(Error::short(&error))
+                } else {
+                    ended
+                })
+            }
         }
     }
 

@@ -70,17 +70,27 @@ pub(super) fn published(
         let mut older = tx.subject(taken.arrival)?;
         tx.step(&mut older, Event::Retracted { batch: id, replaced_by: taken.replaced_by })?;
     }
+    enqueue(tx, &batch, sinks)?;
+    if sinks.is_empty() {
+        step_all(tx, &batch.members, State::Published, &Event::HandedOff { batch: id })?;
+    }
+    batches::known(tx.conn(), id)
+}
+
+/// Puts a batch into the outbox of each sink.
+pub(super) fn enqueue(
+    tx: &mut Transaction<'_>,
+    batch: &Batch,
+    sinks: &[SinkName],
+) -> Result<(), Fault> {
     for sink in sinks {
         tx.sql(
             "INSERT INTO delivery (batch, sink, feed, sequence, state, attempts, due_at)
              VALUES (?1, ?2, ?3, ?4, 'pending', 0, ?5) ON CONFLICT DO NOTHING",
         )?
-        .execute((id, sink, &batch.feed, batch.sequence, Micros(tx.now)))?;
+        .execute((batch.id, sink, &batch.feed, batch.sequence, Micros(tx.now)))?;
     }
-    if sinks.is_empty() {
-        step_all(tx, &batch.members, State::Published, &Event::HandedOff { batch: id })?;
-    }
-    batches::known(tx.conn(), id)
+    Ok(())
 }
 
 /// Moves those arrivals that are in `from`; one that was taken back meanwhile stays taken back.

@@ -12,6 +12,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::durable::Durability;
+use crate::seeded::{self, Bug};
 
 use super::log;
 
@@ -53,6 +54,7 @@ pub(super) fn open_writer(path: &Path, durability: Durability) -> rusqlite::Resu
         None,
         "synchronous",
         match durability {
+            Durability::Full if seeded::has(Bug::CommitsUnsynced) => "normal",
             Durability::Full => "full",
             Durability::Relaxed => "normal",
         },

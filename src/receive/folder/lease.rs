@@ -10,6 +10,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
+use crate::seeded::{self, Bug};
+
 /// `F_SETSIG` of `<asm-generic/fcntl.h>`, the same on every Linux architecture.
 const F_SETSIG: libc::c_int = 10;
 
@@ -26,6 +28,9 @@ pub enum Writers {
 
 /// Asks once. The file must be open for reading only.
 pub fn writers(file: &File) -> Writers {
+    if seeded::has(Bug::WritersUnasked) {
+        return Writers::None;
+    }
     let fd = file.as_raw_fd();
     // Somebody who opens the file for writing while the lease is held waits for its end, and the
     // holder gets a signal: SIGIO, which would end the process, unless another is chosen. SIGURG is

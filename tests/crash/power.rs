@@ -1,0 +1,85 @@
+//! The power is cut at any moment: what was acknowledged is on the disk.
+
+use std::time::Duration;
+
+use super::disk::{Disk, Kind};
+use super::kills::afterwards;
+use super::machine::{self, Tier};
+use super::senders::Senders;
+use super::site::Site;
+
+/// Acknowledgements before a cut, at most.
+pub const ACKNOWLEDGED_MAX: u64 = 24;
+/// How long after the last of them, at most.
+const LATER_MAX: Duration = Duration::from_millis(4);
+
+/// Numbers that look random and are the same in every run (SplitMix64).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn of(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+}
+
+/// One cut after `most` acknowledgements at most, on a zone of its own; what is wrong afterwards, and how many files were acknowledged.
+pub fn cut(disk: &Disk, fresh: &Site, seed: u64, most: u64) -> (Vec<String>, usize) {
+    let mut dice = Dice::of(seed);
+    let site = fresh.copy_to(disk.path().join(format!("zone-{seed}")));
+    disk.sync();
+    let server = site.serve().expect("a zone that opens");
+    let senders = Senders::start(&site, server.port);
+    senders.wait_for(usize::try_from(1 + dice.below(most)).expect("small"));
+    let later = u64::try_from(LATER_MAX.as_micros()).expect("short");
+    std::thread::sleep(Duration::from_micros(dice.below(later)));
+    senders.hang_up();
+    disk.cut();
+    server.kill();
+    let mut book = senders.end();
+    disk.start_again();
+    let acknowledged = book.kept();
+    let wrong = afterwards(&site, &mut book);
+    let wrong = match wrong.is_empty() {
+        true => wrong,
+        false => [wrong, vec![site.log()]].concat(),
+    };
+    std::fs::remove_dir_all(site.path()).expect("removed");
+    (wrong, acknowledged)
+}
+
+fn cut_often(kind: Kind) {
+    let Some(disk) = Disk::make(kind, "cutting the power") else { return };
+    let memory = super::site::folder();
+    let fresh = Site::make_used(memory.path().join("fresh"));
+    let cuts = if machine::tier() == Tier::Release { 500 } else { 15 };
+    let (mut kept, mut broken) = (0, Vec::new());
+    for seed in 0..cuts {
+        let (wrong, acknowledged) = cut(&disk, &fresh, seed, ACKNOWLEDGED_MAX);
+        kept += acknowledged;
+        if !wrong.is_empty() {
+            broken.push(format!("cut {seed}: {wrong:#?}"));
+        }
+    }
+    eprintln!("{kind:?}: {cuts} cuts, {kept} files acknowledged, {} violations", broken.len());
+    assert!(kept as u64 > cuts, "hardly anything was acknowledged: {kept}");
+    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+}
+
+#[test]
+fn on_ext4() {
+    cut_often(Kind::Ext4);
+}
+
+#[test]
+fn on_xfs() {
+    cut_often(Kind::Xfs);
+}
