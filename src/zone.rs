@@ -158,6 +158,11 @@ impl Zone {
         self.archive().join("_config").join(format!("{digest}.toml"))
     }
 
+    /// `archive/SHA256SUMS-2026-11-22`, what the archive took on a day.
+    pub fn seal(&self, day: &str) -> PathBuf {
+        self.archive().join(format!("SHA256SUMS-{day}"))
+    }
+
     /// `archive/_events/`, the events of every log.
     pub fn all_events(&self) -> PathBuf {
         self.archive().join("_events")

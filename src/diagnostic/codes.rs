@@ -280,6 +280,9 @@ codes! {
     L113: "evidence could not be exported",
         "The bundle of a period could not be made whole. What there is of it is not to be given to anybody.",
         "See the causes; remove the folder and export again.";
+    L115: "ledger could not be rebuilt",
+        "Making the ledger again from the archive did not come to its end. What was there is untouched or set aside beside it.",
+        "See the causes; free disk space, mend permissions, and run it again.";
     L114: "receipt does not hold",
         "A receipt, its signature or the proof in it is not what this zone gave out.",
         "Ask whoever gave it to you for the receipt and its `.sig` as they came; check with the key that the zone told you.";

@@ -8,7 +8,9 @@
 //!
 //! ```text
 //! archive/_events/<log id>/2026-11-25.jsonl              events, a line each, exactly as hashed
+//! archive/_events/<log id>/2026-11-25.rows.jsonl         what the ledger knew of arrivals and batches then
 //! archive/_events/<log id>/2026-11-25.checkpoints.jsonl  {"text": …, "signature": …} a line
+//! archive/SHA256SUMS-2026-11-25(.sig)                    the day sealed, once it has ended
 //! ```
 //!
 //! Promises:
@@ -19,6 +21,8 @@
 //!   before anybody is told of it.
 //! - **A final receipt carries a [`Proof`]**: that its file's receipt and its outcome are in the tree
 //!   of the first checkpoint that covers both, so that the same receipt has the same bytes for ever.
+//! - **The ledger can be made again** from the archive alone ([`rebuild()`]), up to the newest checkpoint;
+//!   what came after it says itself who it is.
 //!
 //! Left out: who keeps checkpoints elsewhere. `[audit] publish_to` copies them to a second folder; a
 //! history that is written anew with the stolen key shows only against such a copy, or a receipt.
@@ -31,11 +35,14 @@ pub mod audit;
 pub mod checkpoint;
 mod notary;
 mod proof;
+mod rebuild;
+mod seal;
 mod segments;
 
 pub use checkpoint::Checkpoint;
 pub use notary::{Keeping, Notary};
 pub use proof::{Proof, Unproven};
+pub use rebuild::{Rebuilt, rebuild};
 pub use segments::{Line, Segments};
 
 /// Evidence that could not be made or kept.

@@ -11,16 +11,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::clock::{Clock, rfc3339_millis};
+use crate::clock::{Clock, Timestamp, rfc3339_millis, utc_day};
 use crate::config;
 use crate::diagnostic::on_one_line;
 use crate::durable::Durability;
-use crate::ledger::log::Signed;
+use crate::ledger::log::{Signed, Touched};
 use crate::ledger::{Event, Ledger, Recorded, tree};
 use crate::signing::{Namespace, SigningKey};
 use crate::zone::Zone;
 
 use super::proof::decides;
+use super::seal::{self, Sealed};
 use super::{Checkpoint, Error, Segments};
 
 /// The longest that an event waits for its checkpoint …
@@ -29,10 +30,16 @@ const EVERY: Duration = Duration::from_secs(60);
 const EVENTS_MAX: u64 = 1000;
 /// The shortest time between two checkpoints for receipts.
 const GAP: Duration = Duration::from_secs(1);
+/// How long after its end a day is sealed.
+const SETTLED: Duration = Duration::from_secs(600);
 /// How often a busy ledger is looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// How long after an error it is tried again.
+const RETRY: Duration = Duration::from_secs(5);
 /// Events read at once.
 const PAGE: u32 = 1000;
+/// A log that begins anew says so among its last events before its first checkpoint.
+const RESTART_WITHIN: u64 = 10_000;
 
 /// Signs the heads of one ledger.
 pub struct Notary {
@@ -50,6 +57,11 @@ struct Desk {
     segments: Segments,
     /// The newest checkpoint that was copied to the second folder, or tried to.
     copied: u64,
+    /// Days before this one are sealed.
+    sealed_before: String,
+    /// Writing or syncing them failed: what no checkpoint covers is written anew before anything else,
+    /// since a failed sync says nothing of what the disk has.
+    is_stale: bool,
 }
 
 /// What is not signed yet.
@@ -58,15 +70,15 @@ struct Unsigned {
     events: u64,
     /// Since when.
     since: Option<Instant>,
-    /// An outcome is among it.
-    receipts_wait: bool,
+    /// Somebody waits for it to be signed.
+    is_urgent: bool,
 }
 
 impl Unsigned {
     fn is_due(&self, last: Option<Instant>) -> bool {
         let rested = last.is_none_or(|last| last.elapsed() >= GAP);
         let old = self.since.is_some_and(|since| since.elapsed() >= EVERY);
-        self.events > 0 && (old || self.events >= EVENTS_MAX || self.receipts_wait && rested)
+        self.events > 0 && (old || self.events >= EVENTS_MAX || self.is_urgent && rested)
     }
 }
 
@@ -89,7 +101,8 @@ impl Notary {
         let mut segments = Segments::open(&zone, &log, durability)?;
         compare(&zone, &log, ledger.as_ref(), &mut segments)?;
         let copied = segments.newest().map_or(0, |newest| newest.size);
-        let desk = Mutex::new(Desk { segments, copied });
+        let desk = Desk { segments, copied, sealed_before: String::new(), is_stale: false };
+        let desk = Mutex::new(desk);
         Ok(Self { zone, config, ledger, clock, durability, key, log, desk })
     }
 
@@ -100,6 +113,10 @@ impl Notary {
     pub fn sign(&self) -> Result<Option<Signed>, Error> {
         let mut desk = self.desk();
         self.follow(&mut desk)?;
+        self.sign_at(&mut desk).inspect_err(|error| desk.is_stale |= is_of_disk(error))
+    }
+
+    fn sign_at(&self, desk: &mut Desk) -> Result<Option<Signed>, Error> {
         let size = desk.segments.end();
         let newest = desk.segments.newest();
         if newest.map_or(0, |newest| newest.size) >= size {
@@ -147,8 +164,42 @@ impl Notary {
         Ok(())
     }
 
+    /// Seals the days that have ended, each with an event.
+    ///
+    /// # Errors
+    /// [`Error`]; a day that is not sealed is tried again.
+    pub fn seal(&self) -> Result<(), Error> {
+        let settled = self.clock.now().checked_sub(SETTLED).unwrap_or(Timestamp::MIN);
+        let today = utc_day(settled);
+        let mut desk = self.desk();
+        if desk.sealed_before == today {
+            return Ok(());
+        }
+        for day in seal::due(&self.zone, &self.log, &today)? {
+            if desk.segments.day() <= day.as_str() {
+                desk.segments.turn(self.clock.now())?;
+            }
+            let (of, ledger) = ((self.log.as_str(), day.as_str()), self.ledger.as_ref());
+            let sealed = seal::seal(&self.zone, of, ledger, &self.key, self.durability)?;
+            let Sealed { day, files, digest } = sealed;
+            self.ledger.note(Event::DaySealed { day, files, digest })?;
+        }
+        desk.sealed_before = today;
+        Ok(())
+    }
+
     /// Adds to the segments what the ledger has beyond them; what of it is new.
     fn follow(&self, desk: &mut Desk) -> Result<Unsigned, Error> {
+        if desk.is_stale {
+            desk.segments = Segments::open(&self.zone, &self.log, self.durability)?;
+            let signed = desk.segments.newest().map_or(0, |newest| newest.size);
+            desk.segments.cut_after(signed)?;
+            desk.is_stale = false;
+        }
+        self.add_new(desk).inspect_err(|error| desk.is_stale |= is_of_disk(error))
+    }
+
+    fn add_new(&self, desk: &mut Desk) -> Result<Unsigned, Error> {
         let mut found = Unsigned::default();
         loop {
             let leaves = self.ledger.leaves(desk.segments.end(), PAGE)?;
@@ -156,11 +207,15 @@ impl Notary {
                 return Ok(found);
             }
             found.events += leaves.len() as u64;
-            found.receipts_wait |= leaves.iter().any(|leaf| {
-                let told = serde_json::from_slice::<Recorded>(&leaf.record);
-                told.is_ok_and(|told| decides(&told.event))
-            });
-            desk.segments.add(&leaves, self.clock.now())?;
+            let mut touched = Touched::default();
+            for leaf in &leaves {
+                if let Ok(told) = serde_json::from_slice::<Recorded>(&leaf.record) {
+                    found.is_urgent |= is_urgent(&told.event);
+                    touched.by(&told);
+                }
+            }
+            let rows = self.ledger.rows(&touched)?;
+            desk.segments.add(&leaves, &rows, self.clock.now())?;
         }
     }
 
@@ -173,7 +228,7 @@ impl Notary {
         let mut published = Instant::now();
         // What a crash left unsigned, and the receipts that wait for it.
         unsigned.events = 1;
-        unsigned.receipts_wait = true;
+        unsigned.is_urgent = true;
         while !stop.load(Ordering::Acquire) {
             let seen = self.desk().segments.end();
             let head = self.ledger.wait_beyond(seen, TICK);
@@ -181,17 +236,17 @@ impl Notary {
                 match self.follow(&mut self.desk()) {
                     Ok(found) => {
                         unsigned.events += found.events;
-                        unsigned.receipts_wait |= found.receipts_wait;
+                        unsigned.is_urgent |= found.is_urgent;
                         unsigned.since.get_or_insert_with(Instant::now);
                     }
-                    Err(error) => tell("events could not be kept in the archive", &error),
+                    Err(error) => rest_after("events could not be kept in the archive", &error),
                 }
             }
             if unsigned.is_due(last) {
                 let many = unsigned.events >= EVENTS_MAX;
                 match self.sign() {
                     Ok(_) => unsigned = Unsigned::default(),
-                    Err(error) => tell("the ledger's head could not be signed", &error),
+                    Err(error) => rest_after("the ledger's head could not be signed", &error),
                 }
                 last = Some(Instant::now());
                 if many || published.elapsed() >= EVERY {
@@ -201,6 +256,9 @@ impl Notary {
             } else if published.elapsed() >= EVERY {
                 self.publish_or_tell();
                 published = Instant::now();
+            }
+            if let Err(error) = self.seal() {
+                rest_after("a day could not be sealed", &error);
             }
             let rest = last.map_or(Duration::ZERO, |last| GAP.saturating_sub(last.elapsed()));
             if !rest.is_zero() && !stop.load(Ordering::Acquire) {
@@ -214,6 +272,30 @@ impl Notary {
             tell("a checkpoint could not be copied to [audit] publish_to", &error);
         }
     }
+}
+
+/// Whether a file of the archive could not be written: then nobody knows what it holds.
+fn is_of_disk(error: &Error) -> bool {
+    match error {
+        Error::Durable(_) | Error::Io { .. } | Error::Damaged { .. } => true,
+        Error::Ledger(_)
+        | Error::Key(_)
+        | Error::Older { .. }
+        | Error::Another(_)
+        | Error::Differs(_) => false,
+    }
+}
+
+/// Receipts wait for outcomes to be signed; and a ledger that is made again must know what is
+/// published, since a manifest's name is never given twice.
+fn is_urgent(event: &Event) -> bool {
+    decides(event) || matches!(event, Event::BatchPublished { .. })
+}
+
+/// Tells what failed, and waits before it is tried again.
+fn rest_after(what: &str, error: &Error) {
+    tell(what, error);
+    std::thread::park_timeout(RETRY);
 }
 
 fn tell(what: &str, error: &Error) {
@@ -242,16 +324,18 @@ fn compare(
         }
         None => {
             let other = Segments::logs(zone)?.into_iter().find(|other| other != log);
-            let restarted = ledger.events(0, 1)?.into_iter().next();
-            let restarted =
-                restarted.is_some_and(|told| matches!(told.event, Event::LogRestarted { .. }));
+            let last = ledger.events(has.saturating_sub(RESTART_WITHIN), u32::MAX)?;
+            let mut last = last.iter().map(|told| &told.event);
+            let restarted = last.any(|event| matches!(event, Event::LogRestarted { .. }));
             if let Some(other) = other.filter(|_| !restarted) {
                 return Err(Error::Another(other));
             }
         }
     }
-    if segments.end() > has {
-        segments.cut_after(has)?;
+    // What no checkpoint covers is added again: the lines beside it may not have been.
+    let signed = segments.newest().map_or(0, |newest| newest.size);
+    if segments.end() > signed {
+        segments.cut_after(signed)?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::zone::Zone;
 use super::{Checkpoint, Error};
 
 const EVENTS: &str = ".jsonl";
+const ROWS: &str = ".rows.jsonl";
 const CHECKPOINTS: &str = ".checkpoints.jsonl";
 /// Bytes at the end of a file that are looked at for its last whole line; an event has at most 1 MiB.
 const TAIL_BYTES: u64 = 4 << 20;
@@ -38,14 +39,21 @@ impl Line {
     }
 }
 
+/// The files of a day that lines are added to.
+#[derive(Debug)]
+struct Open {
+    events: File,
+    rows: File,
+}
+
 /// The segments of one log, to be extended.
 #[derive(Debug)]
 pub struct Segments {
     folder: PathBuf,
     durability: Durability,
-    /// The day whose files are open.
+    /// The last day that has files.
     day: String,
-    events: Option<File>,
+    open: Option<Open>,
     /// The sequence of the last event.
     end: u64,
     newest: Option<Signed>,
@@ -59,7 +67,7 @@ impl Segments {
     pub fn open(zone: &Zone, log: &str, durability: Durability) -> Result<Self, Error> {
         let folder = zone.events(log);
         let mut found = Self {
-            events: None,
+            open: None,
             end: 0,
             newest: None,
             day: String::new(),
@@ -70,7 +78,8 @@ impl Segments {
         days.reverse();
         found.day = days.first().cloned().unwrap_or_default();
         for day in &days {
-            let path = folder.join(format!("{day}{EVENTS}"));
+            let path = events_file(&folder, day);
+            last_line_alone(&rows_file(&folder, day))?;
             if let Some(last) = last_line_alone(&path)? {
                 found.end = sequence(&last)
                     .ok_or(Error::Damaged { path, why: "its last line is no event" })?;
@@ -78,7 +87,7 @@ impl Segments {
             }
         }
         for day in &days {
-            let path = folder.join(format!("{day}{CHECKPOINTS}"));
+            let path = checkpoints_file(&folder, day);
             if let Some(last) = last_line_alone(&path)? {
                 let line: Option<Line> = serde_json::from_slice(&last).ok();
                 let newest = line
@@ -90,8 +99,8 @@ impl Segments {
         }
         if !found.day.is_empty() {
             // What a killed process wrote is synced before the day can end.
-            let path = folder.join(format!("{}{EVENTS}", found.day));
-            durability.sync_file(&append(&path)?, &path)?;
+            found.open = Some(found.files_of(&found.day)?);
+            found.sync()?;
         }
         Ok(found)
     }
@@ -118,7 +127,7 @@ impl Segments {
     pub fn newest_of(zone: &Zone, log: &str) -> Result<Option<Signed>, Error> {
         let folder = zone.events(log);
         for day in days(&folder)?.into_iter().rev() {
-            let path = folder.join(format!("{day}{CHECKPOINTS}"));
+            let path = checkpoints_file(&folder, &day);
             if let Some(line) = last_line(&path)?.line {
                 return checkpoint_of(&line, &path).map(Some);
             }
@@ -136,13 +145,18 @@ impl Segments {
         self.newest.as_ref()
     }
 
-    /// Forgets events that were never signed and that the ledger does not have: it goes on without.
+    /// The last day that has files; the empty text when there is none.
+    pub fn day(&self) -> &str {
+        &self.day
+    }
+
+    /// Forgets events that were never signed: they are added again, or the ledger does not have them.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn cut_after(&mut self, head: u64) -> Result<(), Error> {
         for day in days(&self.folder)?.into_iter().rev() {
-            let path = self.folder.join(format!("{day}{EVENTS}"));
+            let path = events_file(&self.folder, &day);
             let mut kept = 0;
             let mut end = 0;
             for line in lines(&path)? {
@@ -163,19 +177,26 @@ impl Segments {
         Ok(())
     }
 
-    /// Adds the next events, under the day of `now`. Not yet synced.
+    /// Adds the next events, and what the ledger knows after them, under the day of `now`. Not yet
+    /// synced.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Durable`].
-    pub fn add(&mut self, leaves: &[Leaf], now: Timestamp) -> Result<(), Error> {
+    pub fn add(&mut self, leaves: &[Leaf], rows: &[String], now: Timestamp) -> Result<(), Error> {
         let mut text = Vec::new();
         for leaf in leaves {
             text.extend_from_slice(&leaf.record);
             text.push(b'\n');
         }
-        let (mut file, path) = self.events_of(now)?;
-        file.write_all(&text).map_err(doing("write", &path))?;
-        self.events = Some(file);
+        let below: String = rows.iter().flat_map(|row| [row.as_str(), "\n"]).collect();
+        self.turn(now)?;
+        if let Some(open) = &mut self.open {
+            // The rows first: events that are there have theirs.
+            let path = rows_file(&self.folder, &self.day);
+            open.rows.write_all(below.as_bytes()).map_err(doing("write", &path))?;
+            let path = events_file(&self.folder, &self.day);
+            open.events.write_all(&text).map_err(doing("write", &path))?;
+        }
         self.end = leaves.last().map_or(self.end, |leaf| leaf.sequence);
         Ok(())
     }
@@ -185,10 +206,9 @@ impl Segments {
     /// # Errors
     /// [`Error::Io`], [`Error::Durable`]: then it must not be told to anybody.
     pub fn sign_off(&mut self, signed: &Signed) -> Result<(), Error> {
-        let (events, path) = self.events_of(signed.at)?;
-        self.durability.sync_file(&events, &path)?;
-        self.events = Some(events);
-        let path = self.folder.join(format!("{}{CHECKPOINTS}", self.day));
+        self.turn(signed.at)?;
+        self.sync()?;
+        let path = checkpoints_file(&self.folder, &self.day);
         let line = Line { text: signed.text.clone(), signature: signed.signature.clone() };
         let json = serde_json::to_string(&line)
             .map_err(|error| doing("describe", &path)(io::Error::other(error)))?;
@@ -203,23 +223,49 @@ impl Segments {
         Ok(())
     }
 
-    /// The open file of the day; the day never goes back.
-    fn events_of(&mut self, now: Timestamp) -> Result<(File, PathBuf), Error> {
+    /// Begins the day of `now`, if it is later than the one whose files are open; a day never goes
+    /// back.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Durable`].
+    pub fn turn(&mut self, now: Timestamp) -> Result<(), Error> {
         let today = utc_day(now).max(self.day.clone());
-        let path = self.folder.join(format!("{today}{EVENTS}"));
-        if let Some(file) = self.events.take() {
-            if today == self.day {
-                return Ok((file, path));
-            }
-            let before = self.folder.join(format!("{}{EVENTS}", self.day));
-            self.durability.sync_file(&file, &before)?;
+        if self.open.is_some() && today == self.day {
+            return Ok(());
         }
+        self.sync()?;
         self.durability.create_folders(&self.folder)?;
-        let file = append(&path)?;
+        self.open = Some(self.files_of(&today)?);
         self.durability.sync_folder(&self.folder)?;
         self.day = today;
-        Ok((file, path))
+        Ok(())
     }
+
+    fn files_of(&self, day: &str) -> Result<Open, Error> {
+        let (events, rows) = (events_file(&self.folder, day), rows_file(&self.folder, day));
+        Ok(Open { rows: append(&rows)?, events: append(&events)? })
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        let Some(open) = &self.open else { return Ok(()) };
+        self.durability.sync_file(&open.rows, &rows_file(&self.folder, &self.day))?;
+        Ok(self.durability.sync_file(&open.events, &events_file(&self.folder, &self.day))?)
+    }
+}
+
+/// Where a day's events are.
+pub(super) fn events_file(folder: &Path, day: &str) -> PathBuf {
+    folder.join(format!("{day}{EVENTS}"))
+}
+
+/// Where what the ledger knew on a day is.
+pub(super) fn rows_file(folder: &Path, day: &str) -> PathBuf {
+    folder.join(format!("{day}{ROWS}"))
+}
+
+/// Where a day's checkpoints are.
+pub(super) fn checkpoints_file(folder: &Path, day: &str) -> PathBuf {
+    folder.join(format!("{day}{CHECKPOINTS}"))
 }
 
 /// The days of a log that have a file, oldest first.
@@ -234,7 +280,9 @@ pub(super) fn days(folder: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// The lines of a file, without their ends; what has no end is no line. None when it is not there.
-pub(super) fn lines(path: &Path) -> Result<impl Iterator<Item = Result<Vec<u8>, Error>>, Error> {
+pub(super) fn lines(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<Vec<u8>, Error>> + use<>, Error> {
     let file = match File::open(path) {
         Ok(file) => Some(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -370,11 +418,11 @@ mod tests {
         let open = || Segments::open(&zone, "log", Durability::Full).expect("opened");
         assert_eq!((open().end(), Segments::logs(&zone).expect("read").len()), (0, 0));
         let mut segments = open();
-        segments.add(&[leaf(1), leaf(2)], at("2026-11-24")).expect("added");
+        segments.add(&[leaf(1), leaf(2)], &["{}".to_owned()], at("2026-11-24")).expect("added");
         segments.sign_off(&signed(2, "2026-11-24")).expect("signed");
-        segments.add(&[leaf(3)], at("2026-11-25")).expect("added");
+        segments.add(&[leaf(3)], &[], at("2026-11-25")).expect("added");
         // A clock that goes back does not reopen a day that has ended.
-        segments.add(&[leaf(4)], at("2026-11-24")).expect("added");
+        segments.add(&[leaf(4)], &[], at("2026-11-24")).expect("added");
         drop(segments);
         let events = zone.events("log").join("2026-11-25.jsonl");
         assert_eq!(fs::read_to_string(&events).expect("read").lines().count(), 2);
@@ -391,7 +439,7 @@ mod tests {
         let mut again = open();
         again.cut_after(1).expect("cut");
         assert_eq!((again.end(), open().end()), (1, 1));
-        again.add(&[leaf(2)], at("2026-11-25")).expect("added");
+        again.add(&[leaf(2)], &[], at("2026-11-25")).expect("added");
         assert_eq!(open().end(), 2);
         assert_eq!(Segments::logs(&zone).expect("read"), ["log"]);
     }

@@ -121,6 +121,10 @@ pub enum Event {
         root: Digest,
         reason: String,
     },
+    /// A day has ended and what the archive took in it is sealed.
+    DaySealed { day: String, files: u64, digest: Digest },
+    /// The ledger was made again from the archive.
+    Rebuilt { events: u64, arrivals: u64, adopted: u64, left_out: u64 },
     /// Start-up compared disk and ledger.
     Reconciled { adopted: u64, removed: u64, reconverting: u64 },
     /// A configuration was loaded.

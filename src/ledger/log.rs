@@ -10,10 +10,12 @@
 //! A log has an identity of its own ([`Log::log_id`]): histories that do not continue each other are
 //! never signed under the same.
 
-use crate::clock::Timestamp;
-use crate::names::{ArrivalId, Digest};
+use std::collections::BTreeSet;
 
-use super::{Error, Recorded, tree};
+use crate::clock::Timestamp;
+use crate::names::{ArrivalId, BatchId, Digest, FeedName};
+
+use super::{Error, Event, Recorded, tree};
 
 /// Leaves read at once.
 const PAGE: u32 = 1000;
@@ -48,6 +50,45 @@ pub struct Signed {
     pub signature: String,
 }
 
+/// What the ledger may know anew after some events, beside the events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Arrivals and what was made of them.
+    pub arrivals: BTreeSet<ArrivalId>,
+    /// Batches, their files, retractions and deliveries.
+    pub batches: BTreeSet<BatchId>,
+    /// Revisions of feeds' learned schemas.
+    pub revisions: BTreeSet<(FeedName, u32)>,
+}
+
+impl Touched {
+    /// Adds what an event is about.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "every other event names only its arrival")]
+    pub fn by(&mut self, told: &Recorded) {
+        self.arrivals.extend(told.arrival);
+        match &told.event {
+            Event::Received { supersedes, .. } => self.arrivals.extend(*supersedes),
+            Event::Duplicate { of } => self.arrivals.extend([*of]),
+            Event::Superseded { by } => self.arrivals.extend([*by]),
+            Event::Retracted { batch, replaced_by } => {
+                self.arrivals.extend([*replaced_by]);
+                self.batches.extend([*batch]);
+            }
+            Event::BatchClosed { batch, .. }
+            | Event::BatchPublished { batch, .. }
+            | Event::Acknowledged { batch, .. }
+            | Event::DeliveryFailed { batch, .. }
+            | Event::SinkStalled { batch, .. }
+            | Event::SinkResumed { batch, .. }
+            | Event::SinkSkipped { batch, .. } => self.batches.extend([*batch]),
+            Event::SchemaChanged { feed, revision, .. } => {
+                self.revisions.insert((feed.clone(), *revision));
+            }
+            _ => {}
+        }
+    }
+}
+
 /// The tree over the events and its checkpoints.
 pub trait Log {
     /// Events with a sequence above `after` as they are stored, oldest first.
@@ -61,6 +102,12 @@ pub trait Log {
     /// # Errors
     /// [`Error::Store`].
     fn log_id(&self) -> Result<String, Error>;
+
+    /// What the ledger knows of these now, as lines of text from which it can be made again.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn rows(&self, touched: &Touched) -> Result<Vec<String>, Error>;
 
     /// The root over the first `size` events.
     ///

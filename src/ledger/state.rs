@@ -128,6 +128,8 @@ impl State {
             | Event::Stopped
             | Event::Reconciled { .. }
             | Event::LogRestarted { .. }
+            | Event::DaySealed { .. }
+            | Event::Rebuilt { .. }
             | Event::ConfigLoaded { .. }
             | Event::ContractLoaded { .. }
             | Event::LoggedIn { .. }

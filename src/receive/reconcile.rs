@@ -79,8 +79,22 @@ pub fn reconcile(
 // ---- the archive ----
 
 fn adopt_unrecorded(config: &Config, archive: &Archive, ledger: &dyn Ledger) -> Result<u64, Error> {
+    adopt_since(&first_day(ledger)?, config, archive, ledger)
+}
+
+/// Records the raw objects of a UTC day (`2026-11-22`) and later that the ledger does not know, from
+/// what they say of themselves; how many.
+///
+/// # Errors
+/// [`Error`].
+pub fn adopt_since(
+    day: &str,
+    config: &Config,
+    archive: &Archive,
+    ledger: &dyn Ledger,
+) -> Result<u64, Error> {
     let mut adopted = 0;
-    for found in archive.objects_since(&first_day(ledger)?)? {
+    for found in archive.objects_since(day)? {
         if ledger.arrival(found.id)?.is_some() {
             continue;
         }

@@ -47,6 +47,7 @@ fn help_names_every_command_and_exit_code() {
       verify   Read everything that is kept again and compare it with the ledger
       backup   Take a backup of the ledger, the configuration and the keys, at any moment
       restore  Put a backup back, or make a zone from it
+      rebuild  Make the ledger again from the archive alone, and say what could not be known
       explain  What a diagnostic code means and the way out
       help     Print this message or the help of the given subcommand(s)
 

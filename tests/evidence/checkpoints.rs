@@ -3,12 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use landfall::evidence::{Checkpoint, Segments};
-use landfall::ledger::{Ledger as _, Log as _, log, tree};
+use landfall::clock::Clock;
+use landfall::config;
+use landfall::durable::Durability;
+use landfall::evidence::{Checkpoint, Notary, Segments};
+use landfall::ledger::{Event, Ledger, Log as _, log, sqlite, tree};
 use landfall::zone::Zone;
 
+use crate::small_disk::SmallDisk;
 use crate::support::TestZone;
 
 /// `ssh-keygen -Y verify` over a checkpoint.
@@ -178,4 +183,41 @@ fn a_ledger_that_is_not_the_signed_one_is_not_served() {
     zone.serve().stop();
     let logs = Segments::logs(&Zone::new(zone.path())).expect("read");
     assert_eq!(logs.len(), 1, "there is one history");
+}
+
+#[test]
+fn a_full_disk_leaves_no_half_line_and_nothing_unsigned_when_there_is_space_again() {
+    let Some(disk) = SmallDisk::mount("size=4m") else { return };
+    let zone = Zone::new(disk.path().join("zone"));
+    fs::create_dir_all(zone.run_time()).expect("made");
+    // The ledger is elsewhere: only the archive is full.
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let file = elsewhere.path().join("ledger.db");
+    let ledger = sqlite::open(&file, Clock::system(), Durability::Full).expect("opened");
+    let ledger: Arc<dyn Ledger> = Arc::new(ledger);
+    let config = config::Live::from(Arc::new(config::parse("landfall.toml", "").expect("valid")));
+    let notary = Notary::open(zone.clone(), config, Arc::clone(&ledger), Clock::system());
+    let notary = notary.expect("opened");
+    let note = |count: usize| {
+        for n in 0..count {
+            let version = format!("{n} {}", "x".repeat(500));
+            ledger.note(Event::Started { version }).expect("noted");
+        }
+    };
+    note(10);
+    notary.sign().expect("signed");
+    let filler = disk.fill(30_000);
+    note(200);
+    for _ in 0..3 {
+        assert!(notary.sign().is_err(), "the archive is full");
+    }
+    fs::remove_file(filler).expect("removed");
+    let signed = notary.sign().expect("signed").expect("a checkpoint");
+    assert_eq!(signed.size, 210);
+    let log = ledger.log_id().expect("an id");
+    let day = Segments::open(&zone, &log, Durability::Full).expect("opened").day().to_owned();
+    let text = fs::read_to_string(zone.events(&log).join(format!("{day}.jsonl"))).expect("read");
+    let mut tree = tree::Frontier::default();
+    text.lines().for_each(|line| drop(tree.push(tree::leaf(line.as_bytes()))));
+    assert_eq!((tree.size(), tree.root()), (210, signed.root));
 }

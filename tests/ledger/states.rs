@@ -85,6 +85,8 @@ fn about_the_zone() -> Vec<Event> {
         Event::Started { version: text() },
         Event::Stopped,
         Event::Reconciled { adopted: 0, removed: 0, reconverting: 0 },
+        Event::DaySealed { day: "2026-11-22".to_owned(), files: 1, digest: digest_of("x") },
+        Event::Rebuilt { events: 1, arrivals: 1, adopted: 0, left_out: 0 },
         Event::LogRestarted {
             log: "5d".repeat(16),
             size: 9,

@@ -102,7 +102,12 @@ pub(super) fn plant(conn: &Connection) -> rusqlite::Result<()> {
 
 /// [`crate::ledger::Log::keep_checkpoint`].
 pub(super) fn keep_checkpoint(tx: &mut Transaction<'_>, signed: &Signed) -> Result<(), Fault> {
-    tx.sql(
+    Ok(insert_checkpoint(tx.conn(), signed)?)
+}
+
+/// Writes a checkpoint's row; one that is there stays.
+pub(super) fn insert_checkpoint(conn: &Connection, signed: &Signed) -> rusqlite::Result<()> {
+    conn.prepare_cached(
         "INSERT OR IGNORE INTO checkpoint (size, root, at, text, signature)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?

@@ -18,7 +18,7 @@ use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, SinkName};
 use crate::schema::LearnedSchema;
 use crate::seeded::{self, Bug};
 
-use super::log::{Leaf, Signed};
+use super::log::{Leaf, Signed, Touched};
 use super::{
     Arrival, ArrivalQuery, Batch, BatchFile, Delivery, DeliveryOutcome, Error, Event, Found,
     Ledger, Listed, Log, NewArrival, NewConversion, NewSidecar, Recorded, Retraction, Revision,
@@ -39,6 +39,7 @@ mod history;
 mod log;
 mod readers;
 mod receive;
+mod rows;
 mod schema;
 mod search;
 mod sidecars;
@@ -49,6 +50,7 @@ mod writer;
 
 pub use copy::{check, copy};
 pub(super) use fault::is_disk_full;
+pub use rows::Rebuilding;
 
 use fault::Fault;
 use readers::Readers;
@@ -276,6 +278,10 @@ impl Log for SqliteLedger {
 
     fn log_id(&self) -> Result<String, Error> {
         self.readers.read("read its identity", log::id)
+    }
+
+    fn rows(&self, touched: &Touched) -> Result<Vec<String>, Error> {
+        self.readers.read("read what events are about", |conn| rows::of(conn, touched))
     }
 
     fn root(&self, size: u64) -> Result<Digest, Error> {

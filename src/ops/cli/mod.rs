@@ -33,6 +33,7 @@ mod list;
 mod output;
 mod partner;
 mod reading;
+mod rebuild;
 mod receipt;
 mod reload;
 mod report;
@@ -128,6 +129,8 @@ enum Command {
     Backup(backup::Args),
     /// Put a backup back, or make a zone from it
     Restore(restore::Args),
+    /// Make the ledger again from the archive alone, and say what could not be known
+    Rebuild(rebuild::Args),
     /// What a diagnostic code means and the way out
     Explain(explain::Args),
     /// A converter process; started by the server
@@ -186,6 +189,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Verify(args) => verify::run(args, zone, out),
         Command::Backup(args) => backup::run(args, zone, out),
         Command::Restore(args) => restore::run(args, zone, out),
+        Command::Rebuild(args) => rebuild::run(args, zone, out),
         Command::Explain(args) => explain::run(args, out),
         // Handled before anything else is started.
         Command::Worker => Ok(Exit::Ok),

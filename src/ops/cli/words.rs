@@ -81,6 +81,7 @@ pub(super) fn event(event: &Event) -> String {
         .or_else(|| about_door(event))
         .or_else(|| about_handoff(event))
         .or_else(|| about_custody(event))
+        .or_else(|| about_log(event))
         .unwrap_or_else(|| about_zone(event))
 }
 
@@ -268,6 +269,20 @@ fn about_custody(event: &Event) -> Option<String> {
     })
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
+fn about_log(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::DaySealed { day, files, .. } => format!("{day} sealed with {files} files"),
+        Event::Rebuilt { events, arrivals, adopted, .. } => format!(
+            "ledger rebuilt: {events} events and {arrivals} arrivals brought back, {adopted} adopted"
+        ),
+        Event::LogRestarted { log, size, reason, .. } => {
+            format!("the log begins anew after {size} signed events of log {log}: {reason}")
+        }
+        _ => return None,
+    })
+}
+
 fn about_zone(event: &Event) -> String {
     match event {
         Event::Started { version } => format!("server {version} started"),
@@ -275,9 +290,6 @@ fn about_zone(event: &Event) -> String {
         Event::Reconciled { adopted, removed, reconverting, .. } => format!(
             "start-up: {adopted} adopted, {removed} leftovers removed, {reconverting} to convert again"
         ),
-        Event::LogRestarted { log, size, reason, .. } => {
-            format!("the log begins anew after {size} signed events of log {log}: {reason}")
-        }
         Event::ConfigLoaded { digest, by: None } => format!("configuration {digest} loaded"),
         Event::ConfigLoaded { digest, by: Some(by) } => {
             format!("configuration {digest} loaded by {by}")
@@ -336,6 +348,9 @@ fn about_zone(event: &Event) -> String {
         | Event::SinkUnpaused { .. }
         | Event::ArchiveCorrupt { .. }
         | Event::ArchiveMended { .. }
-        | Event::Verified { .. } => event.kind(),
+        | Event::Verified { .. }
+        | Event::DaySealed { .. }
+        | Event::Rebuilt { .. }
+        | Event::LogRestarted { .. } => event.kind(),
     }
 }
