@@ -71,9 +71,18 @@ fn open(zone: &Path) -> sqlite::SqliteLedger {
     sqlite::open(&file, Clock::system(), Durability::Relaxed).expect("a ledger")
 }
 
+/// Backups of one zone; under load its ledger grows, so that a new one takes its place then.
+const OF_ONE_ZONE: usize = 8;
+
 #[test]
 fn backups_at_random_times_under_load_restore_clean() {
     let count: usize = std::env::var("LANDFALL_BACKUPS").map_or(8, |n| n.parse().unwrap());
+    for first in (0..count).step_by(OF_ONE_ZONE) {
+        back_up_under_load(OF_ONE_ZONE.min(count - first));
+    }
+}
+
+fn back_up_under_load(count: usize) {
     let zone = zone_with(1);
     let ledger = open(zone.path());
     let (stop, number) = (AtomicBool::new(false), AtomicU64::new(1));
@@ -91,28 +100,33 @@ fn backups_at_random_times_under_load_restore_clean() {
             // Not in step with the load: some way into what is written meanwhile.
             let jitter = u64::from(ArrivalId::new(Clock::system().now()).as_bytes()[15]);
             ledger.wait_beyond(ledger.head() + jitter, Duration::from_secs(10));
-            let (before, to) = (ledger.head(), folder.path().join(round.to_string()));
-            let (code, said) = run(zone.path(), &["backup", to.to_str().unwrap()]);
-            assert_eq!(code, Some(0), "{said}");
-            let restored = folder.path().join(format!("zone-{round}"));
-            let (code, said) = run(&restored, &["restore", to.to_str().unwrap()]);
-            assert_eq!(code, Some(0), "{said}");
-            let copy = open(&restored);
-            let size = log::verify(&copy).expect("whole").size();
-            assert!(size >= before, "nothing that was there is missing: {size} < {before}");
-            // It is a beginning of what the zone itself has.
-            assert_eq!(copy.root(size).unwrap(), ledger.root(size).unwrap());
-            let arrivals: u64 = copy.counts().unwrap().iter().map(|(_, _, files)| files).sum();
-            let events = copy.events(0, u32::MAX).unwrap();
-            let received =
-                |event: &&landfall::ledger::Recorded| matches!(event.event, Event::Received { .. });
-            assert_eq!(arrivals, events.iter().filter(received).count() as u64, "one state");
-            // It can be written on.
-            copy.note(Event::Stopped).unwrap();
-            fs::remove_dir_all(restored).unwrap();
-            fs::remove_dir_all(to).unwrap();
+            check_a_backup(&zone, &ledger, &folder.path().join(round.to_string()));
         }
     });
+}
+
+/// Takes a backup, makes a zone of it, and compares its ledger with the one that goes on.
+fn check_a_backup(zone: &TestZone, ledger: &sqlite::SqliteLedger, to: &Path) {
+    let before = ledger.head();
+    let (code, said) = run(zone.path(), &["backup", to.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    let restored = to.with_extension("zone");
+    let (code, said) = run(&restored, &["restore", to.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    let copy = open(&restored);
+    let size = log::verify(&copy).expect("whole").size();
+    assert!(size >= before, "nothing that was there is missing: {size} < {before}");
+    // It is a beginning of what the zone itself has.
+    assert_eq!(copy.root(size).unwrap(), ledger.root(size).unwrap());
+    let arrivals: u64 = copy.counts().unwrap().iter().map(|(_, _, files)| files).sum();
+    let events = copy.events(0, u32::MAX).unwrap();
+    let received =
+        |event: &&landfall::ledger::Recorded| matches!(event.event, Event::Received { .. });
+    assert_eq!(arrivals, events.iter().filter(received).count() as u64, "one state");
+    // It can be written on.
+    copy.note(Event::Stopped).unwrap();
+    fs::remove_dir_all(restored).unwrap();
+    fs::remove_dir_all(to).unwrap();
 }
 
 struct Stops<'s>(&'s AtomicBool);
