@@ -179,6 +179,8 @@ fn handed_on(site: &Site, batches: &[Batch], wrong: &mut Vec<String>) {
     let mut ids: BTreeMap<u64, &str> = BTreeMap::new();
     let mut newest = 0;
     for line in told.lines() {
+        // What a cut tore off the receiver's own file reads as zeros, before what came next.
+        let line = line.trim_start_matches('\0');
         let Some((number, id)) = line.split_once(' ') else { continue };
         let number: u64 = number.parse().unwrap_or(0);
         match ids.insert(number, id) {

@@ -14,6 +14,8 @@
 
 mod named_points;
 
+#[cfg(target_arch = "x86_64")]
+mod blocks;
 mod check;
 mod client;
 mod disk;
@@ -21,6 +23,7 @@ mod disk;
 mod errors;
 #[cfg(target_arch = "x86_64")]
 mod kills;
+mod logged_disk;
 mod machine;
 #[cfg(target_arch = "x86_64")]
 mod mutants;

@@ -43,11 +43,21 @@ impl Line {
 impl Senders {
     /// Lets them begin.
     pub fn start(site: &Site, port: u16) -> Self {
+        Self::start_by(site, port, None)
+    }
+
+    /// Lets them begin; each answer is given a time by this clock.
+    pub fn start_timed(site: &Site, port: u16, clock: Arc<AtomicUsize>) -> Self {
+        Self::start_by(site, port, Some(clock))
+    }
+
+    fn start_by(site: &Site, port: u16, clock: Option<Arc<AtomicUsize>>) -> Self {
         let line = Arc::<Line>::default();
         let session = |number: usize| {
             let (key, line) = (site.key(), Arc::clone(&line));
+            let clock = clock.clone();
             std::thread::spawn(move || {
-                let mut book = Promises::default();
+                let mut book = Promises::timed(clock);
                 if let Some(mut client) = Client::login(port, &key) {
                     while send_four(&mut client, number, &mut book, &line) {}
                 }
@@ -73,10 +83,7 @@ impl Senders {
     pub fn end(self) -> Promises {
         let mut all = Promises::default();
         for session in self.sessions {
-            let book = session.join().expect("a sender");
-            all.sent.extend(book.sent);
-            all.sidecars.extend(book.sidecars);
-            all.removed.extend(book.removed);
+            all.absorb(session.join().expect("a sender"));
         }
         all
     }
@@ -99,7 +106,7 @@ fn send_four(client: &mut Client, number: usize, book: &mut Promises, line: &Lin
     let digest = landfall::archive::digest::of_bytes(&table(&name("long"), 3_000));
     let sum = format!("{digest}  {}\n", name("long"));
     let told = line.hears(client.put(&sidecar, sum.as_bytes()));
-    book.sidecars.push((sidecar, told));
+    book.sidecar(&sidecar, told);
     if told != Told::Done || !put(client, &name("early"), 20, book) {
         return false;
     }
@@ -109,6 +116,6 @@ fn send_four(client: &mut Client, number: usize, book: &mut Promises, line: &Lin
         return false;
     }
     let told = line.hears(client.remove(&name("away")));
-    book.removed.push((name("away"), told));
+    book.removed(&name("away"), told);
     told == Told::Done
 }

@@ -84,6 +84,11 @@ impl Site {
         Self { root, bug: self.bug }
     }
 
+    /// The same zone in another place, served alike.
+    pub fn at(&self, root: PathBuf) -> Self {
+        Self { root, bug: self.bug }
+    }
+
     /// The same zone, served by a server with this bug, and so are its copies.
     pub fn with_bug(self, bug: &'static str) -> Self {
         Self { root: self.root.clone(), bug: Some(bug) }

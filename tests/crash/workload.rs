@@ -102,12 +102,12 @@ fn rename(client: &mut Client, book: &mut Promises) {
     book.renamed("before.csv", "after.csv", told);
     put(client, "away.csv", &table("away", 5), book);
     let told = client.remove("away.csv");
-    book.removed.push(("away.csv".to_owned(), told));
+    book.removed("away.csv", told);
     let bytes = table("checked", 5);
     put(client, "checked.csv", &bytes, book);
     let sum = format!("{}  checked.csv\n", landfall::archive::digest::of_bytes(&bytes));
     let told = client.put("checked.csv.sha256", sum.as_bytes());
-    book.sidecars.push(("checked.csv.sha256".to_owned(), told));
+    book.sidecar("checked.csv.sha256", told);
 }
 
 /// As a careful program does: written under a temporary name, then renamed. What lies there whole
