@@ -337,7 +337,7 @@ fn all_problems_are_told_at_once_with_their_places() {
     landfall.toml:34:11: `webhook` must be an address such as "https://example.org/landed", not `ftp://x`
     landfall.toml:35:12: `secrets` must be where a secret is, as "env:NAME" or "file:PATH"
     landfall.toml:36:7: a sink has only one of `command`, `webhook`
-    landfall.toml:39:7: a sink needs one of `command`, `webhook`, `folder`, `postgres`
+    landfall.toml:39:7: a sink needs one of `command`, `webhook`, `folder`, `postgres`, `nats`
     landfall.toml:41:9: `count` must be a whole number from 1, not -1
     "#);
 }
@@ -449,5 +449,18 @@ fn a_password_is_not_written_into_the_configuration_and_not_repeated() {
     for server in ["postgresql://u:hunter2@db/lake", "host=db password=hunter2"] {
         let told = problems(&format!("[sink.a]\npostgres = \"{server}\"\n"));
         assert!(told.contains("say where it is") && !told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn a_nats_server_has_a_subject_and_one_login() {
+    let config =
+        read("[sink.a]\nnats = 'nats://h:4222'\nuser = 'u'\npassword = 'env:P'\nsubject = 'a.b'\n");
+    let SinkKind::Nats(nats) = &config.sinks[&"a".parse().unwrap()].kind else { panic!("another") };
+    assert_eq!((nats.address.as_str(), nats.subject.as_deref()), ("h:4222", Some("a.b")));
+    for wrong in ["'h'", "'u:hunter2@h:4222'", "'h:4222'\nuser = 'u'", "'h:4222'\nsubject = 'a.*'"]
+    {
+        let told = problems(&format!("[sink.a]\nnats = {wrong}\n"));
+        assert!(!told.contains("hunter2"), "{told}");
     }
 }

@@ -36,7 +36,7 @@ pub use contract::Written;
 pub use live::{Live, needing_restart};
 pub use partner::Partner;
 pub use problem::{Problem, Problems};
-pub use sink::{Copies, Postgres, Secret, Sink, SinkKind, Success, Webhook};
+pub use sink::{Copies, Nats, Postgres, Secret, Sink, SinkKind, Success, Webhook};
 pub(crate) use value::{bytes, end_of};
 pub use written::{load, parse};
 

@@ -21,17 +21,17 @@ const RETRY_S: [u64; 9] =
     [5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
 
 /// The keys that say what kind a sink is.
-const KINDS: [&str; 4] = ["command", "webhook", "folder", "postgres"];
+const KINDS: [&str; 5] = ["command", "webhook", "folder", "postgres", "nats"];
 
 /// The keys that only some kinds have.
-const EXTRAS: [&str; 4] = ["secrets", "success", "password", "schema"];
+const EXTRAS: [&str; 7] = ["secrets", "success", "password", "schema", "subject", "user", "token"];
 
 /// `[sink.<name>]`: who is told of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sink {
     /// How.
     pub kind: SinkKind,
-    /// `timeout`, default 20 s for a webhook, 10 min for a command or a folder.
+    /// `timeout`, default 20 s for a webhook or NATS, 10 min for the others.
     pub timeout: Duration,
     /// `retry = ["5s", "5m", …]`: waits between attempts; when they end the sink stalls. Default 5 s,
     /// 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h (Standard Webhooks).
@@ -50,6 +50,8 @@ pub enum SinkKind {
     Folder(Copies),
     /// `postgres = "host=… dbname=…"`: the rows of a batch in a table, exactly once.
     Postgres(Postgres),
+    /// `nats = "localhost:4222"`: the CloudEvent as a message that a JetStream stream keeps.
+    Nats(Nats),
 }
 
 impl SinkKind {
@@ -60,6 +62,7 @@ impl SinkKind {
             Self::Webhook(_) => "webhook",
             Self::Folder(_) => "folder",
             Self::Postgres(_) => "postgres",
+            Self::Nats(_) => "nats",
         }
     }
 }
@@ -94,6 +97,21 @@ pub struct Postgres {
     pub password: Option<Secret>,
     /// `schema`, default `public`: where the tables `<feed>_v<version>` are made.
     pub schema: String,
+}
+
+/// A sink of the kind `nats`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nats {
+    /// `nats`: host and port, without TLS.
+    pub address: String,
+    /// `subject`, default `landfall.<feed>`.
+    pub subject: Option<String>,
+    /// `user`, with `password`.
+    pub user: Option<String>,
+    /// `password = "env:NAME"` or `"file:PATH"`.
+    pub password: Option<Secret>,
+    /// `token = "env:NAME"` or `"file:PATH"`.
+    pub token: Option<Secret>,
 }
 
 /// Whether a `_SUCCESS` file is written.
@@ -135,7 +153,7 @@ fn read(table: Reader<'_, '_>) -> Option<Sink> {
 
 fn default_timeout(kind: &SinkKind) -> Duration {
     Duration::from_secs(match kind {
-        SinkKind::Webhook(_) => 20,
+        SinkKind::Webhook(_) | SinkKind::Nats(_) => 20,
         SinkKind::Command(_) | SinkKind::Folder(_) | SinkKind::Postgres(_) => 600,
     })
 }
@@ -165,6 +183,7 @@ fn read_kind(table: &Reader<'_, '_>) -> Option<SinkKind> {
             let server = table.get("postgres", database)?;
             Some(SinkKind::Postgres(Postgres { server, password, schema }))
         }
+        ["nats"] => read_nats(table),
         several => {
             let kinds = several.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>();
             table.problem(Wrong::new(format!("a sink has only one of {}", kinds.join(", "))));
@@ -172,6 +191,18 @@ fn read_kind(table: &Reader<'_, '_>) -> Option<SinkKind> {
             None
         }
     }
+}
+
+fn read_nats(table: &Reader<'_, '_>) -> Option<SinkKind> {
+    let subject = table.get("subject", subject);
+    let user = table.get("user", text);
+    let password = table.get("password", secret);
+    let token = table.get("token", secret);
+    if table.has("password") != table.has("user") || (table.has("token") && table.has("user")) {
+        table.problem(Wrong::new("a login is either `user` and `password`, or `token`"));
+    }
+    let address = table.get("nats", host_and_port)?;
+    Some(SinkKind::Nats(Nats { address, subject, user, password, token }))
 }
 
 const SUCCESS: &[(&str, Success)] = &[("file", Success::File), ("none", Success::None)];
@@ -182,6 +213,35 @@ fn read_command(table: &Reader<'_, '_>) -> Option<SinkKind> {
         table.problem_at("command", Wrong::new("`command` names no program"));
     }
     Some(SinkKind::Command(command))
+}
+
+/// A host and a port, with or without `nats://`.
+fn host_and_port(value: &DeValue<'_>) -> Result<String, Wrong> {
+    const WHAT: &str = "a host and port such as \"localhost:4222\"";
+    let given = value.as_str().unwrap_or_default();
+    let address = given.strip_prefix("nats://").unwrap_or(given);
+    if address.contains('@') {
+        // What stands before it may be a secret: it is not repeated.
+        return Err(Wrong::new("holds a login; say it with `user`, `password` or `token`"));
+    }
+    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    match port.and_then(|(_, port)| port.parse::<u16>().ok()) {
+        Some(_) => Ok(address.to_owned()),
+        None => Err(Wrong::new(format!("must be {WHAT}, not `{given}`"))),
+    }
+}
+
+/// A subject to publish to: no blanks, no wildcards.
+fn subject(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let given = value.as_str().unwrap_or_default();
+    let plain = |part: &str| {
+        !part.is_empty()
+            && !part.contains(|c: char| c.is_whitespace() || c.is_control() || "*>".contains(c))
+    };
+    if given.split('.').all(plain) {
+        return Ok(given.to_owned());
+    }
+    Err(Wrong::new("must be a subject such as \"landfall.orders\""))
 }
 
 /// A PostgreSQL server without its password.

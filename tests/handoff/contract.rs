@@ -10,6 +10,7 @@ use landfall::ledger::{Batch, Delivery, DeliveryOutcome, DeliveryState, Ledger, 
 use landfall::names::SinkName;
 use landfall::zone::Zone;
 
+use crate::nats::Nats;
 use crate::postgres::Postgres;
 use crate::receiver::Consumer;
 use crate::running::{courier, run};
@@ -214,6 +215,7 @@ contract!(command, Shell::new());
 contract!(webhook, Hook(Consumer::start()));
 contract!(folder, OutFolder::new());
 contract!(postgres, Postgres::start());
+contract!(nats, Nats::start());
 
 /// A shell consumer with an inbox: it takes each delivery once.
 struct Shell(tempfile::TempDir);

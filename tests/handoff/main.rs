@@ -13,6 +13,7 @@ mod closing;
 mod contract;
 mod manifests;
 mod many;
+mod nats;
 mod outbox;
 mod postgres;
 mod python;

@@ -5,13 +5,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::clock::Timestamp;
-use crate::config::{Postgres, Secret, Sink, SinkKind, Webhook};
+use crate::config::{Nats, Postgres, Secret, Sink, SinkKind, Webhook};
 use crate::durable::Durability;
 
 use super::rows::ReadsRows;
 use super::secret::Secrets;
 use super::signature::SigningKey;
-use super::{Answer, Notice, command, copies, postgres, webhook};
+use super::{Answer, Notice, command, copies, nats, postgres, webhook};
 
 /// What telling a sink takes.
 pub struct Courier {
@@ -63,6 +63,10 @@ impl Courier {
                 }
                 Err(why) => Answer::refused(why),
             },
+            SinkKind::Nats(settings) => match self.subject(settings) {
+                Ok(target) => nats::tell(&target, &notice, sink.timeout).await,
+                Err(why) => Answer::refused(why),
+            },
             SinkKind::Folder(folder) => {
                 self.blocking(move |this| {
                     let until = copies::Until { deadline, stop: &this.stop };
@@ -96,6 +100,18 @@ impl Courier {
         let Postgres { server, password, schema } = settings;
         let password = password.map(|secret| self.secret(&secret)).transpose()?;
         Ok(postgres::Target { server, password, schema })
+    }
+
+    /// The server with the login, as it is now.
+    fn subject(&self, settings: Nats) -> Result<nats::Target, String> {
+        let Nats { address, subject, user, password, token } = settings;
+        let secret = |secret: Option<Secret>| secret.map(|secret| self.secret(&secret)).transpose();
+        let login = match (secret(token)?, user) {
+            (Some(token), _) => nats::Login::Token(token),
+            (None, Some(user)) => nats::Login::User(user, secret(password)?.unwrap_or_default()),
+            (None, None) => nats::Login::Nobody,
+        };
+        Ok(nats::Target { address, subject, login })
     }
 
     /// The address with the keys, as they are now.

@@ -1,4 +1,5 @@
-//! Who is told of a batch: a [`command`], a [`webhook`], a folder of [`copies`] or [`postgres`].
+//! Who is told of a batch: a [`command`], a [`webhook`], a folder of [`copies`],
+//! [`postgres`] or [`nats`].
 //!
 //! A sink is told at least once. The delivery's id is the same in every attempt, so that the
 //! receiver can tell a repeat. Sinks come from the configuration only; nothing a sender wrote
@@ -7,6 +8,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::Value;
+
+use super::cloud_event::CloudEvent;
 use crate::ledger::{Batch, BatchFile};
 use crate::names::Digest;
 use crate::zone::{Zone, ZonePath};
@@ -14,12 +18,19 @@ use crate::zone::{Zone, ZonePath};
 pub mod command;
 pub mod copies;
 pub mod courier;
+pub mod nats;
 pub mod postgres;
 pub mod rows;
 pub mod secret;
 pub mod signature;
 pub mod webhook;
 
+/// The type of the event that tells of a batch.
+pub const EVENT_TYPE: &str = "dev.landfall.batch.published.v1";
+/// The type of an event that only tries the way.
+pub const TEST_TYPE: &str = "dev.landfall.sink.test.v1";
+/// A manifest of at least so many bytes is named instead of enclosed (Standard Webhooks advice).
+const ENCLOSED_BYTES_MAX: usize = 20_000;
 /// Bytes of an acknowledgement that are kept.
 pub const ACKNOWLEDGEMENT_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a refusal that are kept, from its end, where the reason usually is.
@@ -49,6 +60,41 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// The CloudEvent that tells of it, as JSON: the same bytes in every attempt.
+    pub fn event(&self) -> Vec<u8> {
+        let batch = &self.batch;
+        let enclosed = (self.manifest.len() < ENCLOSED_BYTES_MAX)
+            .then(|| serde_json::from_slice(&self.manifest).ok())
+            .flatten();
+        let kind = match self.purpose {
+            Purpose::Batch => EVENT_TYPE,
+            Purpose::Test => TEST_TYPE,
+        };
+        let at = batch.published_at.unwrap_or(batch.closed_at);
+        let subject = format!("{}/{}", batch.feed, batch.sequence);
+        let named_in = serde_json::json!({
+            "lfmanifest": self.manifest_name,
+            "lfdigest": self.digest,
+        });
+        let event = CloudEvent::new(kind, &self.zone_name, self.delivery.clone(), at)
+            .about(Some(subject), Some(batch.feed.clone()))
+            .with(named_in, enclosed.unwrap_or_else(|| self.named()));
+        // Plain data with text keys: it cannot fail to become JSON.
+        serde_json::to_vec(&event).unwrap_or_default()
+    }
+
+    /// What stands for a manifest that is too large to enclose.
+    fn named(&self) -> Value {
+        serde_json::json!({
+            "schema": "landfall.manifest-name/v1",
+            "feed": self.batch.feed,
+            "sequence": self.batch.sequence,
+            "batch": self.batch.id,
+            "manifest": self.manifest_name,
+            "sha256": self.digest,
+        })
+    }
+
     /// Where a file of the batch is: in the lake, or beside it when a later batch took it back and
     /// its grace is over.
     pub fn source(&self, file: &BatchFile) -> PathBuf {

@@ -10,20 +10,12 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, redirect};
-use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::handoff::cloud_event::CloudEvent;
 
 use super::signature::{self, SigningKey};
-use super::{ACKNOWLEDGEMENT_BYTES_MAX, Answer, Notice, Purpose, REFUSAL_BYTES_MAX, said};
+use super::{ACKNOWLEDGEMENT_BYTES_MAX, Answer, Notice, REFUSAL_BYTES_MAX, said};
 
-/// The event's type.
-pub const EVENT_TYPE: &str = "dev.landfall.batch.published.v1";
-/// The type of an event that only tries the way.
-pub const TEST_TYPE: &str = "dev.landfall.sink.test.v1";
-/// A manifest of at least so many bytes is named instead of enclosed (Standard Webhooks advice).
-const ENCLOSED_BYTES_MAX: usize = 20_000;
 /// Time to connect, within the sink's timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -71,7 +63,7 @@ pub async fn tell(
     timeout: Duration,
     now: Timestamp,
 ) -> Answer {
-    let body = event(notice);
+    let body = notice.event();
     let mut request = client
         .post(&post.url)
         .timeout(timeout)
@@ -126,39 +118,4 @@ fn retry_after(response: &Response, now: Timestamp) -> Option<Duration> {
 /// The error and its causes, without the address, which may hold a secret.
 fn in_words(error: reqwest::Error) -> String {
     crate::diagnostic::on_one_line(&error.without_url())
-}
-
-/// The body: the same bytes in every attempt.
-fn event(notice: &Notice) -> Vec<u8> {
-    let batch = &notice.batch;
-    let enclosed = (notice.manifest.len() < ENCLOSED_BYTES_MAX)
-        .then(|| serde_json::from_slice(&notice.manifest).ok())
-        .flatten();
-    let kind = match notice.purpose {
-        Purpose::Batch => EVENT_TYPE,
-        Purpose::Test => TEST_TYPE,
-    };
-    let at = batch.published_at.unwrap_or(batch.closed_at);
-    let subject = format!("{}/{}", batch.feed, batch.sequence);
-    let named_in = serde_json::json!({
-        "lfmanifest": notice.manifest_name,
-        "lfdigest": notice.digest,
-    });
-    let event = CloudEvent::new(kind, &notice.zone_name, notice.delivery.clone(), at)
-        .about(Some(subject), Some(batch.feed.clone()))
-        .with(named_in, enclosed.unwrap_or_else(|| named(notice)));
-    // Plain data with text keys: it cannot fail to become JSON.
-    serde_json::to_vec(&event).unwrap_or_default()
-}
-
-/// What stands for a manifest that is too large to enclose.
-fn named(notice: &Notice) -> Value {
-    serde_json::json!({
-        "schema": "landfall.manifest-name/v1",
-        "feed": notice.batch.feed,
-        "sequence": notice.batch.sequence,
-        "batch": notice.batch.id,
-        "manifest": notice.manifest_name,
-        "sha256": notice.digest,
-    })
 }
