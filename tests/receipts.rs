@@ -49,6 +49,7 @@ fn arrival(state: State) -> Arrival {
         conversion: None,
         batch: None,
         changed_at: at,
+        allowance: landfall::contract::Allowance::default(),
     }
 }
 
@@ -217,6 +218,7 @@ fn the_outcome_follows_the_state() {
     Superseded received
     Retracted accepted
     Tested accepted
+    Rejected failed
     ");
     assert_eq!(Outcome::of(&held(Code::C111)), Outcome::Failed);
     assert_eq!(Outcome::of(&converted(1)), Outcome::Partial);
@@ -277,7 +279,8 @@ fn a_partial_file_has_a_problem_text_with_lines() {
 fn a_good_file_has_no_problem_text() {
     for state in State::ALL {
         let told = problem(&Arrival { state, ..converted(0) });
-        assert_eq!(told.is_some(), state == State::Held, "{state:?}");
+        let is_bad = matches!(state, State::Held | State::Rejected);
+        assert_eq!(told.is_some(), is_bad, "{state:?}");
     }
 }
 
@@ -383,6 +386,7 @@ fn every_state_has_one_sentence() {
     Superseded: A newer file of the same name took its place.
     Retracted: Taken for orders as it is: it is not a table that can be converted.
     Tested: Tried for orders; nothing of it is handed on.
+    Rejected: Not taken: a person looked at it and let it go no further. The file itself is safe.
     ");
 }
 

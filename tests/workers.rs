@@ -76,6 +76,7 @@ impl Bench {
             format: Format::default(),
             learned: None,
             contract: None,
+            allowance: landfall::contract::Allowance::default(),
             limits: Limits::default(),
             progress,
         };

@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::names::Digest;
 use crate::schema::ColumnType;
 
+mod allowance;
 mod literal;
 mod name_pattern;
 mod pattern;
 mod time_format;
 
+pub use allowance::{Allowance, Allowed};
 pub use literal::Literal;
 pub use name_pattern::{NameField, NamePattern};
 pub use pattern::Pattern;

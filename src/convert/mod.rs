@@ -14,7 +14,7 @@ use std::fs::File;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Format;
-use crate::contract::Contract;
+use crate::contract::{Allowance, Contract};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::names::{ArrivalId, Digest, FileName};
 use crate::report::Report;
@@ -59,6 +59,9 @@ pub struct Job {
     pub learned: Option<LearnedSchema>,
     /// What its files must look like.
     pub contract: Option<Contract>,
+    /// What a person lets it do against the rules of its feed.
+    #[serde(default)]
+    pub allowance: Allowance,
     /// Limits inside the worker.
     pub limits: Limits,
     /// What is counted meanwhile; takes no part in what is made.

@@ -7,12 +7,13 @@
 //!   the feed's next version; so does the first typed value in a column that was all null, because
 //!   such a column is published as text.
 //! - A missing column is null, an added one is taken; both are drift. Both at once looks like a
-//!   renamed column, which nobody may guess: held.
+//!   renamed column, which nobody may guess: held, until a person allows it.
 //! - None of the known columns is there: the header is missing: held.
 
 use std::collections::HashMap;
 
 use super::infer::Fit;
+use crate::contract::Allowance;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{Change, Column, ColumnType, LearnedSchema};
 
@@ -60,9 +61,13 @@ pub struct Planned {
 /// # Errors
 /// C110 when known columns are gone and new ones appeared, C109 when none of the known columns is
 /// there.
-pub fn plan(learned: Option<&LearnedSchema>, found: &[Found<'_>]) -> Result<Plan, Diagnostic> {
+pub fn plan(
+    learned: Option<&LearnedSchema>,
+    found: &[Found<'_>],
+    allowance: Allowance,
+) -> Result<Plan, Diagnostic> {
     match learned {
-        Some(learned) => Joined::new(learned, found)?.plan(learned, found),
+        Some(learned) => Joined::new(learned, found, allowance)?.plan(learned, found),
         None => Ok(first(found)),
     }
 }
@@ -95,7 +100,11 @@ struct Joined {
 }
 
 impl Joined {
-    fn new(learned: &LearnedSchema, found: &[Found<'_>]) -> Result<Self, Diagnostic> {
+    fn new(
+        learned: &LearnedSchema,
+        found: &[Found<'_>],
+        allowance: Allowance,
+    ) -> Result<Self, Diagnostic> {
         let places = found.iter().enumerate().map(|(at, found)| (found.name.to_lowercase(), at));
         let mut places: HashMap<_, _> = places.collect();
         let known: Vec<_> = learned
@@ -116,6 +125,9 @@ impl Joined {
         } else {
             Code::C110
         };
+        if code == Code::C110 && allowance.drift {
+            return Ok(joined);
+        }
         let added = joined.added.iter().filter_map(|at| found.get(*at)).map(|found| found.name);
         Err(refusal(code, &missing, &added.collect::<Vec<_>>()))
     }
@@ -299,7 +311,7 @@ mod tests {
         let found: Vec<_> = columns.iter().zip(&evidence).collect();
         let found =
             found.iter().map(|((name, _), values)| Found { header: name, name, values: *values });
-        plan(Some(learned), &found.collect::<Vec<_>>())
+        plan(Some(learned), &found.collect::<Vec<_>>(), Allowance::default())
     }
 
     fn evidence(values: &[&str]) -> Evidence {

@@ -171,7 +171,7 @@ codes! {
         "Add the header row.";
     C110: "a column seems to be renamed",
         "One known column is gone and one new column appeared.",
-        "Name the column as before, or confirm the change with a contract.";
+        "Name the column as before; or let the file go on with `landfall quarantine release ID --allow drift`, or confirm the change with a contract.";
     C111: "converter failed",
         "The converter stopped on this file. This is our fault, not the sender's. The raw bytes are safe.",
         "Tell the people who run this server; the file can be converted again later.";

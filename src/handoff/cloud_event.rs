@@ -14,7 +14,7 @@ use crate::ledger::Recorded;
 use crate::names::FeedName;
 
 /// The kinds of the ledger's events that have a type of their own.
-const TYPES: [(&str, &str); 25] = [
+const TYPES: [(&str, &str); 26] = [
     ("received", "file.received"),
     ("completed", "file.completed"),
     ("duplicate", "file.duplicate"),
@@ -29,7 +29,8 @@ const TYPES: [(&str, &str); 25] = [
     ("retracted", "file.retracted"),
     ("renamed", "file.renamed"),
     ("tested", "file.tested"),
-    ("file_refused", "file.rejected"),
+    ("rejected", "file.rejected"),
+    ("file_refused", "file.refused"),
     ("schema_changed", "schema.changed"),
     ("batch_closed", "batch.closed"),
     ("batch_published", "batch.published"),

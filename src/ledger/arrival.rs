@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::clock::Timestamp;
+use crate::contract::Allowance;
 use crate::diagnostic::Diagnostic;
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
 use crate::zone::ZonePath;
@@ -107,4 +108,7 @@ pub struct Arrival {
     pub batch: Option<BatchId>,
     /// When it reached its present state.
     pub changed_at: Timestamp,
+    /// Which rules of its feed do not hold for it.
+    #[serde(skip_serializing_if = "Allowance::is_none")]
+    pub allowance: Allowance,
 }

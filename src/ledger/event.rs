@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::contract::Allowance;
 use crate::diagnostic::Diagnostic;
 use crate::names::{
     ArrivalId, BatchId, Digest, FeedName, FileName, FolderName, PartnerName, SinkName,
@@ -66,7 +67,15 @@ pub enum Event {
     /// It waits for a person.
     Held { diagnostic: Diagnostic },
     /// A person, or a rename that made it match, let it go on.
-    Released { by: String, reason: String },
+    Released {
+        by: String,
+        reason: String,
+        /// Which rules of its feed do not hold for it.
+        #[serde(default, skip_serializing_if = "Allowance::is_none")]
+        allowance: Allowance,
+    },
+    /// A person decided that it goes nowhere; the archive keeps it.
+    Rejected { by: String, reason: String },
     /// A newer version of the same name takes its place before it was published.
     Superseded { by: ArrivalId },
     /// It is a member of a closed batch.
@@ -217,6 +226,11 @@ pub enum Event {
 }
 
 impl Event {
+    /// A release under every rule of its feed.
+    pub fn released(by: String, reason: String) -> Self {
+        Self::Released { by, reason, allowance: Allowance::default() }
+    }
+
     /// The event's kind as stored: `received`, `held`, ….
     pub fn kind(&self) -> String {
         let json = serde_json::to_value(self).unwrap_or_default();

@@ -3,7 +3,8 @@
 //! ```text
 //! Received ─┬─ Converted ─┬─ Batched ── Published ── HandedOff ── Retracted
 //!           ├─ Raw ───────┘
-//!           ├─ Held ── (released) ── Received
+//!           ├─ Held ─┬─ (released) ── Received
+//!           │        └─ (by a person) Rejected
 //!           ├─ Duplicate
 //!           ├─ (a test: Converted or Raw, then) Tested
 //!           └─ Superseded (also from Converted, Raw, Held)
@@ -39,6 +40,8 @@ pub enum State {
     Retracted,
     /// A test that was looked at to its end; nothing of it is handed on.
     Tested,
+    /// A person decided that it goes nowhere.
+    Rejected,
 }
 
 /// An event that is not allowed in a state.
@@ -53,7 +56,7 @@ pub struct Refused {
 
 impl State {
     /// Every state, in the order of the drawing.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Received,
         Self::Converted,
         Self::Raw,
@@ -65,6 +68,7 @@ impl State {
         Self::Superseded,
         Self::Retracted,
         Self::Tested,
+        Self::Rejected,
     ];
 
     /// Whether nothing more happens to an arrival by itself: only a person, its sender or a newer
@@ -76,7 +80,8 @@ impl State {
             | Self::Duplicate
             | Self::Superseded
             | Self::Retracted
-            | Self::Tested => true,
+            | Self::Tested
+            | Self::Rejected => true,
             Self::Received | Self::Converted | Self::Raw | Self::Batched | Self::Published => false,
         }
     }
@@ -102,6 +107,7 @@ impl State {
             Event::Released { .. } => {
                 self.only_from(&[Self::Held, Self::Converted], Self::Received)
             }
+            Event::Rejected { .. } => self.only_from(&[Self::Held], Self::Rejected),
             Event::Superseded { .. } => self.only_from(
                 &[Self::Received, Self::Converted, Self::Raw, Self::Held],
                 Self::Superseded,

@@ -106,8 +106,8 @@ pub fn of_ledger(
         owner: owner(config, &feed),
         since: held.iter().map(|arrival| arrival.changed_at).min(),
         command: match held.as_slice() {
-            [only] => format!("landfall show {}{suffix}", only.id),
-            _ => format!("landfall list --state held --feed {feed}{suffix}"),
+            [only] => format!("landfall quarantine show {}{suffix}", only.id),
+            _ => format!("landfall quarantine list --feed {feed}{suffix}"),
         },
     }));
     needs.extend(of_sidecars(ledger, config, suffix)?);

@@ -8,11 +8,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::clock::Pace;
+use crate::config::Config;
+use crate::contract::Allowance;
 use crate::convert::worker::{self, OutputPaths};
 use crate::convert::{self, Converted, Job, Limits, Outcome};
 use crate::ledger::{self, Arrival, Conversion, Event, NewConversion, Output, State};
 use crate::names::ArrivalId;
-use crate::schema::Change;
+use crate::schema::{Change, LearnedSchema};
 use crate::zone::Zone;
 use crate::{archive, durable};
 
@@ -119,18 +121,7 @@ fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
             parts.ledger.advance(arrival.id, Event::TakenRaw { reason })?;
             return Ok(());
         }
-        let job = Job {
-            arrival: Some(arrival.id),
-            name: arrival.name.clone(),
-            size_bytes: arrival.size_bytes,
-            digest: Some(arrival.digest),
-            format: config.feed(&arrival.feed).format,
-            learned,
-            contract: None,
-            limits: limits(parts),
-            progress: convert::Progress::default(),
-        };
-        let job = job.under(config.contract(&arrival.feed));
+        let job = job(&config, arrival, learned);
         let raw = parts.archive.open(&arrival.raw)?;
         let outcome = parts.pool.convert(&arrival.sender.to_string(), &job, &raw, &paths)?;
         match record(parts, arrival, outcome, given_revision) {
@@ -244,8 +235,21 @@ fn output_paths(parts: &Parts, arrival: &Arrival) -> Result<OutputPaths, Error> 
     Ok(OutputPaths { parquet: at(PARQUET)?, rejects: at(REJECTS)? })
 }
 
-fn limits(parts: &Parts) -> Limits {
-    Limits { output_bytes: parts.config.now().workers.output_bytes, ..Limits::default() }
+/// How an arrival is converted, given what is known of its feed.
+pub fn job(config: &Config, arrival: &Arrival, learned: Option<LearnedSchema>) -> Job {
+    let job = Job {
+        arrival: Some(arrival.id),
+        name: arrival.name.clone(),
+        size_bytes: arrival.size_bytes,
+        digest: Some(arrival.digest),
+        format: config.feed(&arrival.feed).format,
+        learned,
+        contract: None,
+        allowance: Allowance::default(),
+        limits: Limits { output_bytes: config.workers.output_bytes, ..Limits::default() },
+        progress: convert::Progress::default(),
+    };
+    job.under(config.contract(&arrival.feed)).allowing(arrival.allowance)
 }
 
 pub(super) fn log_failure(doing: &str, error: &(dyn std::error::Error + 'static)) {

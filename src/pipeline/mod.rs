@@ -30,6 +30,8 @@ mod conversions;
 mod queue;
 pub mod sets;
 
+pub use conversions::job;
+
 /// How long the pipeline goes without looking when nothing hints at work.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

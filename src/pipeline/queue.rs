@@ -161,6 +161,7 @@ mod tests {
             conversion: None,
             batch: None,
             changed_at: at,
+            allowance: crate::contract::Allowance::default(),
         }
     }
 

@@ -153,7 +153,7 @@ impl Desk<'_> {
             }
             if let Verdict::Complete(_) = self.judge(&control)? {
                 let (by, reason) = ("landfall".to_owned(), "its set is complete".to_owned());
-                self.ledger.advance(control.id, Event::Released { by, reason })?;
+                self.ledger.advance(control.id, Event::released(by, reason))?;
             }
         }
         Ok(())

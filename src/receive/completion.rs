@@ -246,7 +246,7 @@ impl Completions {
             Next::Wait(waits) => return Ok(self.ledger.wait_for(arrival.id, before, waits)?),
             Next::Hold(diagnostic) => Event::Held { diagnostic },
             Next::GoOn(reason) if arrival.state == State::Held && for_want => {
-                Event::Released { by: arrival.sender.to_string(), reason }
+                Event::released(arrival.sender.to_string(), reason)
             }
             Next::GoOn(reason) => Event::Completed { reason },
         };

@@ -154,10 +154,10 @@ impl LocalIntake {
         }
         let event = match unsorted(&self.config.now(), &renamed.feed, &renamed.name) {
             Some(diagnostic) => Event::Held { diagnostic },
-            None => Event::Released {
-                by: renamed.sender.to_string(),
-                reason: "renamed to a name that its feed takes".to_owned(),
-            },
+            None => {
+                let reason = "renamed to a name that its feed takes".to_owned();
+                Event::released(renamed.sender.to_string(), reason)
+            }
         };
         self.advance(renamed.id, event).map(drop)
     }

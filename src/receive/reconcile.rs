@@ -168,7 +168,7 @@ fn release_damaged(zone: &Zone, ledger: &dyn Ledger) -> Result<u64, Error> {
         };
         tracing::warn!(id = %arrival.id, path = %damaged.path, "a converted file is gone or altered");
         let reason = "its converted file is gone or altered; it is converted again".to_owned();
-        ledger.advance(arrival.id, Event::Released { by: "start-up".to_owned(), reason })?;
+        ledger.advance(arrival.id, Event::released("start-up".to_owned(), reason))?;
         released += 1;
     }
     Ok(released)

@@ -24,32 +24,33 @@ fn help_names_every_command_and_exit_code() {
     Usage: landfall [OPTIONS] <COMMAND>
 
     Commands:
-      serve    Serve the zone until Ctrl-C
-      demo     Show the whole way: a million rows and the samples, through real SFTP and the inbox
-      init     Make a new zone
-      check    Check the configuration: every problem, with its place
-      reload   Put a changed landfall.toml in force without a restart; a wrong one is refused
-      status   What needs a person now, and how the zone is
-      list     List files that arrived, newest first
-      show     The whole life of one file
-      get      Get a file back from the archive, exactly as it came
-      send     Send files of this machine to a feed
-      convert  Convert files to Parquet; needs no zone
-      inspect  Look into a file: encoding, delimiter, header, types and why; needs no zone
-      partner  Partners: the outside accounts
-      hostkey  The keys by which partners know the server
-      receipt  Receipts: how partners check their signatures
-      audit    History as evidence: check it, show who signed it, export it for an auditor
-      feed     Feeds: the streams of files and their datasets
-      batch    Batches: what is handed off together
-      sink     Sinks: who is told of each batch
-      events   What happened, event by event; with --json as CloudEvents
-      verify   Read everything that is kept again and compare it with the ledger
-      backup   Take a backup of the ledger, the configuration and the keys, at any moment
-      restore  Put a backup back, or make a zone from it
-      rebuild  Make the ledger again from the archive alone, and say what could not be known
-      explain  What a diagnostic code means and the way out
-      help     Print this message or the help of the given subcommand(s)
+      serve       Serve the zone until Ctrl-C
+      demo        Show the whole way: a million rows and the samples, through real SFTP and the inbox
+      init        Make a new zone
+      check       Check the configuration: every problem, with its place
+      reload      Put a changed landfall.toml in force without a restart; a wrong one is refused
+      status      What needs a person now, and how the zone is
+      list        List files that arrived, newest first
+      show        The whole life of one file
+      get         Get a file back from the archive, exactly as it came
+      send        Send files of this machine to a feed
+      convert     Convert files to Parquet; needs no zone
+      inspect     Look into a file: encoding, delimiter, header, types and why; needs no zone
+      partner     Partners: the outside accounts
+      hostkey     The keys by which partners know the server
+      receipt     Receipts: how partners check their signatures
+      audit       History as evidence: check it, show who signed it, export it for an auditor
+      feed        Feeds: the streams of files and their datasets
+      batch       Batches: what is handed off together
+      quarantine  The desk for held files: look at one, let it go on, or decide that it goes nowhere
+      sink        Sinks: who is told of each batch
+      events      What happened, event by event; with --json as CloudEvents
+      verify      Read everything that is kept again and compare it with the ledger
+      backup      Take a backup of the ledger, the configuration and the keys, at any moment
+      restore     Put a backup back, or make a zone from it
+      rebuild     Make the ledger again from the archive alone, and say what could not be known
+      explain     What a diagnostic code means and the way out
+      help        Print this message or the help of the given subcommand(s)
 
     Options:
           --zone <DIR>  The zone's folder [default: $LANDFALL_ZONE, this folder if it has a
@@ -78,15 +79,15 @@ fn status_opens_with_what_needs_a_person() {
       orders_2.csv of orders is held: C109: orders_2.csv has no header
         owner  sales
         since  2026-11-22T06:31:04Z
-        do     landfall show 019a3c5e-8000-7000-8000-000000000001
+        do     landfall quarantine show 019a3c5e-8000-7000-8000-000000000001
 
     Nothing else is wrong.
 
     Not serving. Start it with `landfall serve`.
 
-    feed    under way  handed off  held  duplicates  replaced
-    misc    0          0           0     0           0
-    orders  1          0           1     0           0
+    feed    under way  handed off  held  duplicates  replaced  rejected
+    misc    0          0           0     0           0         0
+    orders  1          0           1     0           0         0
     --- --- exit 3
     ");
 }
@@ -98,9 +99,9 @@ fn status_says_when_nothing_is_wrong() {
 
     Not serving. Start it with `landfall serve`.
 
-    feed    under way  handed off  held  duplicates  replaced
-    misc    0          0           0     0           0
-    orders  1          0           0     0           0
+    feed    under way  handed off  held  duplicates  replaced  rejected
+    misc    0          0           0     0           0         0
+    orders  1          0           0     0           0         0
     --- --- exit 0
     ");
 }
@@ -314,8 +315,8 @@ fn a_zone_that_never_ran_says_so() {
 
     This zone has never run. Start it with `landfall serve`.
 
-    feed    under way  handed off  held  duplicates  replaced
-    orders  0          0           0     0           0
+    feed    under way  handed off  held  duplicates  replaced  rejected
+    orders  0          0           0     0           0         0
     --- --- exit 0
     ");
     assert_snapshot!(place.told(&["list"]), @"

@@ -22,6 +22,7 @@ pub fn job() -> Job {
         format: Format::default(),
         learned: None,
         contract: None,
+        allowance: landfall::contract::Allowance::default(),
         limits: Limits::default(),
         progress: landfall::convert::Progress::default(),
     }

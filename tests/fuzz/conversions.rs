@@ -21,6 +21,7 @@ fn job(name: &str) -> Job {
         format: Format::default(),
         learned: None,
         contract: None,
+        allowance: landfall::contract::Allowance::default(),
         // Small enough that inputs meet them.
         limits: Limits {
             cell_bytes: 600,

@@ -139,6 +139,7 @@ impl Shop {
             format: landfall::config::Format::default(),
             learned,
             contract: None,
+            allowance: landfall::contract::Allowance::default(),
             limits: Limits::default(),
             progress: convert::Progress::default(),
         };

@@ -86,7 +86,7 @@ pub(crate) fn a_second_conversion_replaces_the_first(place: &mut Place) {
     assert_eq!((made.version, made.parquet.size_bytes), (2, 55));
     assert_eq!(made.report.kind, "csv");
     assert_eq!(get(place, id), again);
-    let released = Event::Released { by: "start-up".to_owned(), reason: "gone".to_owned() };
+    let released = Event::released("start-up".to_owned(), "gone".to_owned());
     let released = place.ledger().advance(id, released).expect("released");
     assert_eq!((released.state, released.conversion), (State::Received, None));
     ready_is_batched_and_no_longer_convertible(place, id);

@@ -147,7 +147,7 @@ pub(crate) fn a_held_arrival_starts_held(place: &mut Place) {
 
 pub(crate) fn advancing_follows_the_state_and_refuses_the_rest(place: &mut Place) {
     let id = place.ledger().receive(incoming("a.csv", "one")).expect("received").id;
-    let released = || Event::Released { by: "ops".to_owned(), reason: "seen".to_owned() };
+    let released = || Event::released("ops".to_owned(), "seen".to_owned());
     let refused = place.ledger().advance(id, released()).expect_err("it is not held");
     assert!(matches!(refused, Error::Refused(_)), "{refused}");
     assert_eq!(kinds(place, id), ["received"], "a refused event leaves no trace");
@@ -217,7 +217,7 @@ pub(crate) fn a_released_file_that_was_renamed_onto_its_own_bytes_is_a_duplicate
     let part = NewArrival { held: Some(unsorted()), ..incoming("a.csv.part", "one") };
     let part = place.ledger().receive(part).expect("received").id;
     place.ledger().advance(part, renamed("a.csv")).expect("renamed");
-    let released = Event::Released { by: "acme".to_owned(), reason: "renamed".to_owned() };
+    let released = Event::released("acme".to_owned(), "renamed".to_owned());
     let released = place.ledger().advance(part, released).expect("released");
     assert_eq!((released.state, released.duplicate_of), (State::Duplicate, Some(a)));
     assert!(get(place, a).current);

@@ -46,7 +46,7 @@ pub(crate) fn a_held_replacement_takes_nothing_back(place: &mut Place) {
     assert_eq!(state(place, b), State::Converted);
     publish(place, &[]);
     assert_eq!((live(place, None), state(place, a)), (vec![b], State::Retracted));
-    let released = Event::Released { by: "ops".to_owned(), reason: "fine".to_owned() };
+    let released = Event::released("ops".to_owned(), "fine".to_owned());
     place.ledger().advance(held, released).expect("released");
     assert_eq!(live(place, None), [b]);
     place.ledger().converted(held, conversion(held, 1, 1)).expect("converted");

@@ -38,7 +38,8 @@ fn about_an_arrival() -> Vec<Event> {
         },
         Event::TakenRaw { reason: "binary".to_owned() },
         Event::Held { diagnostic: Diagnostic::error(Code::C101, "empty") },
-        Event::Released { by: "ops".to_owned(), reason: "fine".to_owned() },
+        Event::released("ops".to_owned(), "fine".to_owned()),
+        Event::Rejected { by: "ops".to_owned(), reason: "sent by mistake".to_owned() },
         Event::Superseded { by: id },
         Event::Batched { batch, sequence: 1 },
         Event::Published { batch },
@@ -170,27 +171,28 @@ fn every_state_meets_every_event() {
         table += &line(&event.kind(), &cells);
     }
     insta::assert_snapshot!(table, @"
-    event            Received   Converted  Raw        Batched    Published  HandedOff  Held       Duplicate  Superseded Retracted  Tested
-    received         -          -          -          -          -          -          -          -          -          -          -
-    duplicate        Duplicate  -          -          -          -          -          -          -          -          -          -
-    converted        Converted  =          -          -          -          -          -          -          -          -          -
-    taken_raw        Raw        -          -          -          -          -          -          -          -          -          -
-    held             Held       Held       Held       -          -          -          =          -          -          -          -
-    released         -          Received   -          -          -          -          Received   -          -          -          -
-    superseded       Superseded Superseded Superseded -          -          -          Superseded -          -          -          -
-    batched          -          Batched    Batched    -          -          -          -          -          -          -          -
-    published        -          -          -          Published  -          -          -          -          -          -          -
-    handed_off       -          -          -          -          HandedOff  -          -          -          -          -          -
-    retracted        -          -          -          -          Retracted  Retracted  -          -          -          -          -
-    renamed          =          =          =          =          =          =          =          =          =          =          =
-    touched          =          =          =          =          =          =          =          =          =          =          =
-    hidden           =          =          =          =          =          =          =          =          =          =          =
-    completed        =          -          -          -          -          -          =          -          -          -          -
-    tested           -          Tested     Tested     -          -          -          -          -          -          -          -
-    sidecar_received =          =          =          =          =          =          =          =          =          =          =
-    sidecar_joined   =          =          =          =          =          =          =          =          =          =          =
-    sidecar_checked  =          =          =          =          =          =          =          =          =          =          =
-    papers_hidden    =          =          =          =          =          =          =          =          =          =          =
+    event            Received   Converted  Raw        Batched    Published  HandedOff  Held       Duplicate  Superseded Retracted  Tested     Rejected
+    received         -          -          -          -          -          -          -          -          -          -          -          -
+    duplicate        Duplicate  -          -          -          -          -          -          -          -          -          -          -
+    converted        Converted  =          -          -          -          -          -          -          -          -          -          -
+    taken_raw        Raw        -          -          -          -          -          -          -          -          -          -          -
+    held             Held       Held       Held       -          -          -          =          -          -          -          -          -
+    released         -          Received   -          -          -          -          Received   -          -          -          -          -
+    rejected         -          -          -          -          -          -          Rejected   -          -          -          -          -
+    superseded       Superseded Superseded Superseded -          -          -          Superseded -          -          -          -          -
+    batched          -          Batched    Batched    -          -          -          -          -          -          -          -          -
+    published        -          -          -          Published  -          -          -          -          -          -          -          -
+    handed_off       -          -          -          -          HandedOff  -          -          -          -          -          -          -
+    retracted        -          -          -          -          Retracted  Retracted  -          -          -          -          -          -
+    renamed          =          =          =          =          =          =          =          =          =          =          =          =
+    touched          =          =          =          =          =          =          =          =          =          =          =          =
+    hidden           =          =          =          =          =          =          =          =          =          =          =          =
+    completed        =          -          -          -          -          -          =          -          -          -          -          -
+    tested           -          Tested     Tested     -          -          -          -          -          -          -          -          -
+    sidecar_received =          =          =          =          =          =          =          =          =          =          =          =
+    sidecar_joined   =          =          =          =          =          =          =          =          =          =          =          =
+    sidecar_checked  =          =          =          =          =          =          =          =          =          =          =          =
+    papers_hidden    =          =          =          =          =          =          =          =          =          =          =          =
     ");
 }
 

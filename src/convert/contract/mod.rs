@@ -19,6 +19,7 @@ use std::borrow::Cow;
 
 use super::infer::printer;
 use super::{Job, Limits, Outcome};
+use crate::contract::Allowance;
 use crate::contract::{Contract, Literal, NameField};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::ColumnType;
@@ -192,6 +193,15 @@ impl Job {
             };
             self.contract = Some(contract.clone());
         }
+        self
+    }
+
+    /// The job with what a person lets the file do.
+    pub fn allowing(mut self, allowance: Allowance) -> Self {
+        if allowance.rejects {
+            self.limits = Limits { rejects_max: u64::MAX, rejects_ppm: 1_000_000, ..self.limits };
+        }
+        self.allowance = allowance;
         self
     }
 

@@ -5,6 +5,7 @@
 //! stay in its version. What the contract does not declare is taken as without a contract, if it
 //! lets columns evolve.
 
+use crate::contract::Allowance;
 use crate::contract::{Contract, DifferingColumns};
 use crate::convert::sticky::{self, Found, Plan, Planned};
 use crate::diagnostic::{Code, Diagnostic};
@@ -27,7 +28,7 @@ pub fn plan(
 ) -> Result<Plan, Diagnostic> {
     check(contract, found)?;
     let known = known(contract, learned, found);
-    let mut plan = sticky::plan(Some(&known), found).map_err(|told| {
+    let mut plan = sticky::plan(Some(&known), found, Allowance::default()).map_err(|told| {
         let renamed = told.code == Code::C110;
         if renamed { told.hint(RENAMED) } else { told }
     })?;

@@ -30,6 +30,7 @@ fn job(learned: Option<LearnedSchema>) -> Job {
         },
         learned,
         contract: None,
+        allowance: crate::contract::Allowance::default(),
         limits: Limits::default(),
         progress: crate::convert::Progress::default(),
     }

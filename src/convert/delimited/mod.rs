@@ -20,6 +20,7 @@ use super::sticky::{self, Found, Plan, Planned};
 use super::table::{RejectsWriter, Sheets, TableColumn, TableInfo, TableWriter};
 use super::unpack::Parts;
 use super::{Converted, Inspection, Job, Outcome, Outputs, balance, contract, unreadable};
+use crate::contract::Allowance;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::names::Digest;
 use crate::report::SheetReport;
@@ -203,7 +204,9 @@ impl<'p> Examined<'p> {
         let headless = known.is_some_and(|known| header::had_header(&known.columns))
             && !self.dialect().is_some_and(|d| d.header.is_present && d.header.is_certain)
             && header::known_names(&self.scan.names, known.map_or(&[][..], |k| &k.columns)) == 0;
-        match sticky::plan(known, &found) {
+        // Where the header is missing, a value would become a column's name.
+        let allowance = if headless { Allowance::default() } else { job.allowance };
+        match sticky::plan(known, &found, allowance) {
             Err(told) if headless && told.code == Code::C110 => Err(headerless(told).into()),
             planned => Ok(planned?),
         }

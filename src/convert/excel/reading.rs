@@ -75,7 +75,7 @@ impl Reading {
                 judged.check(contract, job)?;
                 plan
             }
-            None => sticky::plan(job.learned.as_ref(), &found)?,
+            None => sticky::plan(job.learned.as_ref(), &found, job.allowance)?,
         };
         let contract = job.contract.clone();
         let (packing, members) = (parts.findings(), parts.members());

@@ -106,7 +106,7 @@ impl<'p> Examined<'p> {
         let columns = keys.iter().zip(&self.names).zip(self.survey.shapes());
         let found: Vec<_> =
             columns.map(|((header, name), shape)| Found { header, name, values: shape }).collect();
-        sticky::plan(self.job.learned.as_ref(), &found)
+        sticky::plan(self.job.learned.as_ref(), &found, self.job.allowance)
     }
 
     fn convert(&self, outputs: Outputs) -> Result<Converted, Diagnostic> {

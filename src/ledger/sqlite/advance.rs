@@ -1,5 +1,6 @@
 //! Events about one arrival, other than those that a verb of its own records.
 
+use crate::contract::Allowance;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Arrival, Event, Refused, State, WaitsFor};
 use crate::names::{ArrivalId, FileName};
@@ -83,7 +84,10 @@ fn project(
         Event::Held { diagnostic } => hold(tx, subject, &diagnostic)?,
         Event::Completed { .. } => waits_no_more(tx, subject)?,
         Event::TakenRaw { .. } => clear_diagnostic(tx, subject)?,
-        Event::Released { .. } => release(tx, subject, was)?,
+        Event::Released { allowance, .. } => {
+            allow(tx, subject, allowance)?;
+            release(tx, subject, was)?;
+        }
         Event::Renamed { to, .. } => rename(tx, subject, to)?,
         Event::Touched { modified_s, mode } => {
             tx.sql(
@@ -135,6 +139,15 @@ fn waits_no_more(tx: &Transaction<'_>, subject: &Subject) -> Result<(), Fault> {
 fn clear_diagnostic(tx: &Transaction<'_>, subject: &Subject) -> Result<(), Fault> {
     tx.sql("UPDATE arrival SET diagnostic = NULL WHERE sequence = ?1 AND diagnostic IS NOT NULL")?
         .execute([subject.sequence])?;
+    Ok(())
+}
+
+/// A later release takes the place of what an earlier one allowed; one that nobody asked for does not.
+fn allow(tx: &Transaction<'_>, subject: &Subject, allowance: Allowance) -> Result<(), Fault> {
+    if !allowance.is_none() {
+        tx.sql("UPDATE arrival SET allowance = ?2 WHERE sequence = ?1")?
+            .execute((subject.sequence, Json(&allowance)))?;
+    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ macro_rules! arrival {
             "SELECT a.sequence, a.id, a.sender, a.door, a.feed, a.name, a.size_bytes, a.digest,
                a.raw, a.received_at, a.modified_s, a.mode, a.origin, a.fingerprint, a.state,
                a.current, a.hidden, a.waits, a.look_at, a.same_bytes_as, a.duplicate_of, a.supersedes, a.replace_same_name,
-               a.diagnostic, a.batch, a.changed_at, c.converter, c.version, c.revision, c.seen,
+               a.diagnostic, a.batch, a.changed_at, a.allowance, c.converter, c.version, c.revision, c.seen,
                c.written, c.rejected, c.skipped, c.parquet, c.rejects, c.report
              FROM arrival a LEFT JOIN conversion c ON c.arrival = a.sequence ",
             $rest
@@ -57,6 +57,7 @@ pub(super) fn arrival_of(row: &Row<'_>) -> rusqlite::Result<Arrival> {
         diagnostic: cells.json_or_none()?,
         batch: cells.take()?,
         changed_at: cells.time()?,
+        allowance: cells.json_or_none()?.unwrap_or_default(),
         conversion: None,
     };
     // What its feed said at receipt matters only when there is something to replace.

@@ -227,7 +227,8 @@ fn supersede_incomplete(
         | State::Duplicate
         | State::Superseded
         | State::Retracted
-        | State::Tested => Ok(()),
+        | State::Tested
+        | State::Rejected => Ok(()),
     }
 }
 
@@ -265,7 +266,8 @@ pub(super) fn take_name(
         | State::Duplicate
         | State::Superseded
         | State::Retracted
-        | State::Tested => {
+        | State::Tested
+        | State::Rejected => {
             supersede_older(tx, newer)?;
             supersede_incomplete(tx, newer, older)
         }
@@ -296,7 +298,11 @@ pub(super) fn supersede_older(tx: &mut Transaction<'_>, newer: &Subject) -> Resu
                     tx.step(&mut older, Event::Superseded { by: newer.id })?;
                 }
                 // Nothing of it is or will be live.
-                State::Duplicate | State::Superseded | State::Retracted | State::Tested => {}
+                State::Duplicate
+                | State::Superseded
+                | State::Retracted
+                | State::Tested
+                | State::Rejected => {}
                 State::Batched | State::Published | State::HandedOff => continue,
             }
             tx.sql(

@@ -169,6 +169,7 @@ as_word! {
         Superseded = "superseded",
         Retracted = "retracted",
         Tested = "tested",
+        Rejected = "rejected",
     }
     SidecarKind { Ok = "ok", Done = "done", Md5 = "md5", Sha1 = "sha1", Sha256 = "sha256" }
     Verdict {

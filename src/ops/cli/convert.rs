@@ -113,6 +113,7 @@ pub(super) fn job(path: &Path, file: &File) -> Result<Job, Diagnostic> {
         format: Format::default(),
         learned: None,
         contract: None,
+        allowance: crate::contract::Allowance::default(),
         limits: Limits::default(),
         progress: Progress::default(),
     })

@@ -60,7 +60,7 @@ pub(super) fn run(args: Args, out: &Output) -> Result<Exit, Diagnostic> {
 }
 
 /// The first rows under their headings. A null is empty, an empty text is `""`.
-fn first_rows(inspection: &Inspection) -> String {
+pub(super) fn first_rows(inspection: &Inspection) -> String {
     if inspection.rows.is_empty() {
         return String::new();
     }

@@ -32,6 +32,7 @@ mod inspect;
 mod list;
 mod output;
 mod partner;
+mod quarantine;
 mod reading;
 mod rebuild;
 mod receipt;
@@ -118,6 +119,9 @@ enum Command {
     /// Batches: what is handed off together
     #[command(subcommand)]
     Batch(batch::Command),
+    /// The desk for held files: look at one, let it go on, or decide that it goes nowhere
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
     /// Sinks: who is told of each batch
     #[command(subcommand)]
     Sink(sink::Command),
@@ -184,6 +188,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Audit(command) => audit::run(command, zone, out),
         Command::Feed(command) => feed::run(command, zone, out),
         Command::Batch(command) => batch::run(command, zone, out),
+        Command::Quarantine(command) => quarantine::run(command, zone, out),
         Command::Sink(command) => sink::run(command, zone, out),
         Command::Events(args) => events::run(args, zone, out),
         Command::Verify(args) => verify::run(args, zone, out),

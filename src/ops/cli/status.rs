@@ -54,6 +54,8 @@ struct Counts {
     duplicate: u64,
     /// Superseded by or retracted for a newer version.
     replaced: u64,
+    /// A person decided that they go nowhere.
+    rejected: u64,
 }
 
 pub(super) fn run(_: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
@@ -136,6 +138,7 @@ fn read_ledger(
             State::Superseded | State::Retracted => &mut counts.replaced,
             // Tests are not counted.
             State::Tested => continue,
+            State::Rejected => &mut counts.rejected,
         };
         *place += files;
     }
@@ -164,13 +167,14 @@ fn text(status: &Status, suffix: &str) -> String {
         }
         None => format!("\nThis zone has never run. Start it with `landfall serve{suffix}`.\n"),
     });
-    let heading = ["feed", "under way", "handed off", "held", "duplicates", "replaced"];
+    let heading = ["feed", "under way", "handed off", "held", "duplicates", "replaced", "rejected"];
     let mut rows = vec![heading.map(str::to_owned)];
     rows.extend(status.feeds.iter().map(|(feed, counts)| {
-        let Counts { under_way, handed_off, held, duplicate, replaced } = counts;
-        let [under_way, handed_off, held, duplicate, replaced] =
-            [under_way, handed_off, held, duplicate, replaced].map(|number| count(*number));
-        [feed.to_string(), under_way, handed_off, held, duplicate, replaced]
+        let Counts { under_way, handed_off, held, duplicate, replaced, rejected } = counts;
+        let [under_way, handed_off, held, duplicate, replaced, rejected] =
+            [under_way, handed_off, held, duplicate, replaced, rejected]
+                .map(|number| count(*number));
+        [feed.to_string(), under_way, handed_off, held, duplicate, replaced, rejected]
     }));
     if rows.len() > 1 {
         out.push_str(&format!("\n{}", table(&rows)));

@@ -24,6 +24,7 @@ pub(super) fn state(state: State) -> &'static str {
         State::Superseded => "superseded",
         State::Retracted => "retracted",
         State::Tested => "tested",
+        State::Rejected => "rejected",
     }
 }
 
@@ -113,7 +114,13 @@ fn about_arrival(event: &Event) -> Option<String> {
         }
         Event::TakenRaw { reason } => format!("taken as it is: {reason}"),
         Event::Held { diagnostic } => format!("held: {diagnostic}"),
-        Event::Released { by, reason } => format!("released by {by}: {reason}"),
+        Event::Released { by, reason, allowance } if allowance.is_none() => {
+            format!("released by {by}: {reason}")
+        }
+        Event::Released { by, reason, allowance } => {
+            format!("released by {by}, {allowance} allowed: {reason}")
+        }
+        Event::Rejected { by, reason } => format!("rejected by {by}: {reason}"),
         Event::Superseded { by } => format!("superseded by {by}"),
         Event::Batched { sequence, .. } => format!("in batch {sequence}"),
         Event::Published { .. } => "published in the lake".to_owned(),
@@ -320,6 +327,7 @@ fn about_zone(event: &Event) -> String {
         | Event::TakenRaw { .. }
         | Event::Held { .. }
         | Event::Released { .. }
+        | Event::Rejected { .. }
         | Event::Superseded { .. }
         | Event::Batched { .. }
         | Event::Published { .. }

@@ -12,6 +12,7 @@ use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
 use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
 use crate::ops::hostkeys::Step;
+use crate::ops::quarantine::Judgement;
 use crate::ops::sinks::SinkWish;
 use crate::ops::stalled::Decision;
 use crate::zone::Zone;
@@ -98,6 +99,14 @@ impl Client {
             return Err(unexpected());
         };
         Ok((sequence, files))
+    }
+
+    /// Tells what a person decided about a held file.
+    ///
+    /// # Errors
+    /// Why it does not hold; [`Code::Z106`].
+    pub fn judge(&self, judgement: Judgement) -> Result<(), Diagnostic> {
+        self.expect_done(&Request::Judge(judgement))
     }
 
     /// Has a sink pause or go on.

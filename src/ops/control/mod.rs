@@ -17,6 +17,7 @@ use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName};
 use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
 use crate::ops::hostkeys::Step;
+use crate::ops::quarantine::Judgement;
 use crate::ops::sinks::SinkWish;
 use crate::ops::stalled::Decision;
 use crate::receive::sftp::Penalised;
@@ -64,6 +65,8 @@ pub enum Request {
     CloseBatch(CloseWish),
     /// A person wants a sink to pause or to go on.
     Sink(SinkWish),
+    /// A person decided about a held file.
+    Judge(Judgement),
     /// Read `landfall.toml` again.
     Reload {
         /// Who asks.

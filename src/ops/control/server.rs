@@ -18,7 +18,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
 use crate::ledger::{Event, Ledger};
 use crate::ops::local::{self, LocalFile};
-use crate::ops::{closing, custody, hostkeys, sinks, stalled};
+use crate::ops::{closing, custody, hostkeys, quarantine, sinks, stalled};
 use crate::receive::Intake;
 use crate::receive::sftp::Penalised;
 use crate::zone::Zone;
@@ -196,6 +196,9 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
         }
         Request::Sink(wish) => {
             sinks::apply(desk.ledger.as_ref(), &desk.config.now(), &wish).map(|()| Answer::Done)
+        }
+        Request::Judge(judgement) => {
+            quarantine::judge(desk.ledger.as_ref(), judgement).map(|_| Answer::Done)
         }
         Request::Reload { by } => (desk.reload)(&by).map(|()| Answer::Done),
         Request::HostKey { step, by } => {

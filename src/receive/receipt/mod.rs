@@ -60,6 +60,7 @@ impl Outcome {
                 Some(_) | None => Self::Held,
             },
             State::Duplicate => Self::Duplicate,
+            State::Rejected => Self::Failed,
             // It may have been superseded before anybody looked at it.
             State::Superseded if arrival.conversion.is_none() => Self::Received,
             State::Converted

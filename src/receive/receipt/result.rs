@@ -60,6 +60,10 @@ fn standing(arrival: &Arrival) -> String {
         (Outcome::Held, _) => {
             "Not taken: it waits for a person. The file itself is safe.".to_owned()
         }
+        (Outcome::Failed, _) if arrival.state == State::Rejected => {
+            "Not taken: a person looked at it and let it go no further. The file itself is safe."
+                .to_owned()
+        }
         (Outcome::Failed, _) => {
             "Not taken: we failed on it, which is not your fault. The file itself is safe."
                 .to_owned()
