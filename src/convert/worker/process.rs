@@ -197,15 +197,7 @@ impl Worker {
                 Err(Stop::Blameless(Error::Closed))
             }
             (None, Ok(None)) => Err(self.ended(&io::Error::other("it closed the channel"))),
-            (None, Err(error)) => {
-                let ended = self.ended(&error);
-                // What this process is short of says nothing of the worker, nor of its file.
-                Err(if shortage::within(&error) {
-                    Stop::Blameless(Error::short(&error))
-                } else {
-                    ended
-                })
-            }
+            (None, Err(error)) => Err(self.ended(&error)),
         }
     }
 
@@ -220,6 +212,10 @@ impl Worker {
         self.log.read();
         let log = &self.log.tail;
         tracing::error!(pid = self.child.id(), ?status, %error, log, "converter worker ended");
+        // What this process is short of says nothing of the worker, nor of its file.
+        if shortage::within(error) {
+            return Stop::Blameless(Error::short(error));
+        }
         match status {
             Ok(status) => Stop::of_exit(status, log),
             Err(error) => Stop::Crash(error.to_string()),
