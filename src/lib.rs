@@ -1,7 +1,8 @@
 //! landfall: a landing zone for files.
 //!
 //! The data's way is the layout: [`receive`] → [`archive`] → [`convert`] → [`handoff`], with the
-//! [`ledger`] as the spine and [`ops`] around it. Reading the modules in the order below reads the
+//! [`ledger`] as the spine and [`ops`] around it; [`evidence`] signs what the ledger says, [`custody`]
+//! keeps what arrived readable. Reading the modules in the order below reads the
 //! product; each uses only those named before it, and there is no circle.
 //!
 //! # Invariants

@@ -49,7 +49,8 @@ pub fn text(account: &Account) -> Vec<u8> {
         ));
     }
     text.push_str(&format!(
-        "Once the outcome is final, /receipts/FEED/NAME.receipt.json.sig signs the receipt. To check\n\
+        "Once the outcome is final, /receipts/FEED/NAME.receipt.json.sig signs the receipt. Get it\n\
+         first: once it is there, the receipt does not change any more. To check\n\
          it, put the line that the people who run this server gave you into a file `allowed_signers`:\n\n\
          \x20 ssh-keygen -Y verify -f allowed_signers -I {} -n {} \\\n\
          \x20   -s NAME.receipt.json.sig < NAME.receipt.json\n\n",
