@@ -157,6 +157,11 @@ fn a_zone_is_made_again_from_its_backup_and_serves() {
     for private in [to.clone(), to.join("ledger.db"), to.join("zone/.landfall/keys/receipt")] {
         assert_eq!(fs::metadata(&private).unwrap().mode() & 0o077, 0, "{}", private.display());
     }
+    // A name alone is a folder beside.
+    let mut named = landfall();
+    named.args(["backup", "beside", "--zone"]).arg(zone.path()).current_dir(folder.path());
+    assert!(named.status().unwrap().success());
+    assert!(folder.path().join("beside/ledger.db").exists());
     // Over a server that runs, nothing is put back.
     let (code, said) = run(zone.path(), &["restore", to.to_str().unwrap()]);
     assert!(code == Some(11) && said.contains("Z103"), "{said}");

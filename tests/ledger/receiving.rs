@@ -251,3 +251,18 @@ pub(crate) fn usage_counts_what_a_sender_sent(place: &mut Place) {
     assert_eq!(usage(place, 500), Usage { files: 3, bytes: 15 }, "a duplicate counts");
     assert_eq!(usage(place, 1), Usage::default());
 }
+
+#[test]
+fn who_holds_a_file_for_the_same_want_again_changes_nothing() {
+    let mut place = Place::steady();
+    let id = place.ledger().receive(incoming("a.csv", "one")).unwrap().id;
+    let hold = |summary: &str| Event::Held { diagnostic: Diagnostic::error(Code::R108, summary) };
+    let first = place.ledger().advance(id, hold("it has another checksum")).unwrap();
+    let head = place.ledger().head();
+    let again = place.ledger().advance(id, hold("it differs")).unwrap();
+    assert_eq!(again.diagnostic, first.diagnostic);
+    assert_eq!(place.ledger().head(), head, "nothing happened");
+    let other = Event::Held { diagnostic: Diagnostic::error(Code::R107, "never confirmed") };
+    let other = place.ledger().advance(id, other).unwrap();
+    assert_eq!(other.diagnostic.unwrap().code, Code::R107);
+}

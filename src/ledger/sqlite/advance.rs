@@ -20,6 +20,9 @@ pub(super) fn advance(
 ) -> Result<Arrival, Fault> {
     let mut subject = tx.subject(id)?;
     refuse_foreign(&subject, &event)?;
+    if is_told_already(tx, &subject, &event)? {
+        return find::known(tx.conn(), id);
+    }
     let event = if let Event::Renamed { to, .. } = event {
         // History tells the name it had, whatever the caller believed.
         Event::Renamed { from: subject.name.clone(), to }
@@ -115,15 +118,32 @@ fn hold(tx: &Transaction<'_>, subject: &Subject, diagnostic: &Diagnostic) -> Res
     Ok(())
 }
 
+/// Whether an arrival is held for this want already: who looked at the same time as another has
+/// nothing to add, and what was told first, with what its bytes have, stays.
+#[allow(clippy::wildcard_enum_match_arm, reason = "only holding can be told twice")]
+fn is_told_already(tx: &Transaction<'_>, subject: &Subject, event: &Event) -> Result<bool, Fault> {
+    match event {
+        Event::Held { diagnostic } if subject.state == State::Held => {
+            let told = told(tx, subject)?.map(|told| told.code);
+            Ok(is_incomplete(diagnostic.code) && told == Some(diagnostic.code))
+        }
+        _ => Ok(false),
+    }
+}
+
+fn told(tx: &Transaction<'_>, subject: &Subject) -> Result<Option<Diagnostic>, Fault> {
+    let sql = "SELECT diagnostic FROM arrival WHERE sequence = ?1";
+    let told: Option<Json<Diagnostic>> =
+        tx.sql(sql)?.query_row([subject.sequence], |row| row.get(0))?;
+    Ok(told.map(|Json(told)| told))
+}
+
 /// Whether an arrival that is held goes on by itself when what is missing comes.
 pub(super) fn is_held_for_want(tx: &Transaction<'_>, held: &Subject) -> Result<bool, Fault> {
     if !held.waits {
         return Ok(false);
     }
-    let sql = "SELECT diagnostic FROM arrival WHERE sequence = ?1";
-    let told: Option<Json<Diagnostic>> =
-        tx.sql(sql)?.query_row([held.sequence], |row| row.get(0))?;
-    Ok(told.is_some_and(|Json(told)| is_incomplete(told.code)))
+    Ok(told(tx, held)?.is_some_and(|told| is_incomplete(told.code)))
 }
 
 fn is_incomplete(code: Code) -> bool {

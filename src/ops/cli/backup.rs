@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::output::{count, size};
 use super::{Exit, Output, ZoneArgs, reading};
 use crate::clock::rfc3339_millis;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::ops::backup;
 
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,12 @@ pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Dia
         return Ok(Exit::NotFound);
     }
     let bar = out.rows_bar("ledger", 0);
-    let made = backup::make(&zone, &args.to, &mut |done, all| {
+    // `backup today` names a folder without saying in which.
+    let to = std::path::absolute(&args.to).map_err(|error| {
+        Diagnostic::error(Code::A120, format!("{} cannot be used", args.to.display()))
+            .caused_by(&error)
+    })?;
+    let made = backup::make(&zone, &to, &mut |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     });
