@@ -2,7 +2,7 @@
 //!
 //! - [`verify`]: raw objects, Parquet, rejects and manifests are hashed and compared with the digests
 //!   in the ledger; files that the ledger does not know are named.
-//! - [`mend`]: a damaged or missing file comes back from a copy of the zone, if its digest fits. The
+//! - [`mod@mend`]: a damaged or missing file comes back from a copy of the zone, if its digest fits. The
 //!   damaged one is kept aside; nothing is replaced in place.
 //! - [`scrub`]: a running server reads everything again in the period of `[verify] every`, a little
 //!   at a time.
