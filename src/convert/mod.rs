@@ -7,7 +7,7 @@
 //! A data problem is a value, not an error: the [`Outcome`] says what was made, what was left out
 //! and why. Records seen = written + rejected + skipped, always.
 //!
-//! Left out so far: fixed width, contracts of JSON.
+//! Left out so far: fixed width.
 
 use std::fs::File;
 
@@ -40,7 +40,7 @@ pub mod unpack;
 pub mod worker;
 
 /// The converter's version: recorded with every conversion, raised with every change of output.
-pub const VERSION: &str = concat!("landfall-", env!("CARGO_PKG_VERSION"), "-c2");
+pub const VERSION: &str = concat!("landfall-", env!("CARGO_PKG_VERSION"), "-c3");
 
 /// What to convert, and how.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -174,9 +174,6 @@ pub struct Outputs {
     pub rejects: File,
 }
 
-/// Why JSON is no table to a contract.
-const NO_JSON: &str = "contracts read delimited text and workbooks, and this is JSON";
-
 /// Converts a raw object, which must be seekable.
 pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
     if let Err(told) = contract::name_columns(job) {
@@ -184,9 +181,6 @@ pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
     }
     match unpack::open(job, raw) {
         Ok(Input::Tables(TableKind::Text, parts)) => delimited::run(job, &parts, outputs),
-        Ok(Input::Tables(TableKind::Json, _)) if job.contract.is_some() => {
-            contract::not_a_table(job, NO_JSON)
-        }
         Ok(Input::Tables(TableKind::Json, parts)) => json::run(job, &parts, outputs),
         Ok(Input::Tables(TableKind::Workbook, parts)) => excel::run(job, &parts, outputs),
         Ok(Input::Other(reason)) => contract::not_a_table(job, &reason),
@@ -212,9 +206,6 @@ pub fn inspect(job: &Job, raw: File) -> Inspection {
     }
     match unpack::open(job, raw) {
         Ok(Input::Tables(TableKind::Text, parts)) => delimited::inspect(job, &parts),
-        Ok(Input::Tables(TableKind::Json, _)) if job.contract.is_some() => {
-            Inspection::nothing(contract::not_a_table(job, NO_JSON))
-        }
         Ok(Input::Tables(TableKind::Json, parts)) => json::inspect(job, &parts),
         Ok(Input::Tables(TableKind::Workbook, parts)) => excel::inspect(job, &parts),
         Ok(Input::Other(reason)) => Inspection::nothing(contract::not_a_table(job, &reason)),

@@ -11,6 +11,7 @@
 
 mod accounts;
 mod contract;
+mod contract_json;
 mod dialects;
 mod encodings;
 mod hazards;

@@ -4,6 +4,7 @@ use std::io::{Cursor, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use landfall::convert::prove::Proof;
 use landfall::convert::{Limits, Outcome};
 use landfall::diagnostic::Code;
 use landfall::names::FileName;
@@ -347,4 +348,38 @@ fn json_members_of_one_kind_make_one_table() {
     assert_eq!(table.raw_column("_lf_record"), some(&["1", "2", "3"]));
     let two = zip(&[("a.json", b"[{\"id\":1}]"), ("b.json", b"[{\"city\":\"x\"}]")]);
     assert_eq!(held(two).code, Code::C144);
+}
+
+#[test]
+fn a_contract_reaches_over_the_members_of_an_archive() {
+    let contract = "unique = [[\"id\"]]\nrows = { max = 5 }\nmode.columns = \"evolve\"\nmax_rejects = { count = 9, percent = 99 }\n\
+        [column.id]\ntype = \"int64\"\nrequired = true\n[column]\nday = \"date\"\nnote = \"text\"\n";
+    let contract = landfall::config::contract::parse("contracts/f.toml", contract);
+    let job = job().under(Some(&contract.unwrap()));
+    let members: [(&str, &[u8]); 2] = [
+        ("a.csv", b"id,day,note\n1,2026-01-31,x\n2,2026-02-01,\n"),
+        ("b.csv", b"Day;ID\n2026-02-02;2\n2026-02-03;3\nnever;4\n"),
+    ];
+    let packed = zip(&members);
+    let table = convert_as(&job, &packed);
+    assert_eq!(table.texts("id"), some(&["1", "2", "3"]));
+    assert_eq!(table.texts("day"), some(&["2026-01-31", "2026-02-01", "2026-02-03"]));
+    assert_eq!(table.texts("note"), [Some("x".to_owned()), None, None]);
+    let codes: Vec<_> = table.rejects().into_iter().map(|(line, code, _)| (line, code)).collect();
+    assert_eq!(codes, [(2, "C125".to_owned()), (4, "C120".to_owned())], "a key of another member");
+    assert!(matches!(table.prove(&job, &packed), Proof::Same { rows: 3, .. }));
+
+    let without = zip(&[members[0], ("b.csv", b"day,note\n2026-02-02,x\n")]);
+    let told = held_as(&job, &without);
+    assert_eq!(told.code, Code::C127);
+    assert!(
+        told.facts.iter().any(|(name, value)| name == "member" && value == "b.csv"),
+        "{told:?}"
+    );
+    let long = zip(&[members[0], ("b.csv", b"id,day,note\n3,,\n4,,\n5,,\n6,,\n")]);
+    assert_eq!(held_as(&job, &long).code, Code::C128, "records of all members count");
+    let json =
+        zip(&[("a.jsonl", b"{\"id\":1}"), ("b.jsonl", b"{\"id\":1,\"day\":\"2026-02-02\"}")]);
+    let table = convert_as(&job, &json);
+    assert_eq!((table.rows, table.rejects()[0].1.as_str()), (1, "C125"));
 }

@@ -1,7 +1,7 @@
 //! A proof compares every cell, and finds the one that is not the same. Every other test of this
 //! folder proves what it converts, the rows of the table of hazards among them.
 
-use landfall::config::Format;
+use landfall::config::{Escape, Format};
 use landfall::convert::prove::Proof;
 
 use super::support::{Table, convert, convert_as, job};
@@ -63,10 +63,47 @@ fn rejects_and_skipped_lines_are_not_compared() {
 
 #[test]
 fn what_cannot_be_proven_is_said() {
-    let long = "id||t\n1||a\n2||b\n";
-    assert!(matches!(convert(long).prove(&job(), long.as_bytes()), Proof::Impossible(_)));
+    let lines = "one\ntwo\n";
+    assert!(matches!(convert(lines).prove(&job(), lines.as_bytes()), Proof::Impossible(_)));
     let mut declared = job();
-    declared.format = Format { delimiter: Some("||".to_owned()), ..Format::default() };
-    let table = convert_as(&declared, long);
-    assert!(matches!(table.prove(&declared, long.as_bytes()), Proof::Impossible(_)));
+    declared.format = Format { escape: Some(Escape::Backslash), ..Format::default() };
+    let slashes = "id,t\n1,\"a \\\" b\"\n";
+    let table = convert_as(&declared, slashes);
+    assert!(matches!(table.prove(&declared, slashes.as_bytes()), Proof::Impossible(_)));
+}
+
+#[test]
+fn delimiters_of_several_bytes_are_proven_too() {
+    let plain = "id||t\n1||a\n2||b\n";
+    assert_eq!(same(&convert(plain), plain), (2, 4));
+    let long = "id||t\n1||a|b\n2||\"b||\n|c\"\n3||\n";
+    let mut declared = job();
+    declared.format = Format { delimiter: Some("¦;".to_owned()), ..Format::default() };
+    let text = long.replace("||", "¦;");
+    let proof = convert_as(&declared, &text).prove(&declared, text.as_bytes());
+    assert_eq!(proof, Proof::Same { rows: 3, cells: 6 });
+}
+
+#[test]
+fn what_a_contract_reads_is_proven_by_its_rules_and_its_texts() {
+    let contract = "decimal = \",\"\ndate = \"%d.%m.%Y\"\nnull = [\"NA\"]\nmax_rejects = { count = 9, percent = 99 }\n\
+        [column]\nid = \"int64\"\namount = \"decimal(9,2)\"\nday = \"date\"\n";
+    let contract = landfall::config::contract::parse("contracts/f.toml", contract);
+    let job = job().under(Some(&contract.unwrap()));
+    let text =
+        "id;amount;day\n1;2,50;31.01.2026\nx;1,00;\"31.01.\n2026\"\n02;3;NA\n3;2,5;01.02.2026\n";
+    let table = convert_as(&job, text);
+    assert_eq!(table.prove(&job, text.as_bytes()), Proof::Same { rows: 3, cells: 9 });
+    let others = [
+        ("2,50", "2,51", "amount"),
+        ("31.01.2026\nx", "30.01.2026\nx", "day"),
+        ("NA", "05.05.2026", "day"),
+        ("\n3;", "\n4;", "id"),
+    ];
+    for (from, to, column) in others {
+        match table.prove(&job, text.replace(from, to).as_bytes()) {
+            Proof::Different(found) => assert_eq!(found.column, column, "{from}"),
+            same @ (Proof::Same { .. } | Proof::Impossible(_)) => panic!("{from}: {same:?}"),
+        }
+    }
 }

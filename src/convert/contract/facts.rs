@@ -49,6 +49,31 @@ impl Facts {
         Self { columns: rules.columns().map(|rule| Some(ColumnFacts::new(rule?))).collect() }
     }
 
+    /// The same of another part of the file, whose columns have these places here; a part that lacks a
+    /// column has nulls. `rows` are those of this part and of the other.
+    pub fn join(&mut self, other: Self, places: &[usize], rows: (u64, u64)) {
+        let mut missing = vec![true; self.columns.len()];
+        for (theirs, place) in other.columns.into_iter().zip(places) {
+            let missing = missing.get_mut(*place).map(std::mem::take);
+            match (self.columns.get_mut(*place), theirs) {
+                (Some(Some(ours)), Some(theirs)) => ours.join(theirs),
+                (Some(ours @ None), theirs) => *ours = theirs,
+                (Some(Some(_)), None) => {}
+                (None, theirs) => {
+                    self.columns.resize_with(*place, || None);
+                    let missed = |mut facts: ColumnFacts| {
+                        facts.miss(rows.0);
+                        facts
+                    };
+                    self.columns.push(theirs.map(missed));
+                }
+            }
+            debug_assert!(missing != Some(false), "a place is one column's");
+        }
+        let absent = self.columns.iter_mut().zip(missing).filter(|(_, missing)| *missing);
+        absent.filter_map(|(facts, _)| facts.as_mut()).for_each(|facts| facts.miss(rows.1));
+    }
+
     /// What was seen of a column of the file, by its place.
     pub fn column(&self, at: usize) -> Option<&ColumnFacts> {
         self.columns.get(at)?.as_ref()
@@ -98,6 +123,25 @@ impl ColumnFacts {
         self.nulls += 1;
         let same = self.null_spelled.is_none_or(|so_far| so_far == spelled);
         self.null_spelled = Some(if same { spelled } else { NullSpelled::Otherwise });
+    }
+
+    fn join(&mut self, other: Self) {
+        self.nulls += other.nulls;
+        self.nulled += other.nulled;
+        self.first_nulled = self.first_nulled.take().or(other.first_nulled);
+        self.spelled = match (self.spelled, other.spelled) {
+            (Some(ours), Some(theirs)) => Some(ours.join(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        };
+        self.null_spelled = match (self.null_spelled, other.null_spelled) {
+            (Some(ours), Some(theirs)) if ours != theirs => Some(NullSpelled::Otherwise),
+            (ours, theirs) => ours.or(theirs),
+        };
+    }
+
+    /// So many rows have no such column.
+    fn miss(&mut self, rows: u64) {
+        self.nulls += rows;
     }
 
     /// Values that are null.

@@ -25,6 +25,16 @@ pub struct Judge {
     record: Record,
 }
 
+/// The keys that were seen in what comes before, such as an archive's members.
+#[derive(Default, Clone)]
+pub struct Keys(Vec<(String, unique::Seen)>);
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(names, seen)| (names, seen.len()))).finish()
+    }
+}
+
 /// Columns whose values together occur once.
 struct Key {
     names: String,
@@ -64,6 +74,16 @@ impl Judge {
             unique_max: limits.unique_values,
             record,
         }
+    }
+
+    /// Knows the keys of what comes before.
+    pub fn after(mut self, keys: Keys) -> Self {
+        for (names, seen) in keys.0 {
+            if let Some(key) = self.keys.iter_mut().find(|key| key.names == names) {
+                key.seen = seen;
+            }
+        }
+        self
     }
 
     /// Sees a cell of the record, by its column's place in the file.
@@ -150,6 +170,12 @@ impl Judge {
     /// What was seen in the whole file.
     pub fn facts(self) -> Facts {
         self.facts
+    }
+
+    /// What was seen, and the keys for what comes after.
+    pub fn end_of_part(self) -> (Facts, Keys) {
+        let keys = self.keys.into_iter().map(|key| (key.names, key.seen));
+        (self.facts, Keys(keys.collect()))
     }
 }
 

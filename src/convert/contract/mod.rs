@@ -13,7 +13,8 @@
 //! The exact text of a value stays in the raw object. Where one printer gives back every text of a
 //! column it is recorded as for learned columns; otherwise the column says so.
 //!
-//! Left out: contracts of nested values.
+//! Of JSON a contract reads the values of the records' own keys. A list or an object is text, where
+//! text is declared, and fits nothing else. Left out: contracts of what is within them.
 
 use std::borrow::Cow;
 
@@ -35,8 +36,8 @@ pub mod time;
 mod unique;
 
 pub use facts::{ColumnFacts, Facts};
-pub use judge::Judge;
-pub use plan::plan;
+pub use judge::{Judge, Keys};
+pub use plan::{check_columns, plan};
 pub use rules::{Rule, Rules};
 pub use unique::TooMany;
 
@@ -58,6 +59,10 @@ pub enum Cell<'t> {
     Date(i32),
     /// A date and time of a workbook, in microseconds since 1970-01-01.
     Moment(i64),
+    /// A number of JSON by its exact text: its point is a point, whatever the contract's marks.
+    Digits(Cow<'t, str>),
+    /// A list or object of JSON by its text.
+    Nested(Cow<'t, str>),
 }
 
 /// Whether a text stood in quotes, which tells an empty text from nothing.
@@ -79,7 +84,7 @@ impl<'t> Cell<'t> {
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Missing => "".into(),
-            Self::Text(text, _) => text.as_ref().into(),
+            Self::Text(text, _) | Self::Digits(text) | Self::Nested(text) => text.as_ref().into(),
             Self::Number(value) => printer::number_text(*value).into(),
             Self::Bool(true) => "TRUE".into(),
             Self::Bool(false) => "FALSE".into(),
@@ -92,7 +97,12 @@ impl<'t> Cell<'t> {
         let text = self.text();
         let cut = text.floor_char_boundary(SHOWN_BYTES_MAX);
         let dots = if cut < text.len() { "…" } else { "" };
-        format!("`{}{dots}`", text.get(..cut).unwrap_or_default().escape_debug())
+        // Quotes stay as they are, for readers of JSON.
+        let escaped = text.get(..cut).unwrap_or_default().chars().map(|c| match c {
+            '"' | '\'' => c.to_string(),
+            c => c.escape_debug().to_string(),
+        });
+        format!("`{}{dots}`", escaped.collect::<String>())
     }
 }
 

@@ -26,7 +26,8 @@ pub fn plan(
     learned: Option<&LearnedSchema>,
     found: &[Found<'_>],
 ) -> Result<Plan, Diagnostic> {
-    check(contract, found)?;
+    let names: Vec<_> = found.iter().map(|found| found.name).collect();
+    check_columns(contract, &names)?;
     let known = known(contract, learned, found);
     let mut plan = sticky::plan(Some(&known), found, Allowance::default()).map_err(|told| {
         let renamed = told.code == Code::C110;
@@ -40,8 +41,10 @@ pub fn plan(
     keep_old_columns(&mut plan, learned);
     for before in &learned.columns {
         let now = plan.columns.iter().find(|planned| planned.column.name == before.name);
-        let Some(now) = now.map(|planned| planned.column.kind) else { continue };
-        if now.published() != before.kind.published() {
+        let Some(now) = now.map(|planned| &planned.column) else { continue };
+        let was_nested = before.nested.is_some() && now.nested.is_none();
+        let now = now.kind;
+        if now.published() != before.kind.published() || was_nested {
             plan.opens_version = true;
             plan.drift.retain(|change| !is_retyped(change, &before.name));
             let column = before.name.clone();
@@ -77,13 +80,17 @@ fn is_retyped(change: &Change, name: &str) -> bool {
     matches!(change, Change::Retyped { column, .. } if column == name)
 }
 
-fn check(contract: &Contract, found: &[Found<'_>]) -> Result<(), Diagnostic> {
-    let is_there = |name: &str| found.iter().any(|found| is_same(found.name, name));
+/// Refuses a table with these columns, named as the contract does, if columns differ and may not, or
+/// one is missing that must have values.
+///
+/// # Errors
+/// C126, C127.
+pub fn check_columns(contract: &Contract, found: &[&str]) -> Result<(), Diagnostic> {
+    let is_there = |name: &str| found.iter().any(|found| is_same(found, name));
     let missing: Vec<_> =
         contract.columns.iter().filter(|column| !is_there(&column.name)).collect();
     let is_declared = |name: &str| contract.columns.iter().any(|c| is_same(&c.name, name));
-    let new = found.iter().map(|found| found.name).filter(|name| !is_declared(name));
-    let new: Vec<_> = new.collect();
+    let new: Vec<_> = found.iter().copied().filter(|name| !is_declared(name)).collect();
     let named = |code: Code, missing: &[&str], new: &[&str]| {
         let list = |names: &[&str]| {
             names.iter().take(10).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
@@ -131,7 +138,7 @@ fn known(
     let evolves = contract.differing_columns == DifferingColumns::Evolve;
     let by_name = |name: &str| declared.iter().find(|column| is_same(&column.name, name));
     let kept = before.iter().filter_map(|column| match by_name(&column.name) {
-        Some(declared) => Some(Column { kind: declared.kind, ..column.clone() }),
+        Some(declared) => Some(Column { kind: declared.kind, nested: None, ..column.clone() }),
         None => {
             let there = found.iter().any(|found| is_same(found.name, &column.name));
             (evolves || there).then(|| column.clone())

@@ -66,6 +66,11 @@ pub fn read<'t>(column: &DeclaredColumn, cell: &'t Cell<'_>) -> Option<Reading<'
     let (text, quoted) = match cell {
         Cell::Missing => return Some(Reading::null(NullSpelled::Nothing)),
         Cell::Text(text, quoted) => (text.as_ref(), *quoted),
+        Cell::Nested(text) => {
+            let is_text = column.form == Form::Text;
+            return is_text.then(|| Reading::of(Value::Text(text.as_ref().into()), Spelled::Text));
+        }
+        Cell::Digits(text) => return of_digits(&column.form, text),
         Cell::Number(_) | Cell::Bool(_) | Cell::Date(_) | Cell::Moment(_) => {
             return match typed_cell(&column.form, cell) {
                 Some(value) => Some(Reading::typed((value, Spelled::Cell))),
@@ -117,6 +122,28 @@ fn typed_cell(form: &Form, cell: &Cell<'_>) -> Option<Typed> {
         }
         (_, _) => None,
     }
+}
+
+/// A number without marks. The form's own printer would put them in, so it cannot give the text back.
+fn of_digits<'t>(form: &Form, text: &'t str) -> Option<Reading<'t>> {
+    let bare = Marks::default();
+    let (form, is_marked) = match form {
+        Form::Int64(marks) => (Form::Int64(bare), *marks != bare),
+        Form::Decimal { precision, scale, marks } => {
+            let (precision, scale) = (*precision, *scale);
+            (Form::Decimal { precision, scale, marks: bare }, *marks != bare)
+        }
+        Form::Double(marks) => (Form::Double(bare), *marks != bare),
+        Form::Text | Form::Date(_) | Form::Timestamp { .. } | Form::Bool { .. } => {
+            return of_text(form, Cow::Borrowed(text));
+        }
+    };
+    let mut reading = of_text(&form, Cow::Borrowed(text))?;
+    let is_whole = matches!(reading.spelled, Spelled::Number { scale: 0, .. });
+    if is_marked && !is_whole {
+        reading.spelled = Spelled::Otherwise;
+    }
+    Some(reading)
 }
 
 fn whole(value: f64) -> Option<i64> {

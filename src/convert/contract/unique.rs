@@ -9,6 +9,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use sha2::Digest as _;
 
+use crate::diagnostic::{Code, Diagnostic};
+
 /// A file has more keys than can be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the key ({key}) has more than {max} values, too many to tell whether one occurs twice")]
@@ -19,8 +21,16 @@ pub struct TooMany {
     pub max: u64,
 }
 
+impl TooMany {
+    /// C130: the file is held.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let told = Diagnostic::error(Code::C130, self.to_string());
+        told.fact("key", &self.key).fact("limit", self.max)
+    }
+}
+
 /// The values of one key.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Seen(HashSet<u128, BuildHasherDefault<Folded>>);
 
 impl Seen {
@@ -47,7 +57,7 @@ pub(super) fn digest<'p>(parts: impl Iterator<Item = &'p [u8]>) -> u128 {
 }
 
 /// A digest is its own hash.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Folded(u64);
 
 impl Hasher for Folded {

@@ -20,11 +20,12 @@ use super::sticky::{self, Found, Plan, Planned};
 use super::table::{RejectsWriter, Sheets, TableColumn, TableInfo, TableWriter};
 use super::unpack::Parts;
 use super::{Converted, Inspection, Job, Outcome, Outputs, balance, contract, unreadable};
-use crate::contract::Allowance;
+use crate::contract::{Allowance, Contract};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::names::Digest;
 use crate::report::SheetReport;
 use crate::schema::Change;
+use contract::Keys;
 use dialect::Dialect;
 use members::Chosen;
 use problems::Stop;
@@ -113,9 +114,6 @@ impl<'p> Examined<'p> {
     /// Examines the texts; a plain one is written into `out`, when there is one, at the same time.
     fn new(job: &'p Job, parts: &'p Parts, way: Way, out: Option<&File>) -> Result<Self, Stop> {
         let chosen = Chosen::of(parts, job)?;
-        if job.contract.is_some() && chosen.texts.len() > 1 {
-            return Err(one_table_only(chosen.texts.len()).into());
-        }
         match (chosen.texts.as_slice(), way) {
             ([text], Way::Fast { block_bytes }) => {
                 match Self::plainly(job, (parts, text), block_bytes, out)? {
@@ -152,10 +150,16 @@ impl<'p> Examined<'p> {
 
     fn exactly(job: &Job, parts: &'p Parts, chosen: Chosen<'p>) -> Result<Self, Stop> {
         let (mut texts, mut members, mut all) = (Vec::new(), Vec::new(), None::<Scan>);
+        let is_one = chosen.texts.len() == 1;
         for mut text in chosen.texts {
             let before = all.as_ref().map_or(0, Scan::records);
-            let scan = text.scan(job, &chosen.known, before);
-            let scan = scan.map_err(|stop| stop.of_member(text.member()))?;
+            let keys = all.as_mut().map(|all| std::mem::take(&mut all.keys)).unwrap_or_default();
+            let scan = text.scan(job, &chosen.known, (before, keys));
+            let mut scan = scan.map_err(|stop| stop.of_member(text.member()))?;
+            match &job.contract {
+                Some(contract) if !is_one => check_member(contract, &text)?,
+                Some(_) | None => scan.keys = Keys::default(),
+            }
             members.extend(text.member().map(|name| SheetReport {
                 name: name.to_owned(),
                 rows: scan.rows,
@@ -234,11 +238,12 @@ impl<'p> Examined<'p> {
             None => {
                 let out = fast::emptied(&outputs.parquet).map_err(|error| unreadable(&error))?;
                 let mut table = TableWriter::create(out, &info)?;
+                let mut keys = Keys::default();
                 for (text, before) in &self.texts {
-                    let rows = text.rows(job, *before)?;
+                    let rows = text.rows(job, *before)?.after_keys(keys);
                     let plan = self.plan_of(text, &plan.columns);
                     let target = write::Target { plan: &plan, contract: job.contract.as_ref() };
-                    write::all(rows, target, text.member(), (&mut table, &mut rejects))?;
+                    keys = write::all(rows, target, text.member(), (&mut table, &mut rejects))?;
                 }
                 table.finish()?
             }
@@ -304,10 +309,11 @@ impl<'p> Examined<'p> {
     }
 }
 
-/// A contract's rules are about one table: its keys and counts do not reach over members.
-fn one_table_only(members: usize) -> Diagnostic {
-    let summary = format!("the archive has {members} tables, and a contract reads one");
-    Diagnostic::error(Code::C144, summary).hint("Send each table in an archive of its own.")
+/// Every member has the columns that a contract asks for.
+fn check_member(contract: &Contract, text: &Text<'_>) -> Result<(), Stop> {
+    let names: Vec<_> = text.names.iter().map(String::as_str).collect();
+    let checked = contract::check_columns(contract, &names).map_err(Stop::from);
+    checked.map_err(|stop| stop.of_member(text.member()))
 }
 
 /// Says that a known header is missing, where the first row is no header at all.

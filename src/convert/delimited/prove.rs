@@ -1,29 +1,33 @@
 //! Delimited text read again by the `csv` crate and compared with its Parquet.
 //!
-//! The converter's dialect is taken over, its reading is not. Lines that are rejects for their
+//! The converter's dialect is taken over, its reading is not. For a delimiter of several bytes, which
+//! the crate does not know, a byte stands that does not occur in the text. What a contract declares
+//! is read once more by its rules, and printed back where there is a printer. Lines that are rejects for their
 //! quotes are left out before, for the `csv` crate would read them in one of several ways; what does
 //! not have the header's width is passed over, as the converter makes it a reject or skips it.
 
-use std::collections::{HashMap, HashSet};
-use std::io::{self, Read};
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 use csv::{ReaderBuilder, StringRecord, Terminator};
 
-use super::dialect::{Dialect, Preamble};
+use super::dialect::Dialect;
 use super::problems::Stop;
-use super::syntax::{Ends, Escape};
+use super::syntax::{Delimiter, Ends, Escape};
 use super::text::Text;
 use super::{Examined, Way};
-use crate::convert::prove::{Difference, Printed, Proof, Rejected};
-use crate::convert::text::{Source, TextReader};
+use crate::convert::contract::Cell;
+use crate::convert::prove::{Declared, Difference, Printed, Proof, Rejected};
 use crate::convert::unpack::Parts;
 use crate::convert::{Job, unreadable};
 use crate::diagnostic::{Code, Diagnostic};
 
+use lines::{Lines, unused_byte};
+
+mod lines;
+
 /// Rows between two reports of progress.
 const PROGRESS_ROWS: u64 = 4096;
-/// Bytes of text read at once.
-const FILL_BYTES: usize = 1 << 20;
 
 /// Compares a text with its Parquet.
 ///
@@ -37,15 +41,16 @@ pub(in crate::convert) fn prove(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Proof, Diagnostic> {
     let examined = Examined::new(job, parts, Way::Exact, None).map_err(Stop::diagnostic)?;
+    let declared = Declared::new(job, &printed);
     let mut cells = 0;
     for (text, _) in &examined.texts {
         if let Some(why) = obstacle(&text.dialect) {
             return Ok(Proof::Impossible(why.to_owned()));
         }
-        let lines = rejected.lines(text.member());
-        match of_text(text, &mut printed, lines, progress)? {
+        let mut claimed = Claimed { printed: &mut printed, declared: &declared, rejected };
+        match of_text(text, &mut claimed, progress)? {
             Ok(compared) => cells += compared,
-            Err(different) => return Ok(Proof::Different(*different)),
+            Err(proof) => return Ok(proof),
         }
     }
     if printed.advance()? {
@@ -62,9 +67,6 @@ fn obstacle(dialect: &Dialect) -> Option<&'static str> {
     let syntax = &dialect.syntax;
     match syntax.delimiter {
         None => Some("a one-column file has no second reader to compare with"),
-        Some(delimiter) if delimiter.single().is_none() => {
-            Some("the csv crate knows no delimiter of several bytes")
-        }
         Some(_) if syntax.escape == Escape::Backslash => {
             Some("the csv crate takes backslashes away that are data")
         }
@@ -72,25 +74,24 @@ fn obstacle(dialect: &Dialect) -> Option<&'static str> {
     }
 }
 
-type Compared = Result<u64, Box<Difference>>;
+/// What a text is compared with.
+struct Claimed<'p> {
+    printed: &'p mut Printed,
+    declared: &'p Declared,
+    rejected: &'p Rejected,
+}
 
+/// Compares one text; tells how many cells are the same.
 fn of_text(
     text: &Text<'_>,
-    printed: &mut Printed,
-    rejected: HashSet<u64>,
+    claimed: &mut Claimed<'_>,
     progress: &mut dyn FnMut(u64),
-) -> Result<Compared, Diagnostic> {
-    let syntax = text.dialect.syntax;
-    let source = Lines::new(text.reader(), &text.dialect, rejected);
-    let mut builder = ReaderBuilder::new();
-    builder.has_headers(false).flexible(true).quote(syntax.quote).comment(syntax.comment);
-    builder.delimiter(syntax.delimiter.and_then(|d| d.single()).unwrap_or(b','));
-    builder.terminator(match syntax.ends {
-        Ends::Lf => Terminator::Any(b'\n'),
-        Ends::Any => Terminator::CRLF,
-    });
-    let mut reader = builder.from_reader(source);
-    let places = places(text, printed)?;
+) -> Result<Result<u64, Proof>, Diagnostic> {
+    let Some((mut reader, replaced)) = reader(text, claimed.rejected)? else {
+        return Ok(Err(Proof::Impossible(NO_FREE_BYTE.to_owned())));
+    };
+    let places = places(text, claimed.printed)?;
+    let judged = claimed.rejected.judged_lines(text.member());
     let mut record = StringRecord::new();
     let (mut header, mut cells, mut footers) = (None, 0, text.dialect.footer);
     while reader.read_record(&mut record).map_err(|error| unreadable(&error))? {
@@ -98,38 +99,109 @@ fn of_text(
             header = Some(record.clone());
             continue;
         }
-        let is_header = |header: &StringRecord| record.len() > 1 && is_same(header, &record);
-        if record.len() != places.len() || header.as_ref().is_some_and(is_header) {
-            continue;
-        }
         let line = record.position().map_or(0, csv::Position::line);
         let line = reader.get_ref().original(line);
+        let is_header = |header: &StringRecord| record.len() > 1 && is_same(header, &record);
+        if record.len() != places.len()
+            || header.as_ref().is_some_and(is_header)
+            || judged.contains(&line)
+        {
+            continue;
+        }
+        if !judged.is_empty() && reader.get_ref().has_lone_cr {
+            return Ok(Err(Proof::Impossible(LONE_CR.to_owned())));
+        }
         let member = text.member().map(str::to_owned);
-        if !printed.advance()? {
+        if !claimed.printed.advance()? {
             if footers > 0 {
                 footers -= 1;
                 continue;
             }
             let source = Some(record.iter().next().unwrap_or_default().to_owned());
             let (column, parquet) = (String::new(), None);
-            return Ok(Err(Box::new(Difference { member, line, column, source, parquet })));
+            let surplus = Difference { member, line, column, source, parquet };
+            return Ok(Err(Proof::Different(surplus)));
         }
-        for (at, (field, place)) in record.iter().zip(&places).enumerate() {
-            let parquet = printed.text(*place);
-            let text = parquet.as_deref().unwrap_or_default();
-            let is_last = at + 1 == places.len();
-            if text != field && !(is_last && Some(text) == field.strip_suffix('\r')) {
-                let column = printed.columns.get(*place).map(|column| column.name.clone());
-                let (column, source) = (column.unwrap_or_default(), Some(field.to_owned()));
-                return Ok(Err(Box::new(Difference { member, line, column, source, parquet })));
-            }
+        if let Some((place, field)) = claimed.differing(&record, &places, replaced) {
+            let printed = &claimed.printed;
+            let column = printed.columns.get(place).map(|column| column.name.clone());
+            let (column, source) = (column.unwrap_or_default(), Some(field));
+            let parquet = printed.text(place);
+            let different = Difference { member, line, column, source, parquet };
+            return Ok(Err(Proof::Different(different)));
         }
         cells += places.len() as u64;
-        if printed.rows.is_multiple_of(PROGRESS_ROWS) {
-            progress(printed.rows);
+        if claimed.printed.rows.is_multiple_of(PROGRESS_ROWS) {
+            progress(claimed.printed.rows);
         }
     }
     Ok(Ok(cells))
+}
+
+impl Claimed<'_> {
+    /// The first field of a record that is not what the row holds: its place in the Parquet, and its
+    /// text.
+    fn differing(
+        &self,
+        record: &StringRecord,
+        places: &[usize],
+        replaced: Option<(Delimiter, u8)>,
+    ) -> Option<(usize, String)> {
+        let fields = record.iter().zip(places).enumerate();
+        fields.into_iter().find_map(|(at, (field, place))| {
+            let field = match replaced {
+                Some((of, by)) => field.replace(char::from(by), &of.to_string()).into(),
+                None => Cow::Borrowed(field),
+            };
+            // With LF as the terminator a CR before it is still there.
+            let bare = field.strip_suffix('\r').filter(|_| at + 1 == places.len());
+            let is_same = self.holds(*place, &field) || bare.is_some_and(|f| self.holds(*place, f));
+            (!is_same).then(|| (*place, field.into_owned()))
+        })
+    }
+
+    fn holds(&self, place: usize, field: &str) -> bool {
+        let cell = Cell::field(field, false);
+        let declared = self.declared.holds((&*self.printed, place), &cell);
+        declared.unwrap_or_else(|| self.printed.text(place).as_deref().unwrap_or_default() == field)
+    }
+}
+
+/// Why a delimiter of several bytes could not be replaced.
+const NO_FREE_BYTE: &str =
+    "the csv crate knows no delimiter of several bytes, and no byte is free to stand for it";
+/// Why rejects could not be told from rows.
+const LONE_CR: &str =
+    "the csv crate does not count lines that end in CR, by which rejects are known";
+
+type Reader = csv::Reader<Lines>;
+
+/// The text as the `csv` crate reads it, and what stands for its delimiter if that is several bytes;
+/// `None` if there is no byte to stand for it.
+#[allow(clippy::type_complexity, reason = "one caller takes it apart at once")]
+fn reader(
+    text: &Text<'_>,
+    rejected: &Rejected,
+) -> Result<Option<(Reader, Option<(Delimiter, u8)>)>, Diagnostic> {
+    let syntax = text.dialect.syntax;
+    let delimiter = syntax.delimiter.unwrap_or(Delimiter::of(b','));
+    let (single, replaced) = match delimiter.single() {
+        Some(single) => (single, None),
+        None => {
+            let free = unused_byte(text.reader()).map_err(|error| unreadable(&error))?;
+            let Some(free) = free else { return Ok(None) };
+            (free, Some((delimiter, free)))
+        }
+    };
+    let lines = rejected.lines(text.member());
+    let source = Lines::new(text.reader(), &text.dialect, lines, replaced);
+    let mut builder = ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).quote(syntax.quote).comment(syntax.comment);
+    builder.delimiter(single).terminator(match syntax.ends {
+        Ends::Lf => Terminator::Any(b'\n'),
+        Ends::Any => Terminator::CRLF,
+    });
+    Ok(Some((builder.from_reader(source), replaced)))
 }
 
 /// For each column of the text, its place in the Parquet.
@@ -153,104 +225,4 @@ fn is_same(a: &StringRecord, b: &StringRecord) -> bool {
             true => trimmed(a) == trimmed(b),
             false => a == b,
         })
-}
-
-/// The text's lines without those that are left out.
-struct Lines {
-    source: TextReader,
-    ends: Ends,
-    /// Lines up to this one are of the preamble.
-    preamble: u64,
-    left_out: HashSet<u64>,
-    /// Those left out, in order, to tell the original line.
-    passed_over: Vec<u64>,
-    text: String,
-    ready: Vec<u8>,
-    at: usize,
-    line: u64,
-    /// Lines of the preamble that are still to come, not counting blank ones.
-    filled: usize,
-    is_blank: bool,
-    after_cr: bool,
-    ended: bool,
-}
-
-impl Lines {
-    fn new(source: TextReader, dialect: &Dialect, left_out: HashSet<u64>) -> Self {
-        let (preamble, filled) = match dialect.preamble {
-            Preamble::Lines(lines) => (u64::from(lines), 0),
-            Preamble::Filled(lines) => (0, lines),
-        };
-        Self {
-            source,
-            ends: dialect.syntax.ends,
-            preamble,
-            left_out,
-            passed_over: Vec::new(),
-            text: String::new(),
-            ready: Vec::new(),
-            at: 0,
-            line: 1,
-            filled,
-            is_blank: true,
-            after_cr: false,
-            ended: false,
-        }
-    }
-
-    /// The line of the source that is this line of what is left.
-    fn original(&self, mut line: u64) -> u64 {
-        for passed in &self.passed_over {
-            line += u64::from(*passed <= line);
-        }
-        line
-    }
-
-    fn is_left_out(&self) -> bool {
-        self.line <= self.preamble || self.filled > 0 || self.left_out.contains(&self.line)
-    }
-
-    fn end_line(&mut self) {
-        if self.is_left_out() {
-            self.passed_over.push(self.line);
-            self.filled = self.filled.saturating_sub(usize::from(!self.is_blank));
-        }
-        self.line += 1;
-        self.is_blank = true;
-    }
-
-    fn sift(&mut self) {
-        let text = std::mem::take(&mut self.text);
-        for byte in text.bytes() {
-            if std::mem::replace(&mut self.after_cr, false)
-                && byte != b'\n'
-                && self.ends == Ends::Any
-            {
-                self.end_line();
-            }
-            if !self.is_left_out() {
-                self.ready.push(byte);
-            }
-            match byte {
-                b'\n' => self.end_line(),
-                b'\r' => self.after_cr = true,
-                _other => self.is_blank = false,
-            }
-        }
-    }
-}
-
-impl Read for Lines {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.ready.len() && !self.ended {
-            self.ready.clear();
-            self.at = 0;
-            let more = self.source.fill(&mut self.text, FILL_BYTES).map_err(io::Error::other)?;
-            self.ended = !more;
-            self.sift();
-        }
-        let count = self.ready.get(self.at..).unwrap_or_default().read(buffer)?;
-        self.at += count;
-        Ok(count)
-    }
 }

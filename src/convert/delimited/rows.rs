@@ -12,7 +12,7 @@ use super::footer;
 use super::record::{Broken, Found, Record};
 use super::records::{Error as ReadError, Records};
 use crate::convert::Job;
-use crate::convert::contract::{Cell, Facts, Judge, TooMany};
+use crate::convert::contract::{Cell, Facts, Judge, Keys, TooMany};
 use crate::convert::table::Reject;
 use crate::convert::text::{Source, damage};
 use crate::diagnostic::Code;
@@ -185,9 +185,15 @@ impl<S: Source> Rows<S> {
         }
     }
 
-    /// What a contract's judge saw so far of the declared columns; nothing without a contract.
-    pub fn take_facts(&mut self) -> Facts {
-        self.judge.take().map_or_else(Facts::default, Judge::facts)
+    /// Lets a contract's judge know the keys of other texts of the same table.
+    pub fn after_keys(mut self, keys: Keys) -> Self {
+        self.judge = self.judge.map(|judge| judge.after(keys));
+        self
+    }
+
+    /// What a contract's judge saw of the declared columns, and the keys; nothing without a contract.
+    pub fn take_judged(&mut self) -> (Facts, Keys) {
+        self.judge.take().map(Judge::end_of_part).unwrap_or_default()
     }
 
     /// Reads on.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::record::Record;
 use super::rows::{Error, Row, Rows, Skipped, beginning};
 use crate::convert::Limits;
-use crate::convert::contract::Facts;
+use crate::convert::contract::{Facts, Keys};
 use crate::convert::infer::{Evidence, Fit};
 use crate::convert::table::{Reject, Tally};
 use crate::convert::text::Source;
@@ -38,6 +38,8 @@ pub struct Scan {
     pub rejects: Tally,
     /// What a contract's judge saw.
     pub facts: Facts,
+    /// The keys of its records, for the next text of the same table.
+    pub keys: Keys,
     /// The first rows as text; `None` for nothing between delimiters.
     pub first_rows: Vec<Vec<Option<String>>>,
     /// Rows with a quote that was taken as data, and the line of the first.
@@ -152,7 +154,7 @@ impl Scan {
                     continue;
                 }
                 Row::End => {
-                    scan.facts = rows.take_facts();
+                    (scan.facts, scan.keys) = rows.take_judged();
                     return Ok(scan);
                 }
             }
@@ -171,6 +173,7 @@ impl Scan {
             skips: Skips { blank: rows.blank_before, ..Skips::default() },
             rejects: Tally::default(),
             facts: Facts::default(),
+            keys: Keys::default(),
             first_rows: Vec::new(),
             stray_quotes: (0, 0),
             second_table: None,
@@ -189,9 +192,11 @@ impl Scan {
         let places = self.names.iter().enumerate().map(|(at, name)| (name.to_lowercase(), at));
         let places: HashMap<_, _> = places.collect();
         let mut missing = vec![true; self.names.len()];
+        let mut their_places = Vec::new();
         let columns = other.headers.into_iter().zip(other.names).zip(other.evidence);
         for ((header, name), mut evidence) in columns {
             let place = places.get(&name.to_lowercase()).copied();
+            their_places.push(place.unwrap_or(self.names.len()));
             match place.and_then(|at| Some((at, self.evidence.get_mut(at)?))) {
                 Some((at, ours)) => {
                     *ours = std::mem::take(ours).join(evidence);
@@ -208,6 +213,8 @@ impl Scan {
         for (evidence, _) in self.evidence.iter_mut().zip(missing).filter(|(_, missing)| *missing) {
             evidence.miss(other.rows);
         }
+        self.keys = other.keys;
+        self.facts.join(other.facts, &their_places, (self.rows, other.rows));
         self.preamble.extend(other.preamble);
         self.preamble.truncate(LINES_KEPT);
         self.rows += other.rows;

@@ -10,6 +10,7 @@ use super::problems::Stop;
 use super::rows::{Row, Rows};
 use super::scan::Scan;
 use super::trial::Sample;
+use crate::convert::contract::Keys;
 use crate::convert::text::{self, Certainty, Charset, Source, TextReader};
 use crate::convert::unpack::Part;
 use crate::convert::{Job, unreadable};
@@ -121,13 +122,19 @@ impl<'p> Text<'p> {
         Ok(fast::Plain::new(raw, job, &self.charset, place).map_err(|error| unreadable(&error))?)
     }
 
-    /// Reads all of it.
-    pub(super) fn scan(&mut self, job: &Job, known: &[Column], after: u64) -> Result<Scan, Stop> {
-        let scanned = self.rows(job, after).and_then(|rows| Ok(Scan::all(rows)?));
+    /// Reads all of it, which comes after so many records and these keys of other texts.
+    pub(super) fn scan(
+        &mut self,
+        job: &Job,
+        known: &[Column],
+        (after, keys): (u64, Keys),
+    ) -> Result<Scan, Stop> {
+        let rows = self.rows(job, after).map(|rows| rows.after_keys(keys.clone()));
+        let scanned = rows.and_then(|rows| Ok(Scan::all(rows)?));
         let (part, charset) = (self.part, self.charset);
         Self::or_guessed(scanned, part, charset, |charset| {
             *self = Self::with(part, job, known, charset)?;
-            Ok(Scan::all(self.rows(job, after)?)?)
+            Ok(Scan::all(self.rows(job, after)?.after_keys(keys))?)
         })
     }
 

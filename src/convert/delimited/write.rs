@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, new_null_array};
 use super::record::Record;
 use super::rows::{Error as RowError, Row, Rows};
 use crate::contract::Contract;
-use crate::convert::contract::{Cell, Rules};
+use crate::convert::contract::{Cell, Keys, Rules};
 use crate::convert::sticky::Planned;
 use crate::convert::table::{
     self, ColumnBuilder, NotCanonical, Origin, RejectsWriter, TableWriter,
@@ -115,7 +115,8 @@ impl<'p> Batch<'p> {
     }
 }
 
-/// Writes all rows and rejects of one text; `member` names it when it is one of an archive.
+/// Writes all rows and rejects of one text; `member` names it when it is one of an archive. Gives the
+/// keys that a contract's judge saw, for the next text.
 ///
 /// # Errors
 /// When the text changed under us, a limit is met, or a file cannot be written.
@@ -124,7 +125,7 @@ pub fn all<S: Source>(
     target: Target<'_>,
     member: Option<&str>,
     (table, rejects): (&mut TableWriter, &mut RejectsWriter),
-) -> Result<(), Error> {
+) -> Result<Keys, Error> {
     let mut batch = Batch::new(target, &rows.names);
     batch.member = member;
     rejects.of_member(member)?;
@@ -149,5 +150,5 @@ pub fn all<S: Source>(
         let (columns, origin) = batch.take();
         table.write(columns, origin)?;
     }
-    Ok(())
+    Ok(rows.take_judged().1)
 }

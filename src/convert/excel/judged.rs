@@ -5,9 +5,9 @@ use super::row::Row;
 use super::value::Value;
 use crate::contract::Contract;
 use crate::convert::Job;
-use crate::convert::contract::{Cell, Facts, Judge, Quoted, TooMany, check_rows};
+use crate::convert::contract::{Cell, Facts, Judge, Quoted, check_rows};
 use crate::convert::table::{Reject, Tally};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::Diagnostic;
 
 /// What a judge saw of a whole workbook.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Judging {
                 self.judge.cell(at, &cell(value));
             }
         }
-        let fault = self.judge.end(row.number.into()).map_err(|error| too_many_keys(&error))?;
+        let fault = self.judge.end(row.number.into()).map_err(|error| error.diagnostic())?;
         Ok(fault.map(|fault| Reject {
             record: self.record,
             line: row.number.into(),
@@ -84,11 +84,6 @@ impl Judging {
     pub(super) fn facts(self) -> Facts {
         self.judge.facts()
     }
-}
-
-fn too_many_keys(error: &TooMany) -> Diagnostic {
-    let told = Diagnostic::error(Code::C130, error.to_string());
-    told.fact("key", &error.key).fact("limit", error.max)
 }
 
 /// A value of a workbook for a contract's rules.

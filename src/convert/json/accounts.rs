@@ -39,18 +39,20 @@ impl Examined<'_> {
             skips: skips.map(|(code, count)| (code.to_owned(), count)).collect(),
             rejects_by_code: survey.rejects.by_code(),
             first_rejects: survey.rejects.first().to_vec(),
-            notes: Vec::new(),
+            notes: self.facts.notes().collect(),
             changes: plan.map_or_else(Vec::new, |plan| plan.drift.clone()),
-            contract: None,
+            contract: self.job.contract.as_ref().map(|contract| contract.digest),
         }
     }
 
     fn planned(&self, planned: &Planned) -> ColumnReport {
         let column = &planned.column;
         let shape = planned.source.and_then(|source| self.survey.shapes().nth(source));
-        let (why, nulls) = match shape {
-            Some(shape) => (shape.why(), shape.nulls(column.kind)),
-            None => ("the feed has it; this file does not".to_owned(), self.survey.rows),
+        let facts = planned.source.and_then(|source| self.facts.column(source));
+        let (why, nulls) = match (facts, shape) {
+            (Some(facts), _) => (facts.why(), facts.nulls()),
+            (None, Some(shape)) => (shape.why(), shape.nulls(column.kind)),
+            (None, None) => ("the feed has it; this file does not".to_owned(), self.survey.rows),
         };
         ColumnReport { name: column.name.clone(), kind: column.type_words(), why, nulls }
     }

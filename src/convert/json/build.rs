@@ -7,7 +7,10 @@ use arrow_array::{ArrayRef, ListArray, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
-use super::node::{Node, Object, Value};
+use super::judged::cell;
+use super::node::{Node, Value};
+use super::records::Record;
+use crate::convert::contract::{Rule, Rules};
 use crate::convert::sticky::Planned;
 use crate::convert::table::{ColumnBuilder, NotCanonical, Origin, item_field, struct_fields};
 use crate::schema::{ColumnType, Nested, NestedField};
@@ -21,6 +24,8 @@ pub(super) struct Batch {
     columns: Vec<Builder>,
     /// For each key, its column.
     places: HashMap<String, usize>,
+    /// For each column, how its values are read when a contract declares it.
+    rules: Vec<Option<Arc<Rule>>>,
     /// For each column, the last row that has it.
     filled: Vec<usize>,
     pub(super) origin: Origin,
@@ -28,7 +33,9 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(plan: &[Planned], keys: &[String]) -> Self {
+    /// An empty batch; `rules` are those of the keys, in their order.
+    pub(super) fn new(plan: &[Planned], keys: &[String], rules: Option<&Rules>) -> Self {
+        let rule = |planned: &Planned| rules?.column(planned.source?).cloned();
         let builder = |planned: &Planned| match &planned.column.nested {
             Some(nested) => Builder::new(nested),
             None => Builder::value(planned.column.kind),
@@ -39,6 +46,7 @@ impl Batch {
         Self {
             columns: plan.iter().map(builder).collect(),
             places: plan.iter().enumerate().filter_map(place).collect(),
+            rules: plan.iter().map(rule).collect(),
             filled: vec![0; plan.len()],
             origin: Origin::default(),
             bytes: 0,
@@ -49,12 +57,18 @@ impl Batch {
         self.origin.records.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES
     }
 
-    /// Adds a record; its place is added by the caller.
-    pub(super) fn push(&mut self, record: &Object<'_>) -> Result<(), NotCanonical> {
-        let row = self.origin.records.len() + 1;
-        for (key, node) in record {
+    /// Adds a record.
+    pub(super) fn push(&mut self, record: &Record<'_>) -> Result<(), NotCanonical> {
+        self.origin.records.push(i64::try_from(record.number).unwrap_or(i64::MAX));
+        self.origin.lines.push(i64::try_from(record.line).unwrap_or(i64::MAX));
+        let row = self.origin.records.len();
+        for (key, node) in &record.object {
             let at = *self.places.get(key).ok_or(NotCanonical)?;
-            self.columns.get_mut(at).ok_or(NotCanonical)?.push(Some(node))?;
+            let column = self.columns.get_mut(at).ok_or(NotCanonical)?;
+            match (self.rules.get(at).and_then(Option::as_ref), column) {
+                (Some(rule), Builder::Value(column)) => rule.push(&cell(node), column)?,
+                (_, column) => column.push(Some(node))?,
+            }
             *self.filled.get_mut(at).ok_or(NotCanonical)? = row;
             self.bytes += node.raw.len();
         }

@@ -21,25 +21,36 @@
 //! - Known to a feed, nested types are sticky too: fields are added, their types only widen, and what
 //!   does not go together becomes JSON text in the feed's next version.
 //!
+//! # Contracts
+//! A contract reads the values of the records' own keys ([`super::contract`]). Numbers count by their
+//! exact text with a point, whatever marks are declared; an empty string is an empty text where text
+//! is declared and null elsewhere. A declared key that no record has is null throughout. Keys that are not declared are as without a contract.
+//!
 //! Reading is serde_json's, value by value from its raw text (`RawValue`), so that no number passes
 //! through a double and no nesting takes stack.
 //!
 //! Left out: telling absent from null, comments, NaN, UTF-16.
 
+use std::collections::HashSet;
+
+use super::contract::{Facts, Rules};
 use super::sticky::{self, Found, Plan, Planned};
 use super::table::{Origin, RejectsWriter, Sheets, TableColumn, TableInfo, TableWriter};
 use super::text::{self, Charset, TextReader};
 use super::unpack::{Part, Parts};
-use super::{Converted, Inspection, Job, Outcome, Outputs, balance, headers, unreadable};
+use super::{Converted, Inspection, Job, Outcome, Outputs, balance, contract, unreadable};
+use crate::contract::{Contract, DeclaredColumn};
 use crate::diagnostic::{Code, Diagnostic};
 pub(super) use prove::prove;
 
 use build::Batch;
+use judged::Judging;
 use records::{Records, Row};
 use survey::Survey;
 
 mod accounts;
 mod build;
+mod judged;
 mod node;
 mod prove;
 mod records;
@@ -75,6 +86,8 @@ struct Examined<'p> {
     job: &'p Job,
     parts: &'p Parts,
     survey: Survey,
+    /// What a contract's judge saw.
+    facts: Facts,
     /// The columns' published names.
     names: Vec<String>,
     /// How the records stand.
@@ -83,30 +96,42 @@ struct Examined<'p> {
 
 impl<'p> Examined<'p> {
     fn new(job: &'p Job, parts: &'p Parts) -> Result<Self, Diagnostic> {
-        let (mut survey, mut form) = (Survey::default(), "");
-        for part in &parts.tables {
-            let mut records = open(job, part, survey.records())?;
-            form = records.form();
-            let surveyed = survey.all(&mut records, &job.limits);
-            let rows = surveyed.map_err(|told| of_member(told, part))?;
-            survey.members.extend(part.member.clone().map(|member| (member, rows)));
-        }
-        survey.settle();
-        let names = headers::published(&survey.keys());
+        let (mut survey, form) = surveyed(job, parts, Survey::default(), None)?;
+        let mut names = job.published(&survey.keys());
         if names.len() > job.limits.columns as usize {
             let told = Diagnostic::error(Code::C105, "the records have too many different keys");
             return Err(told.fact("limit", "columns").fact("value", job.limits.columns));
         }
-        Ok(Self { job, parts, survey, names, form })
+        let mut facts = Facts::default();
+        // A judge must know the columns first, so a contract takes a look more.
+        if let Some(contract) = &job.contract {
+            let mut keys = survey.keys();
+            keys.extend(absent(contract, &names));
+            names = job.published(&keys);
+            let mut judging = Judging::new(contract, &keys, &names, &job.limits);
+            (survey, _) = surveyed(job, parts, Survey::of_keys(&keys), Some(&mut judging))?;
+            facts = judging.facts();
+        }
+        Ok(Self { job, parts, survey, facts, names, form })
     }
 
     fn plan(&self) -> Result<Plan, Diagnostic> {
-        self.survey.check(&self.job.limits)?;
+        let job = self.job;
+        if let Some(contract) = &job.contract {
+            contract::check_rows(contract, self.survey.records())?;
+        }
+        self.survey.check(&job.limits)?;
         let keys = self.survey.keys();
-        let columns = keys.iter().zip(&self.names).zip(self.survey.shapes());
-        let found: Vec<_> =
-            columns.map(|((header, name), shape)| Found { header, name, values: shape }).collect();
-        sticky::plan(self.job.learned.as_ref(), &found, self.job.allowance)
+        let columns = keys.iter().zip(&self.names).zip(self.survey.shapes()).enumerate();
+        let found = columns.map(|(at, ((header, name), shape))| match self.facts.column(at) {
+            Some(facts) => Found { header, name, values: facts },
+            None => Found { header, name, values: shape },
+        });
+        let found: Vec<_> = found.collect();
+        match &job.contract {
+            Some(contract) => contract::plan(contract, job.learned.as_ref(), &found),
+            None => sticky::plan(job.learned.as_ref(), &found, job.allowance),
+        }
     }
 
     fn convert(&self, outputs: Outputs) -> Result<Converted, Diagnostic> {
@@ -117,17 +142,23 @@ impl<'p> Examined<'p> {
         let failed = |error: super::table::Error| error.diagnostic();
         let mut table = TableWriter::create(outputs.parquet, &info).map_err(failed)?;
         let mut rejects = RejectsWriter::new(outputs.rejects, job, sheets);
-        let mut batch = Batch::new(&plan.columns, &self.survey.keys());
+        let (keys, contract) = (self.survey.keys(), job.contract.as_ref());
+        let rules = contract.map(|contract| Rules::bind(contract, &self.names));
+        let mut judging =
+            contract.map(|contract| Judging::new(contract, &keys, &self.names, &job.limits));
+        let mut batch = Batch::new(&plan.columns, &keys, rules.as_ref());
         let mut before = 0;
         for part in &self.parts.tables {
             rejects.of_member(part.member.as_deref()).map_err(failed)?;
             let mut records = open(job, part, before)?;
             loop {
                 match records.next()? {
-                    Row::Data { number, line, record } => {
-                        batch.push(&record).map_err(|error| unreadable(&error))?;
-                        batch.origin.records.push(i64::try_from(number).unwrap_or(i64::MAX));
-                        batch.origin.lines.push(i64::try_from(line).unwrap_or(i64::MAX));
+                    Row::Data(record) => {
+                        let judged = judging.as_mut().map(|judging| judging.record(&record));
+                        match judged.transpose()?.flatten() {
+                            Some(reject) => rejects.push(reject).map_err(failed)?,
+                            None => batch.push(&record).map_err(|error| unreadable(&error))?,
+                        }
                     }
                     Row::Reject(reject) => rejects.push(reject).map_err(failed)?,
                     Row::Blank => {}
@@ -149,14 +180,20 @@ impl<'p> Examined<'p> {
     }
 
     fn table_columns(&self, plan: &Plan) -> Vec<TableColumn> {
+        let keys = self.survey.keys();
         let column = |planned: &Planned| {
             let column = &planned.column;
             let shape = planned.source.and_then(|source| self.survey.shapes().nth(source));
-            let (printer, empty) = shape
-                .map_or((super::infer::Printer::Null, None), |shape| shape.printing(column.kind));
+            let facts = planned.source.and_then(|source| self.facts.column(source));
+            let key = planned.source.and_then(|source| keys.get(source));
+            let (printer, empty) = match (facts, shape) {
+                (Some(facts), _) => facts.printing(),
+                (None, Some(shape)) => shape.printing(column.kind),
+                (None, None) => (super::infer::Printer::Null, None),
+            };
             TableColumn {
                 name: column.name.clone(),
-                header: column.header.clone(),
+                header: key.unwrap_or(&column.header).clone(),
                 kind: column.kind,
                 printer,
                 empty,
@@ -165,6 +202,37 @@ impl<'p> Examined<'p> {
         };
         plan.columns.iter().map(column).collect()
     }
+}
+
+/// The declared columns that no record has, as an absent key is null: not those that must have values,
+/// and none where nothing that is declared is there at all.
+fn absent(contract: &Contract, names: &[String]) -> Vec<String> {
+    let names: HashSet<_> = names.iter().map(|name| name.to_lowercase()).collect();
+    let is_there = |column: &&DeclaredColumn| names.contains(&column.name.to_lowercase());
+    if !contract.columns.iter().any(|column| is_there(&column)) {
+        return Vec::new();
+    }
+    let absent = contract.columns.iter().filter(|column| !is_there(column) && !column.required);
+    absent.map(|column| column.name.clone()).collect()
+}
+
+/// Looks at all records of a file; tells how they stand.
+fn surveyed(
+    job: &Job,
+    parts: &Parts,
+    mut survey: Survey,
+    mut judging: Option<&mut Judging>,
+) -> Result<(Survey, &'static str), Diagnostic> {
+    let mut form = "";
+    for part in &parts.tables {
+        let mut records = open(job, part, survey.records())?;
+        form = records.form();
+        let surveyed = survey.all(&mut records, &job.limits, judging.as_deref_mut());
+        let rows = surveyed.map_err(|told| of_member(told, part))?;
+        survey.members.extend(part.member.clone().map(|member| (member, rows)));
+    }
+    survey.settle();
+    Ok((survey, form))
 }
 
 fn write(batch: &mut Batch, part: &Part, table: &mut TableWriter) -> Result<(), Diagnostic> {

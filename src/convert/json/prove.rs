@@ -3,13 +3,15 @@
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 
+use super::judged::cell;
 use super::node::{Node, Value};
 use super::open;
-use super::records::Row;
+use super::records::{Record, Row};
 use crate::convert::Job;
+use crate::convert::contract::Cell;
 use crate::convert::infer::canonical;
 use crate::convert::infer::printer::date_text;
-use crate::convert::prove::{Difference, Printed, Proof};
+use crate::convert::prove::{Declared, Difference, Printed, Proof, Rejected};
 use crate::convert::unpack::Parts;
 use crate::diagnostic::Diagnostic;
 use crate::schema::Nested;
@@ -25,14 +27,17 @@ pub(in crate::convert) fn prove(
     job: &Job,
     parts: &Parts,
     mut printed: Printed,
+    rejected: &Rejected,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Proof, Diagnostic> {
-    let mut cells = 0;
+    let declared = Declared::new(job, &printed);
+    let (mut cells, mut before) = (0, 0);
     for part in &parts.tables {
-        let mut records = open(job, part, 0)?;
+        let mut records = open(job, part, before)?;
         loop {
-            let (line, record) = match records.next()? {
-                Row::Data { line, record, .. } => (line, record),
+            let Record { line, object: record, .. } = match records.next()? {
+                Row::Data(record) if rejected.has_record(record.number) => continue,
+                Row::Data(record) => record,
                 Row::Reject(_) | Row::Blank => continue,
                 Row::End => break,
             };
@@ -48,7 +53,9 @@ pub(in crate::convert) fn prove(
                 let node = record.iter().find(|(key, _)| *key == column.header);
                 let node = node.map(|(_, node)| node);
                 let Some((array, row)) = printed.cell(at) else { continue };
-                if !is_same(array, row, node, column.nested.as_ref()) {
+                let cell = node.map_or(Cell::Missing, cell);
+                let holds = declared.holds((&printed, at), &cell);
+                if !holds.unwrap_or_else(|| is_same(array, row, node, column.nested.as_ref())) {
                     return different(&column.name, node.map(|node| node.raw), printed.text(at));
                 }
                 cells += 1;
@@ -57,6 +64,7 @@ pub(in crate::convert) fn prove(
                 progress(printed.rows);
             }
         }
+        before = records.count();
     }
     if printed.advance()? {
         let (line, column, parquet) = (0, String::new(), printed.text(0));

@@ -3,6 +3,7 @@
 use super::node::{self, Object};
 use super::values::{Form, Values};
 use crate::convert::Limits;
+use crate::convert::contract::Fault;
 use crate::convert::table::Reject;
 use crate::convert::text::TextReader;
 use crate::diagnostic::{Code, Diagnostic};
@@ -10,13 +11,43 @@ use crate::diagnostic::{Code, Diagnostic};
 /// What comes next.
 pub(super) enum Row<'r> {
     /// A record.
-    Data { number: u64, line: u64, record: Object<'r> },
+    Data(Record<'r>),
     /// What stands where a record should.
     Reject(Reject),
     /// A blank line.
     Blank,
     /// Nothing more.
     End,
+}
+
+/// A record and where it stands.
+pub(super) struct Record<'r> {
+    /// Its number, from 1.
+    pub(super) number: u64,
+    /// The line it begins on, from 1.
+    pub(super) line: u64,
+    /// Where it begins in the file.
+    pub(super) byte_offset: u64,
+    /// Its text.
+    pub(super) raw: &'r str,
+    /// Its keys and values.
+    pub(super) object: Object<'r>,
+}
+
+impl Record<'_> {
+    /// It is left out, for this fault.
+    pub(super) fn rejected(&self, fault: Fault) -> Reject {
+        Reject {
+            record: self.number,
+            line: self.line,
+            sheet: None,
+            byte_offset: self.byte_offset,
+            column: fault.column,
+            code: fault.code,
+            reason: fault.reason,
+            raw: self.raw.to_owned(),
+        }
+    }
 }
 
 /// Reads records.
@@ -63,11 +94,13 @@ impl Records {
             return Ok(Row::Blank);
         }
         self.number += 1;
-        let (number, line) = (self.number, piece.line);
+        let (number, line, byte_offset) = (self.number, piece.line, piece.byte_offset);
+        let mut record = Record { number, line, byte_offset, raw: text, object: Object::new() };
         let wrong = match node::record(text) {
-            Ok(record) => {
-                check_cells(&record, self.cell_bytes, line)?;
-                return Ok(Row::Data { number, line, record });
+            Ok(object) => {
+                check_cells(&object, self.cell_bytes, line)?;
+                record.object = object;
+                return Ok(Row::Data(record));
             }
             Err(wrong) => wrong,
         };
@@ -77,16 +110,8 @@ impl Records {
             let told = told.fact("line", line).fact("byte offset", piece.byte_offset);
             return Err(told.fact("found", wrong.reason));
         }
-        Ok(Row::Reject(Reject {
-            record: number,
-            line,
-            sheet: None,
-            byte_offset: piece.byte_offset,
-            column: wrong.key,
-            code: wrong.code,
-            reason: wrong.reason,
-            raw: text.to_owned(),
-        }))
+        let fault = Fault { code: wrong.code, column: wrong.key, reason: wrong.reason };
+        Ok(Row::Reject(record.rejected(fault)))
     }
 }
 

@@ -40,6 +40,13 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    /// Fields of which nothing was seen yet.
+    pub(super) fn of_keys(keys: &[String]) -> Self {
+        let places = keys.iter().enumerate().map(|(at, key)| (key.clone(), at)).collect();
+        let shapes = keys.iter().map(|key| (key.clone(), Shape::default())).collect();
+        Self { places, shapes, is_too_wide: false }
+    }
+
     /// Takes an object's fields.
     pub(super) fn take(&mut self, object: &Object<'_>, line: u64, depth: usize, max: usize) {
         for (key, node) in object {

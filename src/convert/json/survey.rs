@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::judged::Judging;
 use super::node::{Object, Value};
 use super::records::{Records, Row};
 use super::shape::{Fields, Shape};
@@ -28,7 +29,12 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Takes all records of a part; tells how many fit.
+    /// A survey of records whose keys are known, for a second look.
+    pub(super) fn of_keys(keys: &[String]) -> Self {
+        Self { fields: Fields::of_keys(keys), ..Self::default() }
+    }
+
+    /// Takes all records of a part, but those that a contract's judge leaves out; tells how many fit.
     ///
     /// # Errors
     /// It cannot be read to its end, or shares too few keys with the first part: two tables are not
@@ -37,21 +43,27 @@ impl Survey {
         &mut self,
         records: &mut Records,
         limits: &Limits,
+        mut judging: Option<&mut Judging>,
     ) -> Result<u64, Diagnostic> {
         let before = self.rows;
         let columns_max = limits.columns as usize + 1;
         let mut keys: HashSet<String> = HashSet::new();
         loop {
             match records.next()? {
-                Row::Data { line, record, .. } => {
+                Row::Data(record) => {
+                    let judged = judging.as_deref_mut().map(|judging| judging.record(&record));
+                    if let Some(reject) = judged.transpose()?.flatten() {
+                        self.rejects.take(&reject);
+                        continue;
+                    }
                     self.rows += 1;
-                    self.fields.take(&record, line, 0, columns_max);
-                    for (key, _) in record.iter().take(columns_max) {
+                    self.fields.take(&record.object, record.line, 0, columns_max);
+                    for (key, _) in record.object.iter().take(columns_max) {
                         if !keys.contains(key) && keys.len() < columns_max {
                             keys.insert(key.clone());
                         }
                     }
-                    self.show(&record);
+                    self.show(&record.object);
                 }
                 Row::Reject(reject) => self.rejects.take(&reject),
                 Row::Blank => self.blank += 1,
@@ -63,8 +75,8 @@ impl Survey {
     }
 
     fn check_keys(&mut self, keys: HashSet<String>) -> Result<(), Diagnostic> {
-        if self.model.is_empty() {
-            self.model = keys;
+        if self.model.is_empty() || keys.is_empty() {
+            self.model.extend(keys);
             return Ok(());
         }
         let shared = keys.intersection(&self.model).count();

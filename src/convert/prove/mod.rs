@@ -6,10 +6,10 @@
 //! texts.
 //!
 //! # What it cannot prove
-//! It says so ([`Proof::Impossible`]) of what the `csv` crate cannot read: delimiters of several
-//! bytes, backslash escapes, one-column files with quotes. Workbooks have one reader only. That a
-//! null was spelled as nothing or as two quotes is not compared; how JSON is framed into records is
-//! read by the converter's own code. Values that a contract reads by its formats are not compared.
+//! It says so ([`Proof::Impossible`]) of what the `csv` crate cannot read: backslash escapes and
+//! one-column files. Workbooks have one reader only. That a null was spelled as nothing or as two
+//! quotes is not compared; how JSON is framed into records, and what a contract makes of a text, is
+//! read by the converter's own code.
 
 use std::fs::File;
 
@@ -19,9 +19,11 @@ use super::unpack::{self, Input, TableKind};
 use super::{Job, delimited, json};
 use crate::diagnostic::Diagnostic;
 
+mod declared;
 mod printed;
 mod rejected;
 
+pub(super) use declared::Declared;
 pub(super) use printed::{Printed, texts_of};
 pub(super) use rejected::Rejected;
 
@@ -74,17 +76,15 @@ pub struct Claim {
 /// # Errors
 /// When a file cannot be read.
 pub fn prove(job: &Job, claim: Claim, progress: &mut dyn FnMut(u64)) -> Result<Proof, Diagnostic> {
-    if job.contract.is_some() {
-        let why = "a contract reads values by its formats, so their texts need not be the source's";
-        return Ok(Proof::Impossible(why.to_owned()));
-    }
     let printed = Printed::open(claim.parquet)?;
     let rejected = Rejected::read(claim.rejects)?;
     match unpack::open(job, claim.raw)? {
         Input::Tables(TableKind::Text, parts) => {
             delimited::prove(job, &parts, printed, &rejected, progress)
         }
-        Input::Tables(TableKind::Json, parts) => json::prove(job, &parts, printed, progress),
+        Input::Tables(TableKind::Json, parts) => {
+            json::prove(job, &parts, printed, &rejected, progress)
+        }
         Input::Tables(TableKind::Workbook, _) => {
             Ok(Proof::Impossible("a workbook has no second reader to compare with".to_owned()))
         }
