@@ -187,6 +187,8 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
             preamble: Some(2),
             footer: Some(1),
             comment: Some('%'),
+            fixed: None,
+            short_lines: None,
         },
     };
     assert_eq!(config.feeds[&"budget".parse().unwrap()], budget);
@@ -291,6 +293,7 @@ sinks = ["laod"]
 same_name = true
 format.delimiter = ""
 format.encoding = "utf9"
+format.fixed = ["a:2", "A:3", "b", "c:0"]
 [feed.Bad_Name]
 [feed.x]
 batch.max_bytes = "10 bananas"
@@ -331,14 +334,17 @@ fn all_problems_are_told_at_once_with_their_places() {
     landfall.toml:25:13: `same_name` must be "append" or "replace", not a boolean
     landfall.toml:26:20: `delimiter` must be one to 16 bytes such as ";" or "||", not ``
     landfall.toml:27:19: `encoding` names no encoding that is known: `utf9`; did you mean `utf-8`?
-    landfall.toml:28:7: feed name `Bad_Name` must be 1 to 63 of a-z, 0-9, `-`, `_` and start with a letter or digit
-    landfall.toml:30:19: `max_bytes` must be a size such as "256 MiB" or a number of bytes, not `10 bananas`
-    landfall.toml:32:11: `command` names no program
-    landfall.toml:34:11: `webhook` must be an address such as "https://example.org/landed", not `ftp://x`
-    landfall.toml:35:12: `secrets` must be where a secret is, as "env:NAME" or "file:PATH"
-    landfall.toml:36:7: a sink has only one of `command`, `webhook`
-    landfall.toml:39:7: a sink needs one of `command`, `webhook`, `folder`, `postgres`, `nats`
-    landfall.toml:41:9: `count` must be a whole number from 1, not -1
+    landfall.toml:28:16: `fixed` names the column `a` twice
+    landfall.toml:28:31: `fixed` must be a column's name and width in characters such as "name:20", not `b`
+    landfall.toml:28:36: `fixed` must be a column's name and width in characters such as "name:20", not `c:0`
+    landfall.toml:29:7: feed name `Bad_Name` must be 1 to 63 of a-z, 0-9, `-`, `_` and start with a letter or digit
+    landfall.toml:31:19: `max_bytes` must be a size such as "256 MiB" or a number of bytes, not `10 bananas`
+    landfall.toml:33:11: `command` names no program
+    landfall.toml:35:11: `webhook` must be an address such as "https://example.org/landed", not `ftp://x`
+    landfall.toml:36:12: `secrets` must be where a secret is, as "env:NAME" or "file:PATH"
+    landfall.toml:37:7: a sink has only one of `command`, `webhook`
+    landfall.toml:40:7: a sink needs one of `command`, `webhook`, `folder`, `postgres`, `nats`
+    landfall.toml:42:9: `count` must be a whole number from 1, not -1
     "#);
 }
 

@@ -289,6 +289,32 @@ pub struct Format {
     /// `comment`: the ASCII character that lines begin with that are not of the table.
     #[serde(default)]
     pub comment: Option<char>,
+    /// `fixed = ["id:6", "name:20"]`: the columns of a fixed-width text, which has no delimiters.
+    #[serde(default)]
+    pub fixed: Option<Vec<FixedColumn>>,
+    /// `short_lines = "reject" | "pad"`, default `reject`: what becomes of lines of a fixed-width text
+    /// that end before their last column.
+    #[serde(default)]
+    pub short_lines: Option<ShortLines>,
+}
+
+/// What becomes of lines of a fixed-width text that end before their last column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShortLines {
+    /// They are rejects: something may be missing.
+    Reject,
+    /// They lost their blanks on the way, as the FTP server of z/OS takes them away.
+    Pad,
+}
+
+/// A column of a fixed-width text.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FixedColumn {
+    /// Its name.
+    pub name: String,
+    /// How many characters of a line it takes, from 1.
+    pub width: u32,
 }
 
 /// How a quote stands inside a quoted field of delimited text.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::de::DeValue;
 
+use super::FixedColumn;
 use super::glob;
 use super::problem::Wrong;
 use super::reader::article;
@@ -42,6 +43,9 @@ where
         fits.ok_or_else(|| Wrong::new(format!("must be a whole number from {min}, not {integer}")))
     }
 }
+
+/// Characters of a column of fixed-width text.
+const WIDTH_MAX: u32 = 1 << 20;
 
 /// `"500ms"`, `"2s"`, `"10m"`, `"24h"`, `"7d"`.
 pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, Wrong> {
@@ -209,6 +213,19 @@ pub(super) fn delimiter(value: &DeValue<'_>) -> Result<String, Wrong> {
     let fits = (1..=16).contains(&text.len()) && !text.contains(['\n', '\r', '\0']);
     let wrong = || Wrong::new(format!("must be {WHAT}, not `{}`", text.escape_debug()));
     fits.then(|| text.to_owned()).ok_or_else(wrong)
+}
+
+/// A column of a fixed-width text: `"name:20"`.
+pub(super) fn fixed_column(value: &DeValue<'_>) -> Result<FixedColumn, Wrong> {
+    const WHAT: &str = "a column's name and width in characters such as \"name:20\"";
+    let text = as_text(value, WHAT)?;
+    let wrong = || Wrong::new(format!("must be {WHAT}, not `{}`", text.escape_debug()));
+    let (name, width) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let (name, width) = (name.trim(), width.trim().parse().map_err(|_not_whole| wrong())?);
+    if name.is_empty() || !(1..=WIDTH_MAX).contains(&width) {
+        return Err(wrong());
+    }
+    Ok(FixedColumn { name: name.to_owned(), width })
 }
 
 /// A WHATWG encoding label (<https://encoding.spec.whatwg.org/#names-and-labels>).

@@ -8,12 +8,12 @@ use sha2::Digest as _;
 use super::problem::{Problem, Problems, Source, Wrong, read_text};
 use super::reader::{self, Reader};
 use super::value::{
-    address, character, choice, delimiter, duration, encoding, glob, network, reference, size,
-    some_size, text, truth, whole,
+    address, character, choice, delimiter, duration, encoding, fixed_column, glob, network,
+    reference, size, some_size, text, truth, whole,
 };
 use super::{
-    After, Audit, Complete, Config, Duplicates, Escape, Feed, Folder, Format, Legacy, RecordEnd,
-    SameName, Sftp, Verify, Workers, batching, contract, partner, sink,
+    After, Audit, Complete, Config, Duplicates, Escape, Feed, FixedColumn, Folder, Format, Legacy,
+    RecordEnd, SameName, Sftp, ShortLines, Verify, Workers, batching, contract, partner, sink,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName};
@@ -217,6 +217,8 @@ const DUPLICATES: &[(&str, Duplicates)] =
 const ESCAPES: &[(&str, Escape)] =
     &[("doubled", Escape::Doubled), ("backslash", Escape::Backslash)];
 const RECORD_ENDS: &[(&str, RecordEnd)] = &[("lf", RecordEnd::Lf), ("any", RecordEnd::Any)];
+const SHORT_LINES: &[(&str, ShortLines)] =
+    &[("reject", ShortLines::Reject), ("pad", ShortLines::Pad)];
 
 fn read_format(table: Reader<'_, '_>) -> Format {
     let format = Format {
@@ -230,13 +232,49 @@ fn read_format(table: Reader<'_, '_>) -> Format {
         preamble: table.get("preamble", whole(0)),
         footer: table.get("footer", whole(0)),
         comment: table.get("comment", character),
+        fixed: table.list("fixed", fixed_column),
+        short_lines: table.get("short_lines", choice(SHORT_LINES)),
     };
+    if format.short_lines.is_some() && format.fixed.is_none() {
+        let why = "`short_lines` is of fixed-width text, and there is no `fixed`";
+        table.problem_at("short_lines", Wrong::new(why));
+    }
+    if let Some(columns) = &format.fixed {
+        check_fixed(columns, &format, &table);
+    }
     let quote = format.quote.map(String::from);
     if format.delimiter.is_some() && format.delimiter == quote {
         table.problem_at("quote", Wrong::new("`quote` and `delimiter` are the same character"));
     }
     table.finish();
     format
+}
+
+/// A fixed-width text has columns, each with a name of its own, and no delimiters, quotes or header.
+fn check_fixed(columns: &[FixedColumn], format: &Format, table: &Reader<'_, '_>) {
+    if columns.is_empty() {
+        table.problem_at("fixed", Wrong::new("`fixed` names no column"));
+    }
+    let mut names: Vec<_> = columns.iter().map(|column| column.name.to_lowercase()).collect();
+    names.sort_unstable();
+    let twice = names.windows(2).find_map(|pair| match pair {
+        [a, b] if a == b => Some(a),
+        _ => None,
+    });
+    if let Some(name) = twice {
+        table.problem_at("fixed", Wrong::new(format!("`fixed` names the column `{name}` twice")));
+    }
+    let others = [
+        ("delimiter", format.delimiter.is_some()),
+        ("quote", format.quote.is_some()),
+        ("escape", format.escape.is_some()),
+        ("header", format.header.is_some()),
+    ];
+    for (key, _) in others.iter().filter(|(_, is_there)| *is_there) {
+        let why =
+            format!("`{key}` says nothing of fixed-width text; `preamble` skips a header line");
+        table.problem_at(key, Wrong::new(why));
+    }
 }
 
 /// Reads the folders that are written and adds `inbox/<feed>` for each feed that none of them names.

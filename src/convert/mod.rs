@@ -6,8 +6,6 @@
 //!
 //! A data problem is a value, not an error: the [`Outcome`] says what was made, what was left out
 //! and why. Records seen = written + rejected + skipped, always.
-//!
-//! Left out so far: fixed width.
 
 use std::fs::File;
 

@@ -1,7 +1,7 @@
 //! Polluted files: the good records come out, the bad ones are rejects with their line, the rest is
 //! told; nothing crashes and nothing is merged or dropped in silence.
 
-use landfall::config::{Escape, Format, RecordEnd};
+use landfall::config::{Escape, FixedColumn, Format, RecordEnd, ShortLines};
 use landfall::diagnostic::Code;
 
 use super::support::{Table, convert, convert_as, held, held_as, job, some};
@@ -223,4 +223,52 @@ fn what_the_feed_declares_is_refused_where_it_does_not_fit() {
     let mut job = job();
     job.format = Format { preamble: Some(9), ..Format::default() };
     assert_eq!(held_as(&job, "id\n1\n").code, Code::C101);
+}
+
+fn fixed(columns: &[(&str, u32)]) -> Format {
+    let column =
+        |(name, width): &(&str, u32)| FixedColumn { name: (*name).to_owned(), width: *width };
+    Format { fixed: Some(columns.iter().map(column).collect()), ..Format::default() }
+}
+
+#[test]
+fn a_fixed_width_text_is_read_by_its_widths() {
+    let format = fixed(&[("id", 6), ("name", 8), ("amount", 7), ("day", 8)]);
+    let lines = "000001Müller    10.5020260131\r\n    42Ann  B   -0.05        \r\n     7              . \n\n";
+    let text = format!("ID    NAME    AMOUNT DAY\n{}9\n{lines}TRAILER 3\n", lines.repeat(200));
+    let table = formatted(Format { preamble: Some(1), footer: Some(1), ..format }, &text);
+    assert_eq!(table.names()[..4], ["id", "name", "amount", "day"]);
+    assert_eq!(table.kinds(), ["text", "text", "text", "int64"], "007 and 42 are not alike");
+    assert_eq!(table.texts("id")[..3], some(&["000001", "42", "7"]));
+    assert_eq!(table.texts("name")[..3], [Some("Müller".into()), Some("Ann  B".into()), None]);
+    assert_eq!(table.texts("amount")[..3], some(&["10.50", "-0.05", "."]));
+    assert_eq!(table.texts("day")[..2], [Some("20260131".to_owned()), None]);
+    assert_eq!(table.dialect("widths"), "id:6 name:8 amount:7 day:8");
+    assert_eq!((table.rows, table.converted.report.rejected), (603, 1));
+    assert_eq!((skipped(&table, "blank"), skipped(&table, "footer")), (201, 1));
+    let reject = &table.converted.report.first_rejects[0];
+    assert_eq!((reject.line, reject.raw.as_str()), (802, "9"));
+    assert_eq!(reject.reason, "it has 1 characters, its columns take 29");
+}
+
+#[test]
+fn a_contract_reads_fixed_width_text_of_any_encoding() {
+    let contract = "[column]\nid = \"int64\"\nname = \"text\"\namount = \"decimal(9,2)\"\n\
+        [column.day]\ntype = \"date\"\nformat = \"%Y%m%d\"\n";
+    let contract = landfall::config::contract::parse("contracts/f.toml", contract);
+    let mut job = job().under(Some(&contract.unwrap()));
+    job.format = fixed(&[("id", 6), ("name", 8), ("amount", 7), ("day", 8)]);
+    job.format.encoding = Some("windows-1252".to_owned());
+    let text = "000001Müller    10.5020260131\n    42Ann  B   -0.05\n";
+    let bytes = encoding_rs::WINDOWS_1252.encode(text).0.into_owned();
+    assert_eq!(
+        held_as(&job, &bytes).code,
+        Code::C103,
+        "the second line ends before its last column"
+    );
+    job.format.short_lines = Some(ShortLines::Pad);
+    let table = convert_as(&job, &bytes);
+    assert_eq!(table.kinds(), ["int64", "text", "decimal(9,2)", "date"]);
+    assert_eq!(table.texts("name"), some(&["Müller", "Ann  B"]));
+    assert_eq!(table.texts("day"), [Some("20260131".to_owned()), None]);
 }

@@ -7,7 +7,8 @@
 use super::header::{Header, had_header, known_names};
 use super::syntax::{Delimiter, Ends, Escape, Syntax};
 use super::trial::{DELIMITERS, PREAMBLE_MAX, Sample, Trial};
-use crate::config::{Format, RecordEnd};
+use super::widths;
+use crate::config::{FixedColumn, Format, RecordEnd};
 use crate::convert::Job;
 use crate::schema::Column;
 
@@ -40,6 +41,8 @@ pub struct Dialect {
     pub record_ends: &'static str,
     /// Whether the delimiter is certain, and why.
     pub delimiter: (bool, String),
+    /// The columns of a fixed-width text, which has no delimiters; else none.
+    pub fixed: Vec<FixedColumn>,
 }
 
 /// Lines before the header.
@@ -75,6 +78,9 @@ impl Dialect {
         let text = after_lines(sample.text, declared.unwrap_or(0));
         let detection = Detection { sample: cut(Sample { text, ..sample }), hints };
         let ends = detection.ends();
+        if let Some(columns) = &hints.format().fixed {
+            return Self::in_widths(columns, hints.format(), (ends, sample.text));
+        }
         let (trial, delimiter) = detection.delimiter(ends);
         let trial = detection.refined(trial);
         let may_have_preamble = declared.is_none() && trial.rows.len() > 1;
@@ -88,6 +94,22 @@ impl Dialect {
             columns: trial.width().max(1),
             record_ends: ends_in_words(sample.text),
             delimiter,
+            fixed: Vec::new(),
+        }
+    }
+
+    /// The dialect of a fixed-width text: all of it is declared but for the record ends.
+    fn in_widths(columns: &[FixedColumn], format: &Format, (ends, text): (Ends, &str)) -> Self {
+        let comment = format.comment.and_then(|c| u8::try_from(c).ok());
+        Self {
+            header: Header::certain(false, "the feed declares the columns"),
+            syntax: Syntax { delimiter: None, ends, comment, ..Syntax::default() },
+            preamble: Preamble::Lines(format.preamble.unwrap_or(0)),
+            footer: format.footer.unwrap_or(0),
+            columns: columns.len(),
+            record_ends: ends_in_words(text),
+            delimiter: (true, "declared".to_owned()),
+            fixed: columns.to_vec(),
         }
     }
 
@@ -103,6 +125,15 @@ impl Dialect {
             format!("{}: {why}", if certain { "certain" } else { "not certain" })
         };
         let header = if self.header.is_present { "first record" } else { "none" };
+        if !self.fixed.is_empty() {
+            let record_end = self.record_ends.to_owned();
+            let findings = [
+                ("encoding", encoding),
+                ("widths", widths::words(&self.fixed)),
+                ("record end", record_end),
+            ];
+            return findings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        }
         let findings = [
             ("encoding", encoding),
             ("delimiter", delimiter),

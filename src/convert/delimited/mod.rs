@@ -51,6 +51,7 @@ mod scan;
 mod syntax;
 mod text;
 mod trial;
+mod widths;
 mod write;
 
 pub(super) use prove::prove;

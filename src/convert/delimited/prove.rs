@@ -65,6 +65,9 @@ pub(in crate::convert) fn prove(
 /// What the `csv` crate cannot read.
 fn obstacle(dialect: &Dialect) -> Option<&'static str> {
     let syntax = &dialect.syntax;
+    if !dialect.fixed.is_empty() {
+        return Some("the csv crate knows no fixed width");
+    }
     match syntax.delimiter {
         None => Some("a one-column file has no second reader to compare with"),
         Some(_) if syntax.escape == Escape::Backslash => {

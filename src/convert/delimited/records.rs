@@ -23,6 +23,7 @@
 
 use super::record::{Broken, Field, Found, Record};
 use super::syntax::{Ends, Escape, Syntax};
+use super::widths::{self, Widths};
 use crate::convert::Limits;
 use crate::convert::text::{self, Source};
 
@@ -78,6 +79,8 @@ pub struct Records<S> {
     has_quoted: bool,
     suspect: u32,
     stops: Box<[bool; 256]>,
+    /// Of fixed-width text.
+    widths: Option<Widths>,
     /// Where the next record begins in the file.
     byte_offset: u64,
 }
@@ -135,7 +138,14 @@ impl<S: Source> Records<S> {
             has_quoted: false,
             suspect: 0,
             stops,
+            widths: None,
         }
+    }
+
+    /// Reads columns of so many characters, if there are any, whatever the syntax says.
+    pub fn in_widths(mut self, widths: Option<Widths>) -> Self {
+        self.widths = widths;
+        self
     }
 
     /// Reads the next record.
@@ -146,6 +156,14 @@ impl<S: Source> Records<S> {
         loop {
             if self.is_at_comment() {
                 return Ok(self.line()?.map_or(Found::End, Found::Comment));
+            }
+            if self.widths.is_some() {
+                match self.line_end() {
+                    Some((_, next)) if next == self.at => return Ok(Found::End),
+                    Some((end, next)) => return self.fixed(end, next),
+                    None => self.more(None)?,
+                }
+                continue;
             }
             match self.attempt() {
                 Attempt::More { open_quote } => self.more(open_quote)?,
@@ -207,12 +225,21 @@ impl<S: Source> Records<S> {
         (self.byte_offset, self.line)
     }
 
+    fn fixed(&mut self, end: usize, next: usize) -> Result<Found<'_>, Error> {
+        self.has_quoted = false;
+        let line = &self.window[self.at..end];
+        if let Some(widths) = &self.widths {
+            widths::divide(line, self.at, widths, &mut self.fields);
+        }
+        self.record(end, next, false)
+    }
+
     fn record(&mut self, end: usize, next: usize, stray: bool) -> Result<Found<'_>, Error> {
         let (start, line, byte_offset) = (self.at, self.line, self.byte_offset);
         self.check_size(end - start)?;
         self.pass(next);
         self.suspect = self.suspect.saturating_sub(1);
-        if start == end && self.syntax.delimiter.is_some() {
+        if start == end && (self.syntax.delimiter.is_some() || self.widths.is_some()) {
             return Ok(Found::Blank);
         }
         Ok(Found::Record(Record {

@@ -11,6 +11,8 @@ use super::dialect::{Dialect, Preamble};
 use super::footer;
 use super::record::{Broken, Found, Record};
 use super::records::{Error as ReadError, Records};
+use super::widths::Widths;
+use crate::config::ShortLines;
 use crate::convert::Job;
 use crate::convert::contract::{Cell, Facts, Judge, Keys, TooMany};
 use crate::convert::table::Reject;
@@ -84,6 +86,8 @@ pub struct Rows<S> {
     /// Comments before the header.
     pub comments_before: Vec<String>,
     has_header: bool,
+    /// Characters of a line of fixed-width text; else 0.
+    characters: u64,
     marks_damage: bool,
     number: u64,
     judge: Option<Judge>,
@@ -101,11 +105,18 @@ impl<S: Source> Rows<S> {
     /// # Errors
     /// When the text cannot be read or the header's quotes are ambiguous.
     pub fn open(source: S, dialect: &Dialect, job: &Job) -> Result<Self, Error> {
-        let records = Records::new(source, dialect.syntax, &job.limits);
+        let fixed = dialect.fixed.as_slice();
+        let short_lines = job.format.short_lines.unwrap_or(ShortLines::Reject);
+        let widths = (!fixed.is_empty()).then(|| Widths::of(fixed, short_lines));
+        let records = Records::new(source, dialect.syntax, &job.limits).in_widths(widths);
         let mut rows = Self {
             marks_damage: records.marks_damage(),
             records,
-            headers: vec![String::new(); dialect.columns],
+            headers: match fixed {
+                [] => vec![String::new(); dialect.columns],
+                fixed => fixed.iter().map(|column| column.name.clone()).collect(),
+            },
+            characters: fixed.iter().map(|column| u64::from(column.width)).sum(),
             names: Vec::new(),
             preamble: Vec::new(),
             blank_before: 0,
@@ -241,8 +252,18 @@ impl<S: Source> Rows<S> {
                     None => Row::Data { number, record },
                 });
             }
+            Found::Record(record) if self.characters > 0 => {
+                let reason = format!(
+                    "it has {} characters, its columns take {}",
+                    record.raw().chars().count(),
+                    self.characters
+                );
+                ragged(&record, number, reason)
+            }
             Found::Record(record) => {
-                let reject = ragged(&record, number, self.headers.len());
+                let (fields, width) = (record.len(), self.headers.len());
+                let reason = format!("it has {fields} fields, the header has {width}");
+                let reject = ragged(&record, number, reason);
                 let may_be_footer = footer::is_plain(record.raw(), record.len());
                 if may_be_footer && self.footers.len() < footer::RECORDS_MAX {
                     self.number = number;
@@ -265,7 +286,7 @@ fn repeats(record: &Record<'_>, headers: &[String]) -> bool {
     record.len() > 1 && record.fields().zip(headers).all(|((text, _), header)| text == *header)
 }
 
-fn ragged(record: &Record<'_>, number: u64, width: usize) -> Reject {
+fn ragged(record: &Record<'_>, number: u64, reason: String) -> Reject {
     Reject {
         record: number,
         line: record.line,
@@ -273,7 +294,7 @@ fn ragged(record: &Record<'_>, number: u64, width: usize) -> Reject {
         byte_offset: record.byte_offset,
         column: None,
         code: Code::C103,
-        reason: format!("it has {} fields, the header has {width}", record.len()),
+        reason,
         raw: record.raw().to_owned(),
     }
 }
