@@ -181,3 +181,8 @@ fn contract() {
 fn workbook() {
     replay("workbook", CONVERSIONS);
 }
+
+#[test]
+fn columnar() {
+    replay("columnar", CONVERSIONS);
+}

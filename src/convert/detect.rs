@@ -19,6 +19,8 @@ pub enum Kind {
     Json,
     /// A workbook: XLSX, XLSM, XLSB, ODS or XLS, possibly encrypted.
     Workbook,
+    /// Parquet.
+    Parquet,
     /// A wrapper around something.
     Wrapped(Wrapper),
     /// A zip archive that is not a workbook.
@@ -36,6 +38,7 @@ impl Kind {
             Self::Text => "text",
             Self::Json => "JSON",
             Self::Workbook => "a workbook",
+            Self::Parquet => "Parquet",
             Self::Wrapped(wrapper) => wrapper.name(),
             Self::Zip => "a zip archive",
             Self::Packed(what) | Self::Other(what) => what,
@@ -49,13 +52,13 @@ const HEAD_BYTES: usize = 64 << 10;
 const TAIL_BYTES: usize = 1 << 20;
 /// A zip archive begins with a member, or with the end of its directory when it has none.
 const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+const PARQUET: &[u8] = b"PAR1";
 const OLE2: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 /// The first bytes of packings that are not unpacked here.
 const PACKINGS: [(&[u8], &str); 2] =
     [(b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!\x1a\x07", "a RAR archive")];
 /// The first bytes of formats that are not text.
-const MARKS: [(&[u8], &str); 16] = [
-    (b"PAR1", "Parquet"),
+const MARKS: [(&[u8], &str); 15] = [
     (b"ARROW1", "Arrow"),
     (b"ORC", "ORC"),
     (b"Obj\x01", "Avro"),
@@ -77,8 +80,12 @@ const CONTROLS_MAX: usize = 20;
 /// The same for bytes that are valid UTF-8, such as text padded with NUL.
 const CONTROLS_MAX_UTF8: usize = 300;
 
-/// Whether the first bytes are those of a package, whose kind and content need random access.
-pub fn is_package(head: &[u8]) -> bool {
+/// Whether the first bytes are those of a package or of Parquet, whose content needs random access.
+pub fn needs_any_place(head: &[u8]) -> bool {
+    is_package(head) || head.starts_with(PARQUET)
+}
+
+fn is_package(head: &[u8]) -> bool {
     ZIP.iter().any(|mark| head.starts_with(mark)) || head.starts_with(OLE2)
 }
 
@@ -95,6 +102,9 @@ pub fn kind(content: &Content) -> io::Result<Kind> {
         let mut end = content.seekable()?;
         let tail_at = end.size_bytes().saturating_sub(TAIL_BYTES as u64);
         return Ok(zip_kind(&head, &end.part(tail_at, TAIL_BYTES)?));
+    }
+    if head.starts_with(PARQUET) {
+        return Ok(Kind::Parquet);
     }
     if let Some(wrapper) = Wrapper::ALL.into_iter().find(|w| head.starts_with(w.mark())) {
         return Ok(Kind::Wrapped(wrapper));
@@ -228,8 +238,7 @@ mod tests {
 
     #[test]
     fn the_rest_is_named() {
-        let cases: [(&[u8], &str); 4] = [
-            (b"PAR1", "Parquet"),
+        let cases: [(&[u8], &str); 3] = [
             (b"<?xml version='1.0'?>", "XML or HTML"),
             (b"\0\x01\x02\x03\x80\xff", "binary data"),
             (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an OLE2 document that is not a workbook"),

@@ -20,6 +20,7 @@ use crate::schema::{Change, Column, LearnedSchema};
 pub use progress::{Progress, Reached};
 use unpack::{Input, TableKind};
 
+pub mod columnar;
 pub mod contract;
 pub mod delimited;
 pub mod detect;
@@ -32,6 +33,7 @@ mod progress;
 pub mod prove;
 mod shortage;
 pub mod sticky;
+mod surviving;
 pub mod table;
 pub mod text;
 pub mod unpack;
@@ -181,6 +183,7 @@ pub fn run(job: &Job, raw: File, outputs: Outputs) -> Outcome {
         Ok(Input::Tables(TableKind::Text, parts)) => delimited::run(job, &parts, outputs),
         Ok(Input::Tables(TableKind::Json, parts)) => json::run(job, &parts, outputs),
         Ok(Input::Tables(TableKind::Workbook, parts)) => excel::run(job, &parts, outputs),
+        Ok(Input::Tables(TableKind::Parquet, parts)) => columnar::run(job, &parts, outputs),
         Ok(Input::Other(reason)) => contract::not_a_table(job, &reason),
         Err(told) => Outcome::Held(told),
     }
@@ -206,6 +209,7 @@ pub fn inspect(job: &Job, raw: File) -> Inspection {
         Ok(Input::Tables(TableKind::Text, parts)) => delimited::inspect(job, &parts),
         Ok(Input::Tables(TableKind::Json, parts)) => json::inspect(job, &parts),
         Ok(Input::Tables(TableKind::Workbook, parts)) => excel::inspect(job, &parts),
+        Ok(Input::Tables(TableKind::Parquet, parts)) => columnar::inspect(job, &parts),
         Ok(Input::Other(reason)) => Inspection::nothing(contract::not_a_table(job, &reason)),
         Err(told) => Inspection::nothing(Outcome::Held(told)),
     }

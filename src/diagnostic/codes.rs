@@ -181,6 +181,9 @@ codes! {
     C113: "quotes are ambiguous",
         "Some fields have quotes where none may stand; the records that hold them are rejects.",
         "Double every quote inside a quoted field.";
+    C114: "Parquet is not readable",
+        "The Parquet file is damaged, cut or encrypted, or its rows are not those that it declares.",
+        "Write it again and send it again; `landfall inspect FILE` says beforehand whether it can be read.";
     C120: "a value is not of its type",
         "The contract says how the column's values are written; this one is not.",
         "Correct the value, or the column's `type` and format in the contract.";

@@ -10,6 +10,7 @@
 )]
 
 mod accounts;
+mod columnar;
 mod contract;
 mod contract_json;
 mod dialects;

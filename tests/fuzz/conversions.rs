@@ -142,3 +142,10 @@ pub fn workbook(data: &[u8]) {
     };
     check(&job("a.xlsx"), &bytes);
 }
+
+/// Parquet, as it is.
+pub fn columnar(data: &[u8]) {
+    let mut bytes = b"PAR1".to_vec();
+    bytes.extend(data.strip_prefix(b"PAR1").unwrap_or(data));
+    check(&job("a.parquet"), &bytes);
+}

@@ -12,13 +12,13 @@ use landfall::receive::sftp::view::{self, Node};
 use landfall::receive::sftp::wire::{Decoder, Error, Item, PACKET_BYTES_MAX, Request};
 
 mod conversions;
-pub use conversions::{contract, delimited, detect, json, packed, workbook};
+pub use conversions::{columnar, contract, delimited, detect, json, packed, workbook};
 
 /// A target's name, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Target; 15] = [
+pub const ALL: [Target; 16] = [
     ("codec", codec),
     ("request", request),
     ("scp_line", scp_line),
@@ -34,6 +34,7 @@ pub const ALL: [Target; 15] = [
     ("packed", packed),
     ("contract", contract),
     ("workbook", workbook),
+    ("columnar", columnar),
 ];
 
 /// What a stream holds: requests, heads with their payloads, and why it ended, if it did.

@@ -40,6 +40,7 @@
 //! not know, such as `#SPILL!`. No table: C107; a table spread over far more cells than it has
 //! values: C108.
 
+use super::surviving::surviving;
 use super::unpack::Parts;
 use super::{Inspection, Job, Outcome, Outputs, unreadable};
 use crate::diagnostic::{Code, Diagnostic};
@@ -68,7 +69,7 @@ const INSPECTED_ROWS: usize = 20;
 /// Converts a workbook.
 pub fn run(job: &Job, parts: &Parts, outputs: Outputs) -> Outcome {
     let written = || read(job, parts).and_then(|reading| write::write(reading, job, outputs));
-    match surviving(written) {
+    match surviving(unread, written) {
         Ok(converted) => Outcome::Converted(Box::new(converted)),
         Err(told) => Outcome::Held(told),
     }
@@ -81,7 +82,7 @@ pub fn inspect(job: &Job, parts: &Parts) -> Inspection {
         let rows = first_rows(&mut reading, job)?;
         Ok(Inspection { report: reading.report(), rows, obstacle: None })
     };
-    surviving(inspected).unwrap_or_else(|told| Inspection::nothing(Outcome::Held(told)))
+    surviving(unread, inspected).unwrap_or_else(|told| Inspection::nothing(Outcome::Held(told)))
 }
 
 fn read(job: &Job, parts: &Parts) -> Result<Reading, Diagnostic> {
@@ -115,14 +116,10 @@ fn first_rows(reading: &mut Reading, job: &Job) -> Result<Vec<Vec<Option<String>
     Ok(rows)
 }
 
-/// Does what reads a workbook. calamine panics on numbers that its counters do not hold.
-fn surviving<T>(work: impl FnOnce() -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
-    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-    done.unwrap_or_else(|panic| {
-        let met = panic.downcast_ref::<&str>().copied().unwrap_or("something impossible");
-        let told = Diagnostic::error(Code::C106, "the workbook could not be read");
-        Err(told.fact("its reader met", met).hint("Save it anew with Excel or LibreOffice."))
-    })
+/// A workbook whose reader panics: calamine does, on numbers that its counters do not hold.
+fn unread() -> Diagnostic {
+    let told = Diagnostic::error(Code::C106, "the workbook could not be read");
+    told.hint("Save it anew with Excel or LibreOffice.")
 }
 
 fn damaged(error: &(dyn std::error::Error + 'static)) -> Diagnostic {

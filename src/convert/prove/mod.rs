@@ -88,6 +88,9 @@ pub fn prove(job: &Job, claim: Claim, progress: &mut dyn FnMut(u64)) -> Result<P
         Input::Tables(TableKind::Workbook, _) => {
             Ok(Proof::Impossible("a workbook has no second reader to compare with".to_owned()))
         }
+        Input::Tables(TableKind::Parquet, _) => {
+            Ok(Proof::Impossible("Parquet has no second reader to compare with".to_owned()))
+        }
         Input::Other(what) => Ok(Proof::Impossible(what)),
     }
 }

@@ -89,7 +89,11 @@ impl Content {
         let mut bytes = Vec::new();
         self.open().take(max.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > max {
-            return Err(Fault::TooLarge { what: "a packed workbook".to_owned(), max }.into());
+            return Err(Fault::TooLarge {
+                what: "a packed workbook or Parquet file".to_owned(),
+                max,
+            }
+            .into());
         }
         Ok(Self::memory(bytes))
     }

@@ -7,7 +7,8 @@
 //! # The members of a zip archive
 //! They are children of the arrival: one arrival, one Parquet, `_lf_member` on every row.
 //! - Members that are tables are all of one kind, else the archive is held (C144): nobody could say
-//!   which of two kinds is the feed's. Text and JSON may be many members, a workbook only one.
+//!   which of two kinds is the feed's. Text and JSON may be many members, a workbook or
+//!   Parquet file only one.
 //! - Which of them are taken is decided by their headers, as with the sheets of a workbook. The
 //!   others are named in the report with their records as skipped (`other_member`).
 //! - Members that are no tables (a PDF, a picture) are named in the report.
@@ -37,7 +38,7 @@ pub use raw::Raw;
 use stream::Bounds;
 pub use wrapper::Wrapper;
 
-/// Bytes of a workbook that is packed: it is unpacked into memory.
+/// Bytes of a workbook or Parquet file that is packed: it is unpacked into memory.
 const WORKBOOK_BYTES_MAX: u64 = 64 << 20;
 
 /// What a file holds.
@@ -58,6 +59,8 @@ pub enum TableKind {
     Json,
     /// A workbook.
     Workbook,
+    /// Parquet.
+    Parquet,
 }
 
 /// The tables of a file, and what else is in it.
@@ -120,6 +123,7 @@ pub fn open(job: &Job, raw: File) -> Result<Input, Diagnostic> {
         Kind::Text => Ok(whole(job, TableKind::Text, content)),
         Kind::Json => Ok(whole(job, TableKind::Json, content)),
         Kind::Workbook => Ok(whole(job, TableKind::Workbook, content)),
+        Kind::Parquet => Ok(whole(job, TableKind::Parquet, content)),
         Kind::Packed(what) | Kind::Other(what) => Ok(Input::Other(what.to_owned())),
     }
 }
@@ -184,8 +188,8 @@ fn zip(job: &Job, content: &Content, file: &Arc<Raw>) -> Result<Input, Diagnosti
 /// The kind of packed bytes. What can only be told and read by random access comes into memory.
 fn settled(content: Content) -> Result<(Kind, Content), Diagnostic> {
     let settle = || {
-        let is_package = detect::is_package(&content.head(8)?);
-        let content = if is_package { content.in_memory(WORKBOOK_BYTES_MAX)? } else { content };
+        let is_random = detect::needs_any_place(&content.head(8)?);
+        let content = if is_random { content.in_memory(WORKBOOK_BYTES_MAX)? } else { content };
         Ok((detect::kind(&content)?, content))
     };
     let settled: io::Result<_> = settle();
@@ -198,6 +202,7 @@ fn table_kind(kind: Kind, words: &str) -> Result<Option<TableKind>, Diagnostic> 
         Kind::Text => Ok(Some(TableKind::Text)),
         Kind::Json => Ok(Some(TableKind::Json)),
         Kind::Workbook => Ok(Some(TableKind::Workbook)),
+        Kind::Parquet => Ok(Some(TableKind::Parquet)),
         Kind::Other(_) => Ok(None),
         Kind::Wrapped(_) | Kind::Zip | Kind::Packed(_) => {
             let what = format!("{words} holds something packed again: {}", kind.words());
@@ -221,10 +226,13 @@ fn one_kind(tables: &[(TableKind, Part)]) -> Result<Option<TableKind>, Diagnosti
     if tables.iter().any(|(kind, _)| kind != first) {
         return refused("the archive has tables of different kinds");
     }
-    if *first == TableKind::Workbook && tables.len() > 1 {
-        return refused("the archive has several workbooks");
+    match first {
+        TableKind::Workbook if tables.len() > 1 => refused("the archive has several workbooks"),
+        TableKind::Parquet if tables.len() > 1 => refused("the archive has several Parquet files"),
+        TableKind::Text | TableKind::Json | TableKind::Workbook | TableKind::Parquet => {
+            Ok(Some(*first))
+        }
     }
-    Ok(Some(*first))
 }
 
 impl TableKind {
@@ -233,6 +241,7 @@ impl TableKind {
             Self::Text => "text",
             Self::Json => "JSON",
             Self::Workbook => "a workbook",
+            Self::Parquet => "Parquet",
         }
     }
 }
