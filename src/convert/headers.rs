@@ -4,16 +4,27 @@
 //! would otherwise lose a column): the second `id` is `id_2`. An empty header is `column_3`. A name
 //! that begins with `_lf_` would hide a provenance column and gets another `_` in front.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The published names of columns with these headers, in order.
 pub fn published<S: AsRef<str>>(headers: &[S]) -> Vec<String> {
     let mut taken = HashSet::new();
+    // For each name, the number that is tried first; a million times the same name is not tried
+    // from 2 on each time.
+    let mut next: HashMap<String, usize> = HashMap::new();
     let number = |(at, header): (usize, &S)| {
         let base = base_name(header.as_ref(), at + 1);
-        let tries = std::iter::once(base.clone()).chain((2..).map(|n| format!("{base}_{n}")));
-        let mut free = tries.filter(|name| taken.insert(name.to_lowercase()));
-        free.next().unwrap_or(base)
+        if taken.insert(base.to_lowercase()) {
+            return base;
+        }
+        let next = next.entry(base.to_lowercase()).or_insert(2);
+        loop {
+            let name = format!("{base}_{next}");
+            *next += 1;
+            if taken.insert(name.to_lowercase()) {
+                return name;
+            }
+        }
     };
     headers.iter().enumerate().map(number).collect()
 }
@@ -35,5 +46,7 @@ mod tests {
         let names = published(&["id", "ID", "", "id", "column_3", "_lf_arrival", "_LF_x"]);
         let expected = ["id", "ID_2", "column_3", "id_3", "column_3_2", "__lf_arrival", "__LF_x"];
         assert_eq!(names, expected);
+        let many = published(&vec!["c"; 300_000]);
+        assert_eq!(many.last().map(String::as_str), Some("c_300000"));
     }
 }

@@ -152,6 +152,8 @@ fn what_is_no_record_is_a_reject_with_its_place() {
 fn a_broken_array_is_held() {
     for text in [
         "[{\"a\":1}",
+        "[{\"a\":1},",
+        "[{\"a\":1},\n",
         "[{\"a\":1},]",
         "[{\"a\":1} {\"a\":2}]",
         "[{\"a\":1}]]",

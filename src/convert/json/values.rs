@@ -123,8 +123,12 @@ impl<S: Source> Values<S> {
                 Some(b',') if self.had_value => {
                     self.pass(self.at + 1);
                     self.skip_blanks()?;
-                    if self.rest().first() == Some(&b']') {
-                        return Err(self.broken("a comma stands before the end of the array"));
+                    match self.rest().first() {
+                        Some(b']') => {
+                            return Err(self.broken("a comma stands before the end of the array"));
+                        }
+                        Some(_) => {}
+                        None => return Err(self.broken("the array is never closed")),
                     }
                 }
                 Some(_) if self.had_value => {
