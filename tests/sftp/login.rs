@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
 use argon2::PasswordHasher as _;
@@ -9,7 +10,7 @@ use landfall::ledger::Event;
 use russh::client::{self, AuthResult};
 use russh::keys::PublicKeyOrCertificate;
 
-use crate::support::{Said, Site};
+use crate::support::{Said, Site, run};
 
 /// Asks for a shell, with a person who could read a sentence.
 fn ssh(site: &Site, user: &str) -> Said {
@@ -155,6 +156,47 @@ fn attempts_are_counted() {
         assert!((6..=7).contains(&refused), "{refused}");
         assert!(peer.is_closed());
     });
+}
+
+/// Offers so many keys that the server does not know, then the right one.
+fn offering(site: &Site, wrong: usize) -> Said {
+    let mut command = Command::new("ssh");
+    command.current_dir(site.client()).args(["-F", "/dev/null"]);
+    for option in [
+        "StrictHostKeyChecking=no",
+        "UserKnownHostsFile=/dev/null",
+        "IdentitiesOnly=yes",
+        "IdentityAgent=none",
+        "PreferredAuthentications=publickey",
+    ] {
+        command.args(["-o", option]);
+    }
+    for at in 0..wrong {
+        let key = site.client().join(format!("wrong-{wrong}-{at}"));
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(&key)
+            .status();
+        assert!(made.unwrap().success());
+        command.arg("-i").arg(key);
+    }
+    command.arg("-i").arg(site.key("acme"));
+    command.args(["-p", &site.address.port().to_string(), "acme@127.0.0.1"]);
+    run(&mut command)
+}
+
+#[test]
+fn a_key_that_is_only_asked_about_counts_as_an_attempt() {
+    let site = Site::open();
+    offering(&site, 6).refused("Too many authentication attempts");
+    let (user, _, offered, _) = refusal(&site);
+    // The client asks first which methods there are, which is the sixth attempt.
+    assert_eq!((user.as_str(), offered.matches("publickey ssh-ed25519").count()), ("acme", 5));
+    let logged_in = |event: &Event| matches!(event, Event::LoggedIn { .. }).then_some(());
+    let events = site.ledger.events(0, 1000).unwrap();
+    assert!(!events.iter().any(|recorded| logged_in(&recorded.event).is_some()), "six questions");
+    offering(&site, 3).refused("");
+    site.wait_for(logged_in);
 }
 
 #[test]

@@ -489,7 +489,8 @@ impl Said {
     }
 }
 
-fn run(command: &mut Command) -> Said {
+/// Runs a program to its end.
+pub fn run(command: &mut Command) -> Said {
     let program = command.get_program().to_owned();
     let output = command.output().unwrap_or_else(|error| missing(&program, &error));
     let Output { status, stdout, stderr } = output;
