@@ -35,6 +35,12 @@ scan = polars.scan_csv(source, try_parse_dates=True, infer_schema_length=None if
 scan.sink_parquet(target, compression="zstd", compression_level=3)
 """
 
+POLARS_EXCEL = """
+import sys, polars
+source, target, _ = sys.argv[1:]
+polars.read_excel(source).write_parquet(target, compression="zstd", compression_level=3)
+"""
+
 WORDS = [
     "amber", "anchor", "border", "café", "carrier", "depot", "exprès", "ferry", "Größe", "harbour",
     "invoice", "jetty", "käse", "ledger", "manifest", "naïve", "order", "pallet", "quay", "route",
@@ -114,6 +120,56 @@ def made(name, size, header, columns, row, rows_max=10**9):
                 rows += 1
     partial.rename(path)
     return path
+
+
+def workbook():
+    """A workbook of one sheet: 300,000 rows of 12 columns, numbers, dates and shared strings."""
+    import datetime
+
+    import xlsxwriter
+
+    path = DATA / "book.xlsx"
+    if path.exists():
+        return path
+    rng = random.Random("book")
+    book = xlsxwriter.Workbook(str(path), {"constant_memory": False})
+    sheet, dates = book.add_worksheet("data"), book.add_format({"num_format": "yyyy-mm-dd"})
+    sheet.write_row(0, 0, [f"c{n}" for n in range(12)])
+    first = datetime.date(2010, 1, 1)
+    for row in range(1, 300_001):
+        sheet.write_row(row, 0, [row, rng.randint(0, 10**6), rng.randint(-500, 500), rng.random() * 1000])
+        sheet.write_row(row, 4, [rng.choice(WORDS) for _ in range(3)])
+        sheet.write(row, 7, f"{rng.choice(WORDS)} {row}")
+        sheet.write_datetime(row, 8, first + datetime.timedelta(days=rng.randint(0, 6000)), dates)
+        sheet.write_row(row, 9, [rng.randint(0, 99) / 4, rng.random() < 0.5, rng.choice(WORDS)])
+    book.close()
+    return path
+
+
+def measure_workbook(rounds):
+    """Landfall against Polars, which reads a workbook by fastexcel."""
+    import pyarrow.parquet as parquet
+
+    OUT.mkdir(parents=True, exist_ok=True)
+    source = apart(workbook)
+    tools = {"landfall": landfall, "Polars": other("polars", POLARS_EXCEL, "")}
+    runs = {name: [] for name in tools}
+    for _ in range(rounds):
+        for name, tool in tools.items():
+            target, command, _ = tool(source, False)
+            runs[name].append(Run(command, target))
+            if runs[name][-1].failed:
+                sys.exit(f"{name} fails: {runs[name][-1].failed}")
+            rows = parquet.read_metadata(target).num_rows
+            if rows != 300_000:
+                sys.exit(f"{name} wrote {rows} rows")
+    own = medians(runs["landfall"])
+    print(f"\nworkbook: {source.stat().st_size / 1e6:.0f} MB, 300,000 rows of 12 columns, {rounds} rounds")
+    print(f"{'':24} {'wall s':>8} {'CPU s':>8} {'peak MiB':>9} {'MB':>7}   ratios of landfall to it")
+    for name in tools:
+        theirs = medians(runs[name])
+        ratios = "  ".join(f"{a / b:.2f}" for a, b in zip(own, theirs))
+        print(f"{name:24} {theirs[0]:8.2f} {theirs[1]:8.2f} {theirs[2]:9.0f} {theirs[3]:7.1f}   {ratios}")
 
 
 class Run:
@@ -300,12 +356,15 @@ def main():
     parser.add_argument("--shipped", action="store_true")
     parser.add_argument("--sizes", type=lambda text: [float(part) for part in text.split(",")])
     parser.add_argument("--small", type=int)
+    parser.add_argument("--workbook", action="store_true")
     arguments = parser.parse_args()
     DATA.mkdir(parents=True, exist_ok=True)
     if arguments.sizes:
         return sizes(arguments.sizes)
     if arguments.small:
         return small(arguments.small)
+    if arguments.workbook:
+        return measure_workbook(arguments.rounds)
     plain = {"landfall": landfall, "DuckDB": other("duckdb", DUCKDB, ""), "Polars": other("polars", POLARS, "")}
     whole = {"DuckDB, whole file": other("duckdb-whole", DUCKDB, ", sample_size = -1")}
     cases = {

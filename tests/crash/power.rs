@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use super::check;
+use super::client::Client;
 use super::disk::{Disk, Kind};
 use super::kills::afterwards;
 use super::machine::{self, Tier};
+use super::promises::{Promises, Told};
 use super::senders::Senders;
-use super::site::Site;
+use super::site::{Site, wait_until};
+use super::workload::table;
 
 /// Acknowledgements before a cut, at most.
 pub const ACKNOWLEDGED_MAX: u64 = 24;
@@ -56,6 +60,43 @@ pub fn cut(disk: &Disk, fresh: &Site, seed: u64, most: u64) -> (Vec<String>, usi
     (wrong, acknowledged)
 }
 
+/// Files that are sent before the one that counts: with so many commits the ledger's log begins anew
+/// in its own blocks, and its syncs no longer bring a folder's entries to the disk on the way.
+const BEFORE_CALM: usize = 150;
+
+/// A cut at the moment of an answer, when nothing else is going on: no other sync helps the file.
+pub fn cut_when_calm(disk: &Disk, fresh: &Site, seed: u64) -> Vec<String> {
+    let site = fresh.copy_to(disk.path().join(format!("calm-{seed}")));
+    disk.sync();
+    let server = site.serve().expect("a zone that opens");
+    let mut book = Promises::default();
+    let mut client = Client::login(server.port, &site.key()).expect("a login");
+    let mut put = |name: String, book: &mut Promises| {
+        let bytes = table(&name, 3);
+        let told = client.put(&name, &bytes);
+        book.sent(&name, &bytes, told)
+    };
+    for number in 0..BEFORE_CALM {
+        let told = put(format!("calm-{seed}-{number}.csv"), &mut book);
+        assert_eq!(told, Told::Done, "{number}: {}", site.log());
+    }
+    let ledger = site.ledger().expect("a ledger");
+    let is_calm = || check::arrivals(&ledger).iter().all(|arrival| arrival.state.is_end());
+    assert!(wait_until(Duration::from_secs(60), is_calm), "it does not come to rest");
+    drop(ledger);
+    let told = put(format!("calm-{seed}-last.csv"), &mut book);
+    disk.cut();
+    assert_eq!(told, Told::Done);
+    server.kill();
+    disk.start_again();
+    let mut wrong = afterwards(&site, &mut book);
+    if !wrong.is_empty() {
+        wrong.push(site.log());
+    }
+    std::fs::remove_dir_all(site.path()).expect("removed");
+    wrong
+}
+
 fn cut_often(kind: Kind) {
     let Some(disk) = Disk::make(kind, "cutting the power") else { return };
     let memory = super::site::folder();
@@ -72,6 +113,16 @@ fn cut_often(kind: Kind) {
     eprintln!("{kind:?}: {cuts} cuts, {kept} files acknowledged, {} violations", broken.len());
     assert!(kept as u64 > cuts, "hardly anything was acknowledged: {kept}");
     assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+}
+
+#[test]
+fn at_the_moment_of_an_answer() {
+    let Some(disk) = Disk::make(Kind::Ext4, "cutting the power") else { return };
+    let memory = super::site::folder();
+    let fresh = Site::make_used(memory.path().join("fresh"));
+    let cuts = if machine::tier() == Tier::Release { 100 } else { 2 };
+    let wrong: Vec<_> = (0..cuts).flat_map(|seed| cut_when_calm(&disk, &fresh, seed)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

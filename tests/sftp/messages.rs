@@ -86,3 +86,16 @@ fn packets_that_make_no_sense_end_their_connection_and_no_other() {
     assert_eq!(other.close(&handle).status(), 0);
     assert_eq!(site.landed(), ["a.csv"]);
 }
+
+#[test]
+fn handles_are_text_however_many_were_opened() {
+    let site = Site::open();
+    let mut raw = Raw::connect(&site, "acme");
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..300 {
+        let handle = raw.ask(crate::raw::OPENDIR, &crate::raw::string("/orders")).handle();
+        assert!(handle.is_ascii(), "some clients keep handles as text: {handle:?}");
+        assert_eq!(raw.close(&handle).status(), 0);
+        assert!(seen.insert(handle), "a late request never meets another folder");
+    }
+}

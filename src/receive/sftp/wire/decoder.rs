@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn write(id: u32, handle: u32, offset: u64, payload: &[u8], trailing: &[u8]) -> Vec<u8> {
-        let mut body = string(&handle.to_be_bytes());
+        let mut body = string(&Handle::bytes(handle));
         body.put_u64(offset);
         body.put_string(payload);
         body.extend_from_slice(trailing);

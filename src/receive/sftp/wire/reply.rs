@@ -1,6 +1,7 @@
 //! Answers, appended to a buffer.
 
 use super::fields::Put;
+use super::request::Handle;
 use super::{Attributes, PACKET_BYTES_MAX, READ_BYTES_MAX, Status, WRITE_BYTES_MAX};
 
 const VERSION: u8 = 2;
@@ -94,7 +95,7 @@ impl Answer {
         match self {
             Self::Done => status(out, id, Status::Ok, "done"),
             Self::Handle(number) => {
-                packet(out, HANDLE, id, |out| out.put_string(&number.to_be_bytes()));
+                packet(out, HANDLE, id, |out| out.put_string(&Handle::bytes(*number)));
             }
             Self::Attributes(attributes) => packet(out, ATTRS, id, |out| attributes.write(out)),
             Self::Names(entries) => names(out, id, entries),

@@ -27,7 +27,12 @@ pub(super) mod kind {
     pub const EXTENDED: u8 = 200;
 }
 
-/// What a client calls an open file or folder: the number this server gave it.
+/// Digits of a handle.
+const HANDLE_DIGITS: usize = 8;
+
+/// What a client calls an open file or folder: the number this server gave it, as eight hexadecimal
+/// digits. Handles are bytes to the protocol, but some clients keep them as text, and would alter
+/// what is not ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Handle(Option<u32>);
 
@@ -39,7 +44,15 @@ impl Handle {
 
     /// Reads a handle back; one that this server cannot have given stands for no file.
     pub fn read(bytes: &[u8]) -> Self {
-        Self(bytes.try_into().ok().map(u32::from_be_bytes))
+        let digits = std::str::from_utf8(bytes).ok().filter(|text| text.len() == HANDLE_DIGITS);
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let digits = digits.filter(|text| text.bytes().all(is_digit));
+        Self(digits.and_then(|text| u32::from_str_radix(text, 16).ok()))
+    }
+
+    /// The bytes of the handle with this number.
+    pub fn bytes(number: u32) -> Vec<u8> {
+        format!("{number:0HANDLE_DIGITS$x}").into_bytes()
     }
 
     /// The number, if this server can have given it.
