@@ -8,7 +8,7 @@ use super::disk::{Disk, Kind};
 use super::errors::suffer;
 use super::kills::{afterwards, run};
 use super::machine;
-use super::power::{cut, cut_when_calm};
+use super::power::cut;
 use super::site::{Site, folder};
 use super::tracer::{Fault, Point};
 use super::workload::Workload;
@@ -94,15 +94,6 @@ fn is_manifest(point: &Point) -> bool {
 #[cfg_attr(not(feature = "seeded-bugs"), ignore = "needs the feature seeded-bugs")]
 fn files_that_are_not_synced() {
     without_power("FilesUnsynced", Kind::Ext4, 24);
-}
-
-#[test]
-#[cfg_attr(not(feature = "seeded-bugs"), ignore = "needs the feature seeded-bugs")]
-fn folders_that_are_not_synced() {
-    const CUTS: u64 = 10;
-    let Some((_folder, fresh)) = bugged("FoldersUnsynced") else { return };
-    let Some(disk) = Disk::make(Kind::Ext4, "cutting the power") else { return };
-    assert_caught("FoldersUnsynced", (0..CUTS).map(|seed| cut_when_calm(&disk, &fresh, seed)));
 }
 
 #[test]

@@ -60,8 +60,7 @@ pub fn cut(disk: &Disk, fresh: &Site, seed: u64, most: u64) -> (Vec<String>, usi
     (wrong, acknowledged)
 }
 
-/// Files that are sent before the one that counts: with so many commits the ledger's log begins anew
-/// in its own blocks, and its syncs no longer bring a folder's entries to the disk on the way.
+/// Files that are sent before the one that counts.
 const BEFORE_CALM: usize = 150;
 
 /// A cut at the moment of an answer, when nothing else is going on: no other sync helps the file.
