@@ -115,7 +115,7 @@ fn two_thousand_small_files_on_one_channel() {
         for file in 0..100 {
             let name = format!("/orders/{batch}-{file}.csv");
             let handle = raw.open(name, WRITING | CREATING).handle();
-            assert_eq!(handle, handles.to_be_bytes());
+            assert_eq!(handle, format!("{handles:08x}").into_bytes());
             raw.write_all(&packet(WRITE, 1, &write_body(&handle, 0, &noise(4096))));
             raw.write_all(&packet(CLOSE, 2, &string(&handle)));
             assert_eq!((raw.answer().status(), raw.answer().status()), (0, 0));
