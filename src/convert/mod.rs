@@ -21,6 +21,7 @@ pub use progress::{Progress, Reached};
 use unpack::{Input, TableKind};
 
 pub mod columnar;
+pub mod compare;
 pub mod contract;
 pub mod delimited;
 pub mod detect;

@@ -45,6 +45,7 @@ fn help_names_every_command_and_exit_code() {
       quarantine  The desk for held files: look at one, let it go on, or decide that it goes nowhere
       sink        Sinks: who is told of each batch
       events      What happened, event by event; with --json as CloudEvents
+      replay      Tell what converting again from the archive would change
       verify      Read everything that is kept again and compare it with the ledger
       backup      Take a backup of the ledger, the configuration and the keys, at any moment
       restore     Put a backup back, or make a zone from it

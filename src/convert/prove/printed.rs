@@ -39,7 +39,7 @@ pub(in crate::convert) struct Printed {
 
 impl Printed {
     /// Opens a file that the converter made.
-    pub(super) fn open(parquet: File) -> Result<Self, Diagnostic> {
+    pub(in crate::convert) fn open(parquet: File) -> Result<Self, Diagnostic> {
         let failed = |error: &(dyn std::error::Error + 'static)| unreadable(error);
         let builder =
             ParquetRecordBatchReaderBuilder::try_new(parquet).map_err(|error| failed(&error))?;
@@ -66,6 +66,17 @@ impl Printed {
         }
         self.rows += 1;
         Ok(true)
+    }
+
+    /// Goes to the next row; the number of its record, or its place when the file does not say.
+    pub(in crate::convert) fn next_record(&mut self) -> Result<Option<u64>, Diagnostic> {
+        if !self.advance()? {
+            return Ok(None);
+        }
+        let batch = self.batch.as_ref();
+        let records = batch.and_then(|batch| batch.column_by_name("_lf_record"));
+        let record = records.and_then(|records| Printer::Integer.print(records, self.row));
+        Ok(Some(record.and_then(|record| record.parse().ok()).unwrap_or(self.rows)))
     }
 
     /// The array that holds a column of this row, and the row in it.

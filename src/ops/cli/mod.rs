@@ -37,6 +37,7 @@ mod reading;
 mod rebuild;
 mod receipt;
 mod reload;
+mod replay;
 mod report;
 mod restore;
 mod send;
@@ -127,6 +128,8 @@ enum Command {
     Sink(sink::Command),
     /// What happened, event by event; with --json as CloudEvents
     Events(events::Args),
+    /// Tell what converting again from the archive would change
+    Replay(replay::Args),
     /// Read everything that is kept again and compare it with the ledger
     Verify(verify::Args),
     /// Take a backup of the ledger, the configuration and the keys, at any moment
@@ -191,6 +194,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Quarantine(command) => quarantine::run(command, zone, out),
         Command::Sink(command) => sink::run(command, zone, out),
         Command::Events(args) => events::run(args, zone, out),
+        Command::Replay(args) => replay::run(args, zone, out),
         Command::Verify(args) => verify::run(args, zone, out),
         Command::Backup(args) => backup::run(args, zone, out),
         Command::Restore(args) => restore::run(args, zone, out),

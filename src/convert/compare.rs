@@ -1,0 +1,108 @@
+//! Two Parquet files that were made of the same source, compared: what another conversion changes.
+//!
+//! Rows are matched by the number of their record (`_lf_record`), columns by name, and cells by the
+//! texts that their printers give. Columns that only one of the files has are left to the reports,
+//! which name them with their types.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use serde::Serialize;
+
+use super::prove::Printed;
+use crate::diagnostic::Diagnostic;
+
+/// How two files differ.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Compared {
+    /// Rows of the older file.
+    pub rows_before: u64,
+    /// Rows of the newer file.
+    pub rows_after: u64,
+    /// Rows that only the older has.
+    pub rows_gone: u64,
+    /// Rows that only the newer has.
+    pub rows_new: u64,
+    /// Cells that differ, by column.
+    pub cells: BTreeMap<String, Cells>,
+}
+
+impl Compared {
+    /// Whether every row and every cell is the same.
+    pub fn is_same(&self) -> bool {
+        self.rows_gone == 0 && self.rows_new == 0 && self.cells.is_empty()
+    }
+}
+
+/// Cells of a column that differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cells {
+    /// How many.
+    pub count: u64,
+    /// The record of the first.
+    pub record: u64,
+    /// Its text in the older file; `None` is null.
+    pub before: Option<String>,
+    /// Its text in the newer file.
+    pub after: Option<String>,
+}
+
+/// Compares an older with a newer file.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub fn compare(before: File, after: File) -> Result<Compared, Diagnostic> {
+    let (mut before, mut after) = (Printed::open(before)?, Printed::open(after)?);
+    let pairs = in_both(&before, &after);
+    let mut found = Compared::default();
+    let (mut old, mut new) = (before.next_record()?, after.next_record()?);
+    loop {
+        match (old, new) {
+            (None, None) => break,
+            (Some(left), Some(right)) if left == right => {
+                compare_row(&before, &after, &pairs, left, &mut found);
+                (old, new) = (before.next_record()?, after.next_record()?);
+            }
+            (Some(left), right) if right.is_none_or(|right| left < right) => {
+                found.rows_gone += 1;
+                old = before.next_record()?;
+            }
+            (_, _) => {
+                found.rows_new += 1;
+                new = after.next_record()?;
+            }
+        }
+    }
+    (found.rows_before, found.rows_after) = (before.rows, after.rows);
+    Ok(found)
+}
+
+/// Name and places of the columns that both have.
+fn in_both(before: &Printed, after: &Printed) -> Vec<(String, usize, usize)> {
+    let place = |name: &str| after.columns.iter().position(|column| column.name == name);
+    let columns = before.columns.iter().enumerate();
+    let both =
+        columns.filter_map(|(old, column)| Some((column.name.clone(), old, place(&column.name)?)));
+    both.collect()
+}
+
+fn compare_row(
+    before: &Printed,
+    after: &Printed,
+    pairs: &[(String, usize, usize)],
+    record: u64,
+    found: &mut Compared,
+) {
+    for (name, old, new) in pairs {
+        let (before, after) = (before.text(*old), after.text(*new));
+        if before == after {
+            continue;
+        }
+        match found.cells.get_mut(name) {
+            Some(cells) => cells.count += 1,
+            None => {
+                found.cells.insert(name.clone(), Cells { count: 1, record, before, after });
+            }
+        }
+    }
+}
