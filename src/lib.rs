@@ -27,6 +27,7 @@
 //! 12. **Peers read fixed, safe text**; paths and error chains go to the log.
 
 pub mod clock;
+pub mod command;
 pub mod contract;
 pub mod diagnostic;
 pub mod durable;

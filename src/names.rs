@@ -19,7 +19,7 @@ pub enum Error {
         "{what} name `{given}` must be 1 to 63 of a-z, 0-9, `-`, `_` and start with a letter or digit"
     )]
     Word {
-        /// `feed`, `partner`, `folder` or `sink`.
+        /// `feed`, `partner`, `folder`, `sink` or `pull`.
         what: &'static str,
         /// The name as given.
         given: String,
@@ -129,6 +129,7 @@ word!(FeedName, "feed", "The name of a feed.");
 word!(PartnerName, "partner", "The name of a partner, which is also its SSH user name.");
 word!(FolderName, "folder", "The name of a watched folder.");
 word!(SinkName, "sink", "The name of a sink.");
+word!(PullName, "pull", "The name of a pull.");
 
 fn is_word(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();

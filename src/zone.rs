@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Timestamp, utc_day};
-use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, PartnerName};
+use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, PartnerName, PullName};
 
 /// A path below the zone, with `/` between its parts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,6 +110,11 @@ impl Zone {
     /// `.landfall/staging/`, uploads in progress. On the archive's file system.
     pub fn staging(&self) -> PathBuf {
         self.run_time().join("staging")
+    }
+
+    /// `.landfall/pulls/<name>/`, what a pull fetches until it is taken. On the archive's file system.
+    pub fn pull(&self, pull: &PullName) -> PathBuf {
+        self.run_time().join("pulls").join(pull.as_str())
     }
 
     /// `.landfall/converted/`, converter output that no batch has published. On the lake's file

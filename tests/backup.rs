@@ -54,6 +54,7 @@ fn incoming(number: u64) -> NewArrival {
         skip_duplicate: true,
         replace_same_name: false,
         adopted: false,
+        ends: None,
     }
 }
 

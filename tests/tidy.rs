@@ -12,7 +12,7 @@ const LINES_MAX: usize = 500;
 
 /// The floors, lowest first: a module may use only itself and those on lower floors.
 const FLOORS: &[&[&str]] = &[
-    &["clock", "schema", "seeded"],
+    &["clock", "command", "schema", "seeded"],
     &["names", "diagnostic"],
     &["report", "zone", "durable", "contract"],
     &["signing"],

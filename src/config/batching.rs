@@ -130,8 +130,7 @@ pub(super) fn read(table: Reader<'_, '_>, same_name: SameName) -> Batching {
     table.set(&mut bounds.bytes_max, "max_bytes", some_size);
     bounds.rows_max = table.get("max_rows", whole(1));
     let waited = table.get("max_wait", duration).map(When::Waited);
-    let every = table.get("every", every).map(Ends::Every);
-    let at = table.list("at", clock_time).filter(|times| !times.is_empty()).map(Ends::At);
+    let [every, at] = read_ends(&table);
     let timezone = table.get("timezone", timezone);
     let empty = table.get("empty", choice(EMPTY));
     let asked = table.get("manual", truth).filter(|manual| *manual).map(|_| When::Asked);
@@ -158,6 +157,19 @@ pub(super) fn read(table: Reader<'_, '_>, same_name: SameName) -> Batching {
     }
     table.finish();
     batching
+}
+
+/// Windows of something that is no batch: nothing is published when they are empty.
+pub(super) fn read_windows(table: &Reader<'_, '_>) -> Option<Windows> {
+    let [every, at] = read_ends(table);
+    let timezone = table.get("timezone", timezone).unwrap_or(TimeZone::UTC);
+    Some(Windows { ends: every.or(at)?, timezone, empty: Empty::Skip })
+}
+
+fn read_ends(table: &Reader<'_, '_>) -> [Option<Ends>; 2] {
+    let every = table.get("every", every).map(Ends::Every);
+    let at = table.list("at", clock_time).filter(|times| !times.is_empty()).map(Ends::At);
+    [every, at]
 }
 
 const EMPTY: &[(&str, Empty)] = &[("skip", Empty::Skip), ("publish", Empty::Publish)];

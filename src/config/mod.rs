@@ -18,7 +18,7 @@ use ipnet::IpNet;
 use crate::contract::Contract;
 use crate::durable::Durability;
 use crate::ledger::{SidecarKind, SidecarName};
-use crate::names::{Digest, FeedName, FileName, FolderName, PartnerName, SinkName};
+use crate::names::{Digest, FeedName, FileName, FolderName, PartnerName, PullName, SinkName};
 
 mod batching;
 pub mod contract;
@@ -26,6 +26,7 @@ mod glob;
 mod live;
 pub mod partner;
 mod problem;
+mod pull;
 mod reader;
 mod sink;
 mod value;
@@ -36,6 +37,7 @@ pub use contract::Written;
 pub use live::{Live, needing_restart};
 pub use partner::Partner;
 pub use problem::{Problem, Problems};
+pub use pull::Pull;
 pub use sink::{Copies, Nats, Postgres, Secret, Sink, SinkKind, Success, Webhook};
 pub(crate) use value::{bytes, end_of};
 pub use written::{load, parse};
@@ -59,6 +61,8 @@ pub struct Config {
     pub contracts: BTreeMap<FeedName, Written>,
     /// The sinks.
     pub sinks: BTreeMap<SinkName, Sink>,
+    /// The pulls.
+    pub pulls: BTreeMap<PullName, Pull>,
     /// Converter workers.
     pub workers: Workers,
     /// The ledger as evidence.

@@ -17,7 +17,7 @@ use crate::names::SinkName;
 
 /// Waits between deliveries as Standard Webhooks recommends them
 /// (<https://www.standardwebhooks.com>, "Deliverability and reliability").
-const RETRY_S: [u64; 9] =
+pub(super) const RETRY_S: [u64; 9] =
     [5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
 
 /// The keys that say what kind a sink is.

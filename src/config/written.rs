@@ -12,8 +12,7 @@ use super::value::{
     reference, size, some_size, text, truth, whole,
 };
 use super::{
-    After, Audit, Complete, Config, Duplicates, Escape, Feed, FixedColumn, Folder, Format, Legacy,
-    RecordEnd, SameName, Sftp, ShortLines, Verify, Workers, batching, contract, partner, sink,
+    After, Audit, Complete, Config, Duplicates, Escape, Feed, FixedColumn, Folder, Format, Legacy, RecordEnd, SameName, Sftp, ShortLines, Verify, Workers, batching, contract, partner, pull, sink,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName};
@@ -77,6 +76,7 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
         feeds: BTreeMap::new(),
         contracts: BTreeMap::new(),
         sinks: BTreeMap::new(),
+        pulls: BTreeMap::new(),
         workers: Workers::default(),
         audit: Audit::default(),
         verify: Verify::default(),
@@ -96,6 +96,7 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
         config.workers = read_workers(workers);
     }
     config.sinks = sink::read_all(&top);
+    config.pulls = pull::read_all(&top, &declared.feeds);
     if let Some(audit) = top.table("audit") {
         config.audit.publish_to = audit.get("publish_to", self::text).map(PathBuf::from);
         audit.finish();

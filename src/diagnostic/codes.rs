@@ -121,6 +121,9 @@ codes! {
     F105: "sidecar is too large",
         "A drop folder holds a file that is named like a sidecar (NAME.ok, NAME.done, NAME.md5, NAME.sha1, NAME.sha256) and has more than 64 KiB. It is left where it is.",
         "Give the file another name, or put only the marker or the checksum into it.";
+    F110: "a pull fails",
+        "The command of a [[pull]] could not be run, exited with another code than 0, took longer than its timeout, or left what cannot be taken. Nothing of that run was taken; it is tried again as its `retry` says, and at its next time.",
+        "See its last words with `landfall pull list`, mend what they name, and run it with `landfall pull run NAME`.";
     A101: "raw object is damaged",
         "The bytes in the archive no longer have the digest that was recorded.",
         "Restore the object from a copy.";

@@ -14,7 +14,7 @@ use crate::ledger::Recorded;
 use crate::names::FeedName;
 
 /// The kinds of the ledger's events that have a type of their own.
-const TYPES: [(&str, &str); 26] = [
+const TYPES: [(&str, &str); 28] = [
     ("received", "file.received"),
     ("completed", "file.completed"),
     ("duplicate", "file.duplicate"),
@@ -31,6 +31,8 @@ const TYPES: [(&str, &str); 26] = [
     ("tested", "file.tested"),
     ("rejected", "file.rejected"),
     ("file_refused", "file.refused"),
+    ("pulled", "pull.ended"),
+    ("pull_failed", "pull.failed"),
     ("schema_changed", "schema.changed"),
     ("batch_closed", "batch.closed"),
     ("batch_published", "batch.published"),

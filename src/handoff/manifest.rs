@@ -186,7 +186,7 @@ fn source<'a>(batch: &Batch, member: &'a Member) -> Source<'a> {
         Sender::Partner(_) => {
             Some(format!("receipts/{}/{name}.{}.receipt.json", batch.feed, arrival.id))
         }
-        Sender::Folder(_) | Sender::Local(_) | Sender::Test(_) => None,
+        Sender::Folder(_) | Sender::Local(_) | Sender::Test(_) | Sender::Pull(_) => None,
     };
     Source {
         arrival: arrival.id,

@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
 use crate::zone::ZonePath;
 
-use super::{Conversion, Door, Sender, State, Waits};
+use super::{Conversion, Door, Pulled, Sender, State, Waits};
 
 /// What a door and the archive know of a file when it is recorded. The raw object is durable.
 #[derive(Debug, Clone)]
@@ -49,6 +49,8 @@ pub struct NewArrival {
     pub replace_same_name: bool,
     /// Set when start-up found the raw object without a ledger row.
     pub adopted: bool,
+    /// The run of a pull that ends with it, which is kept in the same transaction.
+    pub ends: Option<Pulled>,
 }
 
 /// One settled file version: the ledger's subject.

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::contract::Allowance;
 use crate::diagnostic::Diagnostic;
 use crate::names::{
-    ArrivalId, BatchId, Digest, FeedName, FileName, FolderName, PartnerName, SinkName,
+    ArrivalId, BatchId, Digest, FeedName, FileName, FolderName, PartnerName, PullName, SinkName,
 };
 use crate::schema::Change;
 use crate::zone::ZonePath;
@@ -171,6 +171,18 @@ pub enum Event {
     FolderGone { folder: FolderName, diagnostic: Diagnostic },
     /// A watched folder can be read again.
     FolderBack { folder: FolderName },
+    /// A pull ran to its end and brought something, or goes on from elsewhere, or works again.
+    Pulled {
+        pull: PullName,
+        feed: FeedName,
+        run: String,
+        files: u64,
+        /// Where the next run goes on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        watermark: Option<String>,
+    },
+    /// A run of a pull failed; nothing of it was taken.
+    PullFailed { pull: PullName, feed: FeedName, attempts: u32, error: String },
     /// A feed's columns changed.
     SchemaChanged {
         feed: FeedName,

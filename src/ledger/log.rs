@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 
 use crate::clock::Timestamp;
-use crate::names::{ArrivalId, BatchId, Digest, FeedName};
+use crate::names::{ArrivalId, BatchId, Digest, FeedName, PullName};
 
 use super::{Error, Event, Recorded, tree};
 
@@ -59,6 +59,8 @@ pub struct Touched {
     pub batches: BTreeSet<BatchId>,
     /// Revisions of feeds' learned schemas.
     pub revisions: BTreeSet<(FeedName, u32)>,
+    /// Pulls.
+    pub pulls: BTreeSet<PullName>,
 }
 
 impl Touched {
@@ -83,6 +85,9 @@ impl Touched {
             | Event::SinkSkipped { batch, .. } => self.batches.extend([*batch]),
             Event::SchemaChanged { feed, revision, .. } => {
                 self.revisions.insert((feed.clone(), *revision));
+            }
+            Event::Pulled { pull, .. } | Event::PullFailed { pull, .. } => {
+                self.pulls.insert(pull.clone());
             }
             _ => {}
         }

@@ -23,6 +23,7 @@ mod custody;
 mod delivery;
 mod event;
 pub mod log;
+mod pull;
 mod query;
 mod sender;
 mod sidecar;
@@ -39,6 +40,7 @@ pub use custody::{Custody, Finding, Kept, KeptKind, Problem, Round, Verified};
 pub use delivery::{Delivery, DeliveryOutcome, DeliveryState, UsedBy};
 pub use event::{Event, Recorded};
 pub use log::Log;
+pub use pull::{Failing, PullFailure, PullState, Pulled, Pulls};
 pub use query::{ArrivalQuery, DigestRange, Found, Listed, NamePattern, NotDigits, Usage};
 pub use sender::{Door, Sender};
 pub use sidecar::{
@@ -104,7 +106,7 @@ impl Error {
 }
 
 /// The interface in domain verbs. All calls block; write calls return when the commit is durable.
-pub trait Ledger: Sidecars + Sinks + Closings + Custody + Log + Send + Sync {
+pub trait Ledger: Sidecars + Sinks + Pulls + Closings + Custody + Log + Send + Sync {
     // ---- receiving ----
 
     /// Records a file that the archive holds. In one transaction it finds the current version of

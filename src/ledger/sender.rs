@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{FolderName, PartnerName};
+use crate::names::{FolderName, PartnerName, PullName};
 
 /// Through which door a file came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,10 +16,12 @@ pub enum Door {
     Folder,
     /// `landfall send` on the server itself.
     Local,
+    /// A command that fetches what nobody sends.
+    Pull,
 }
 
 /// Who sent a file. In the ledger and in text: `partner:acme`, `test:acme`,
-/// `folder:inbox-orders`, `local:root`.
+/// `folder:inbox-orders`, `local:root`, `pull:invoices`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sender {
     /// An outside account.
@@ -30,6 +32,8 @@ pub enum Sender {
     Folder(FolderName),
     /// A user of the server itself.
     Local(String),
+    /// A pull of the configuration.
+    Pull(PullName),
 }
 
 impl Sender {
@@ -37,7 +41,7 @@ impl Sender {
     pub fn is_test(&self) -> bool {
         match self {
             Self::Test(_) => true,
-            Self::Partner(_) | Self::Folder(_) | Self::Local(_) => false,
+            Self::Partner(_) | Self::Folder(_) | Self::Local(_) | Self::Pull(_) => false,
         }
     }
 }
@@ -49,6 +53,7 @@ impl fmt::Display for Sender {
             Self::Test(name) => write!(f, "test:{name}"),
             Self::Folder(name) => write!(f, "folder:{name}"),
             Self::Local(user) => write!(f, "local:{user}"),
+            Self::Pull(name) => write!(f, "pull:{name}"),
         }
     }
 }
@@ -62,6 +67,7 @@ impl std::str::FromStr for Sender {
             Some(("test", name)) => Ok(Self::Test(name.parse()?)),
             Some(("folder", name)) => Ok(Self::Folder(name.parse()?)),
             Some(("local", user)) => Ok(Self::Local(user.to_owned())),
+            Some(("pull", name)) => Ok(Self::Pull(name.parse()?)),
             Some(_) | None => {
                 Err(crate::names::Error::Word { what: "sender", given: text.to_owned() })
             }

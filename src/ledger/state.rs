@@ -150,6 +150,8 @@ impl State {
             | Event::EntryIgnored { .. }
             | Event::FolderGone { .. }
             | Event::FolderBack { .. }
+            | Event::Pulled { .. }
+            | Event::PullFailed { .. }
             | Event::SchemaChanged { .. }
             | Event::BatchClosed { .. }
             | Event::BatchPublished { .. }

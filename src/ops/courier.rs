@@ -11,7 +11,6 @@ use crate::zone::Zone;
 
 /// The courier of a zone.
 pub fn of(zone: &Zone, durability: Durability) -> Courier {
-    let environment = Arc::new(|name: &str| std::env::var(name).ok());
-    let secrets = Secrets::new(zone.root().to_owned(), environment);
+    let secrets = Secrets::new(zone.root().to_owned(), super::environment());
     Courier::new(secrets, Arc::new(ParquetRows), durability)
 }

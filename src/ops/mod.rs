@@ -18,6 +18,7 @@ pub mod kept;
 pub mod local;
 pub mod lock;
 pub mod needs;
+pub mod pulls;
 pub mod quarantine;
 pub mod reload;
 pub mod rows;
@@ -29,6 +30,11 @@ mod who;
 pub mod writing;
 
 pub use who::who;
+
+/// Looks names up in the environment of this process.
+fn environment() -> std::sync::Arc<dyn Fn(&str) -> Option<String> + Send + Sync> {
+    std::sync::Arc::new(|name: &str| std::env::var(name).ok())
+}
 
 /// Prints text and the end of its line to standard output. A reader who has seen enough is no
 /// failure.

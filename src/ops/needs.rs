@@ -113,6 +113,7 @@ pub fn of_ledger(
     needs.extend(of_sidecars(ledger, config, suffix)?);
     needs.extend(of_sets(ledger, config, suffix)?);
     needs.extend(of_custody(ledger, suffix)?);
+    needs.extend(of_pulls(ledger, config, suffix)?);
     Ok(needs)
 }
 
@@ -267,6 +268,28 @@ fn paused(ledger: &dyn Ledger, suffix: &str) -> Result<Vec<Need>, Error> {
             since: Some(since),
             command: format!("landfall sink resume {sink}{suffix}"),
         });
+    Ok(needs.collect())
+}
+
+/// Pulls that fail.
+fn of_pulls(
+    ledger: &dyn Ledger,
+    config: Option<&Config>,
+    suffix: &str,
+) -> Result<Vec<Need>, Error> {
+    let pulls = config.map(|config| &config.pulls);
+    let needs = ledger.pulls()?.into_iter().filter_map(|state| {
+        let pull = pulls?.get(&state.pull)?;
+        let failing = state.failing?;
+        let (name, feed, attempts) = (&state.pull, &pull.feed, failing.attempts);
+        Some(Need {
+            code: Some(Code::F110),
+            cause: format!("pull {name} for {feed} fails, attempt {attempts}: {}", failing.error),
+            owner: owner(config, feed),
+            since: Some(failing.since),
+            command: format!("landfall pull run {name}{suffix}"),
+        })
+    });
     Ok(needs.collect())
 }
 

@@ -26,7 +26,7 @@ use crate::ledger::{Event, Ledger, sqlite};
 use crate::pipeline::{Parts, Pipeline};
 use crate::receive::completion::{Completions, Judges};
 use crate::receive::staging::Staging;
-use crate::receive::{Intake, LocalIntake, folder, reconcile, sftp};
+use crate::receive::{Intake, LocalIntake, folder, pull, reconcile, sftp};
 use crate::zone::Zone;
 
 use super::control;
@@ -63,6 +63,8 @@ pub struct Core {
     pub ledger: Arc<dyn Ledger>,
     /// The narrow way in.
     pub intake: Arc<dyn Intake>,
+    /// What it pulls.
+    pub pulls: pull::Door,
     /// What judges the files that wait for something.
     pub completions: Arc<Completions>,
     /// Its archive.
@@ -111,11 +113,15 @@ impl Core {
             clock.clone(),
         ));
         let completions = intake.completions();
+        let environment = super::environment();
+        let (place, live) = (zone.clone(), config.clone());
+        let pulls = pull::Door::new(place, live, intake.clone(), clock.clone(), environment);
         let core = Self {
             zone,
             config: config.clone(),
             ledger,
             intake,
+            pulls,
             completions,
             archive,
             notary: Arc::new(notary),
@@ -147,6 +153,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     folders: JoinHandle<()>,
+    pulls: JoinHandle<()>,
     judges: Judges,
     keeping: Keeping,
     scrub: Scrub,
@@ -205,6 +212,7 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     tasks.spawn_on(Arc::clone(&reload).at_each(hangup, stopped.clone()), runtime.handle());
     let sftp = runtime.block_on(open_sftp(&core, staging, &mut tasks, &stopped))?;
     let folders = open_folders(&core, stopped.clone())?;
+    let pulls = open_pulls(&core, stopped.clone())?;
     runtime.block_on(open_control(&core, (sftp.as_ref(), reload), &mut tasks, &stop))?;
     let sftp_address = sftp.map(|(address, _)| address);
     Ok(Running {
@@ -214,6 +222,7 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
         stop,
         tasks,
         folders,
+        pulls,
         judges,
         keeping,
         scrub,
@@ -296,6 +305,7 @@ impl Running {
             stop,
             mut tasks,
             folders,
+            pulls,
             judges,
             keeping,
             scrub,
@@ -311,8 +321,10 @@ impl Running {
                 }
             }
         });
-        if folders.join().is_err() {
-            tracing::error!("the folder door panicked");
+        for (door, thread) in [("folder", folders), ("pull", pulls)] {
+            if thread.join().is_err() {
+                tracing::error!("the {door} door panicked");
+            }
         }
         judges.stop();
         pool.close();
@@ -374,6 +386,14 @@ fn open_folders(core: &Core, stopped: watch::Receiver<bool>) -> Result<JoinHandl
         .map_err(|error| not_started("folder door", &error))
 }
 
+fn open_pulls(core: &Core, stopped: watch::Receiver<bool>) -> Result<JoinHandle<()>, Diagnostic> {
+    let door = core.pulls.clone();
+    std::thread::Builder::new()
+        .name("pulls".to_owned())
+        .spawn(move || door.run(&stopped))
+        .map_err(|error| not_started("pull door", &error))
+}
+
 async fn open_control(
     core: &Core,
     (sftp, reload): (Option<&OpenDoor>, Arc<Reload>),
@@ -389,6 +409,7 @@ async fn open_control(
         config: core.config.clone(),
         intake: Arc::clone(&core.intake),
         ledger: Arc::clone(&core.ledger),
+        pulls: core.pulls.clone(),
         status: control::ServerStatus {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

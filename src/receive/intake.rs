@@ -17,10 +17,10 @@ use crate::diagnostic::{Code, Diagnostic, on_one_line};
 use crate::durable;
 use crate::evidence::Proof;
 use crate::ledger::{
-    self, Arrival, Event, Ledger, Listed, NewArrival, NewSidecar, Recorded, Sender, Sidecar,
-    SidecarName, State, Usage, Waits,
+    self, Arrival, Event, Ledger, Listed, NewArrival, NewSidecar, PullFailure, PullState, Pulled,
+    Recorded, Sender, Sidecar, SidecarName, State, Usage, Waits,
 };
-use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
+use crate::names::{ArrivalId, FeedName, FileName, PartnerName, PullName};
 use crate::signing::key_file::KeyError;
 use crate::signing::{Namespace, SigningKey};
 use crate::zone::Zone;
@@ -28,7 +28,7 @@ use crate::zone::Zone;
 use super::completion::{Completions, from_receipt};
 use super::receipt::{Outcome, Papers};
 use super::staging::read_full;
-use super::{Completion, Existing, Intake, Refusal, SIDECAR_BYTES_MAX, Settled};
+use super::{Completion, Existing, Intake, Refusal, SIDECAR_BYTES_MAX, Settled, pull};
 
 /// How long a test is in its sender's listing.
 pub const TESTS_LISTED: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -64,6 +64,33 @@ impl LocalIntake {
         ));
         let signer = Arc::default();
         Self { zone, config, archive, ledger, clock, completions, signer }
+    }
+
+    /// Takes a complete file: archive, then ledger, with the run of a pull that ends with it.
+    fn take(&self, settled: Settled, ends: Option<Pulled>) -> Result<Arrival, Refusal> {
+        let (now, config) = (self.clock.now(), self.config.now());
+        let id = ArrivalId::new(now);
+        let held = Self::reason_to_hold(&config, &settled);
+        let identity = identify(id, now, &settled, held);
+        let staged = settled.staged.path.clone();
+        let waits = from_receipt(&config, &settled.sender, &settled.feed, now);
+        let (digest, facts) = (settled.digest, Facts { ends, waits, adopted: false });
+        let raw = self.archive.store(settled.staged, &identity, digest).map_err(|error| {
+            if error.is_disk_full() {
+                return Refusal::Full(Box::new(disk_full()));
+            }
+            log(id, "archive a file", &error);
+            Refusal::Failed(id)
+        })?;
+        let new = describe(&config, identity, raw, facts);
+        let received = self.ledger.receive(new.clone()).map_err(|error| {
+            self.give_back(&new, &staged, &error);
+            self.refused(id, &error)
+        })?;
+        if received.waits.is_some() {
+            self.completions.ring();
+        }
+        Ok(received)
     }
 
     /// What judges the files that wait for something.
@@ -163,31 +190,27 @@ impl LocalIntake {
     }
 }
 
+impl pull::Intake for LocalIntake {
+    fn settle_last(&self, settled: Settled, run: Pulled) -> Result<Arrival, Refusal> {
+        self.take(settled, Some(run))
+    }
+
+    fn pulled(&self, run: Pulled) -> Result<(), Refusal> {
+        self.ledger.pulled(run).map_err(self.refuse())
+    }
+
+    fn pull_failed(&self, failure: PullFailure) -> Result<(), Refusal> {
+        self.ledger.pull_failed(failure).map_err(self.refuse())
+    }
+
+    fn pull(&self, pull: &PullName) -> Result<Option<PullState>, Refusal> {
+        self.ledger.pull(pull).map_err(self.refuse())
+    }
+}
+
 impl Intake for LocalIntake {
     fn settle(&self, settled: Settled) -> Result<Arrival, Refusal> {
-        let (now, config) = (self.clock.now(), self.config.now());
-        let id = ArrivalId::new(now);
-        let held = Self::reason_to_hold(&config, &settled);
-        let identity = identify(id, now, &settled, held);
-        let staged = settled.staged.path.clone();
-        let waits = from_receipt(&config, &settled.sender, &settled.feed, now);
-        let (digest, facts) = (settled.digest, Facts { waits, adopted: false });
-        let raw = self.archive.store(settled.staged, &identity, digest).map_err(|error| {
-            if error.is_disk_full() {
-                return Refusal::Full(Box::new(disk_full()));
-            }
-            log(id, "archive a file", &error);
-            Refusal::Failed(id)
-        })?;
-        let new = describe(&config, identity, raw, facts);
-        let received = self.ledger.receive(new.clone()).map_err(|error| {
-            self.give_back(&new, &staged, &error);
-            self.refused(id, &error)
-        })?;
-        if received.waits.is_some() {
-            self.completions.ring();
-        }
-        Ok(received)
+        self.take(settled, None)
     }
 
     fn current(
@@ -375,6 +398,8 @@ impl Intake for LocalIntake {
 /// What is known of a file beside its identity.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
+    /// The run of a pull that ends with it.
+    pub ends: Option<Pulled>,
     /// What it waits for before it goes on.
     pub waits: Option<Waits>,
     /// Start-up found it without a ledger row.
@@ -431,6 +456,7 @@ pub(super) fn describe(
         skip_duplicate: feed.duplicates == Duplicates::Skip && !is_test,
         replace_same_name: feed.same_name == SameName::Replace && !is_test,
         adopted: facts.adopted,
+        ends: facts.ends,
     }
 }
 

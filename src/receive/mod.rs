@@ -19,6 +19,7 @@ pub mod checksum;
 pub mod completion;
 pub mod folder;
 mod intake;
+pub mod pull;
 pub mod receipt;
 pub mod reconcile;
 pub mod sftp;

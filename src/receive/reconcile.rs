@@ -109,7 +109,7 @@ pub fn adopt_since(
         tracing::warn!(id = %found.id, raw = %raw.path, "adopting a raw object without a record");
         let Identity { sender, feed, received_at, .. } = &identity;
         let waits = completion::from_receipt(config, sender, feed, *received_at);
-        let facts = Facts { waits, adopted: true };
+        let facts = Facts { waits, adopted: true, ends: None };
         ledger.receive(describe(config, identity, raw, facts))?;
         adopted += 1;
     }

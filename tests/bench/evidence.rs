@@ -95,5 +95,6 @@ fn new_arrival(thread: u64, n: u64) -> NewArrival {
         skip_duplicate: true,
         replace_same_name: false,
         adopted: false,
+        ends: None,
     }
 }

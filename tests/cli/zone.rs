@@ -179,6 +179,7 @@ fn receive(
         skip_duplicate: true,
         replace_same_name: false,
         adopted: false,
+        ends: None,
     };
     ledger.receive(new).expect("received");
 }

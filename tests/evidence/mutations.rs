@@ -59,6 +59,7 @@ fn new_arrival(n: u64) -> NewArrival {
         skip_duplicate: true,
         replace_same_name: false,
         adopted: false,
+        ends: None,
     }
 }
 

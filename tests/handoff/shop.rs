@@ -109,6 +109,7 @@ impl Shop {
             skip_duplicate: true,
             replace_same_name: self.config.feed(feed).same_name == replace,
             adopted: false,
+            ends: None,
         };
         self.ledger.receive(new).unwrap()
     }

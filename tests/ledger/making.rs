@@ -66,6 +66,7 @@ pub(crate) fn incoming(name: &str, content: &str) -> NewArrival {
         skip_duplicate: true,
         replace_same_name: false,
         adopted: false,
+        ends: None,
     }
 }
 

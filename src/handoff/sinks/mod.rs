@@ -5,7 +5,7 @@
 //! receiver can tell a repeat. Sinks come from the configuration only; nothing a sender wrote
 //! decides who is told.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -140,10 +140,4 @@ impl Answer {
 fn said(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes).trim().to_owned();
     (!text.is_empty()).then_some(text)
-}
-
-/// Where a program lies: one with a `/` in its name is relative to the zone, as everything else in
-/// the configuration is.
-fn program(zone: &Path, name: &str) -> PathBuf {
-    if name.contains('/') { zone.join(name) } else { PathBuf::from(name) }
 }

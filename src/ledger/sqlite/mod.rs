@@ -37,6 +37,7 @@ mod fault;
 mod find;
 mod history;
 mod log;
+mod pulls;
 mod readers;
 mod receive;
 mod rows;

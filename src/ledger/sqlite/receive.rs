@@ -13,6 +13,7 @@ use crate::names::ArrivalId;
 
 use super::fault::Fault;
 use super::find;
+use super::pulls;
 use super::sidecars;
 use super::transaction::{Subject, Transaction, subject};
 use super::values::{Json, Micros};
@@ -80,6 +81,9 @@ pub(super) fn receive(tx: &mut Transaction<'_>, mut new: NewArrival) -> Result<A
             supersede_incomplete(tx, &subject, than)?;
         }
         (Place::First | Place::Late { .. }, None) => supersede_older(tx, &subject)?,
+    }
+    if let Some(run) = new.ends {
+        pulls::ended(tx, run)?;
     }
     find::known(tx.conn(), new.id)
 }

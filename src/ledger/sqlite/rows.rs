@@ -21,7 +21,7 @@ use super::values::Micros;
 use super::{log, schema};
 
 /// Tables that lines speak of, those that others refer to first.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "arrival",
     "conversion",
     "learned",
@@ -31,6 +31,7 @@ const TABLES: [&str; 9] = [
     "batch_file",
     "retraction",
     "delivery",
+    "pull",
 ];
 
 #[derive(Serialize, Deserialize)]
@@ -69,6 +70,9 @@ pub(super) fn of(conn: &Connection, touched: &Touched) -> Result<Vec<String>, Fa
         dump(conn, &mut lines, "batch_file", own, [id])?;
         dump(conn, &mut lines, "retraction", own, [id])?;
         dump(conn, &mut lines, "delivery", "batch = ?1", [id])?;
+    }
+    for name in &touched.pulls {
+        dump(conn, &mut lines, "pull", "name = ?1", [name])?;
     }
     Ok(lines)
 }

@@ -11,7 +11,7 @@ use crate::ledger::{
     BatchState, DeliveryState, Door, FileKind, Problem, Sender, SidecarKind, State, Verdict,
     WaitsFor,
 };
-use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, SinkName};
+use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, PullName, SinkName};
 use crate::zone::ZonePath;
 
 /// A time as integer microseconds since the Unix epoch.
@@ -92,7 +92,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(FeedName, SinkName);
+as_text!(FeedName, PullName, SinkName);
 
 impl ToSql for Sender {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
@@ -179,7 +179,7 @@ as_word! {
         Unreadable = "unreadable",
     }
     WaitsFor { Hold = "hold", Marker = "marker", Checksum = "checksum", Check = "check" }
-    Door { Sftp = "sftp", Folder = "folder", Local = "local" }
+    Door { Sftp = "sftp", Folder = "folder", Local = "local", Pull = "pull" }
     FileKind { Parquet = "parquet", Rejects = "rejects", Raw = "raw" }
     Problem {
         Damaged = "damaged",

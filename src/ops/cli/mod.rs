@@ -32,6 +32,7 @@ mod inspect;
 mod list;
 mod output;
 mod partner;
+mod pull;
 mod quarantine;
 mod reading;
 mod rebuild;
@@ -126,6 +127,9 @@ enum Command {
     /// Sinks: who is told of each batch
     #[command(subcommand)]
     Sink(sink::Command),
+    /// Pulls: commands that fetch what nobody sends
+    #[command(subcommand)]
+    Pull(pull::Command),
     /// What happened, event by event; with --json as CloudEvents
     Events(events::Args),
     /// Tell what converting again from the archive would change
@@ -193,6 +197,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Batch(command) => batch::run(command, zone, out),
         Command::Quarantine(command) => quarantine::run(command, zone, out),
         Command::Sink(command) => sink::run(command, zone, out),
+        Command::Pull(command) => pull::run(command, zone, out),
         Command::Events(args) => events::run(args, zone, out),
         Command::Replay(args) => replay::run(args, zone, out),
         Command::Verify(args) => verify::run(args, zone, out),

@@ -82,6 +82,7 @@ fn facts(arrival: &Arrival, outcome: &str) -> Vec<[String; 2]> {
         Door::Sftp => "SFTP",
         Door::Folder => "a drop folder",
         Door::Local => "this machine",
+        Door::Pull => "a pull",
     };
     let origin =
         arrival.origin.as_ref().map_or(String::new(), |at| format!(", {}", receipt::shown(at)));

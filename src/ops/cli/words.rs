@@ -309,6 +309,15 @@ fn about_zone(event: &Event) -> String {
             format!("folder {folder} is gone: {diagnostic}")
         }
         Event::FolderBack { folder } => format!("folder {folder} is back"),
+        Event::Pulled { pull, feed, files, watermark, .. } => {
+            let on = watermark
+                .as_deref()
+                .map_or(String::new(), |watermark| format!(", goes on from {}", shown(watermark)));
+            format!("pull {pull} brought {} for {feed}{on}", counted(*files, "file"))
+        }
+        Event::PullFailed { pull, attempts, error, .. } => {
+            format!("pull {pull} failed, attempt {attempts}: {error}")
+        }
         Event::HostKeyChanged { by, change } => format!("host key {change} by {by}"),
         Event::PartnerChanged { partner, by, change } => {
             format!("partner {partner}: {change} by {by}")

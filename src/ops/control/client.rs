@@ -8,13 +8,14 @@ use std::time::Duration;
 use super::{Answer, Request, ServerStatus, descriptor, with_socket_path};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Delivery, Recorded};
-use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
+use crate::names::{ArrivalId, FeedName, FileName, PartnerName, PullName};
 use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
 use crate::ops::hostkeys::Step;
 use crate::ops::quarantine::Judgement;
 use crate::ops::sinks::SinkWish;
 use crate::ops::stalled::Decision;
+use crate::receive::pull::Outcome;
 use crate::zone::Zone;
 
 /// How long an answer may take; a large file is copied and synced meanwhile.
@@ -99,6 +100,18 @@ impl Client {
             return Err(unexpected());
         };
         Ok((sequence, files))
+    }
+
+    /// Has a pull run, and waits for its end.
+    ///
+    /// # Errors
+    /// Why it was not run; [`Code::Z106`].
+    pub fn pull(&self, pull: &PullName) -> Result<Outcome, Diagnostic> {
+        let request = Request::Pull { pull: pull.clone(), by: crate::ops::who() };
+        let Answer::Pulled(outcome) = self.ask(&request, None)? else {
+            return Err(unexpected());
+        };
+        Ok(outcome)
     }
 
     /// Tells what a person decided about a held file.

@@ -13,13 +13,14 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::diagnostic::Diagnostic;
 use crate::ledger::Delivery;
-use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName};
+use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName, PullName};
 use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
 use crate::ops::hostkeys::Step;
 use crate::ops::quarantine::Judgement;
 use crate::ops::sinks::SinkWish;
 use crate::ops::stalled::Decision;
+use crate::receive::pull::Outcome;
 use crate::receive::sftp::Penalised;
 use crate::zone::Zone;
 
@@ -65,6 +66,13 @@ pub enum Request {
     CloseBatch(CloseWish),
     /// A person wants a sink to pause or to go on.
     Sink(SinkWish),
+    /// A person wants a pull to run now.
+    Pull {
+        /// Which.
+        pull: PullName,
+        /// Who asks.
+        by: String,
+    },
     /// A person decided about a held file.
     Judge(Judgement),
     /// Read `landfall.toml` again.
@@ -101,6 +109,8 @@ pub enum Answer {
         /// The new arrival.
         id: ArrivalId,
     },
+    /// The pull has run.
+    Pulled(Outcome),
     /// The decision holds for this delivery.
     Decided(Box<Delivery>),
     /// The batch closed under this sequence.

@@ -18,8 +18,9 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
 use crate::ledger::{Event, Ledger};
 use crate::ops::local::{self, LocalFile};
-use crate::ops::{closing, custody, hostkeys, quarantine, sinks, stalled};
+use crate::ops::{closing, custody, hostkeys, pulls, quarantine, sinks, stalled};
 use crate::receive::Intake;
+use crate::receive::pull;
 use crate::receive::sftp::Penalised;
 use crate::zone::Zone;
 
@@ -43,6 +44,8 @@ pub struct Desk {
     pub intake: Arc<dyn Intake>,
     /// Its ledger.
     pub ledger: Arc<dyn Ledger>,
+    /// What it pulls.
+    pub pulls: pull::Door,
     /// What [`Request::Status`] is answered with.
     pub status: ServerStatus,
     /// Called by [`Request::Stop`].
@@ -197,6 +200,7 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
         Request::Sink(wish) => {
             sinks::apply(desk.ledger.as_ref(), &desk.config.now(), &wish).map(|()| Answer::Done)
         }
+        Request::Pull { pull, by } => pulls::run(&desk.pulls, &pull, by).map(Answer::Pulled),
         Request::Judge(judgement) => {
             quarantine::judge(desk.ledger.as_ref(), judgement).map(|_| Answer::Done)
         }

@@ -6,17 +6,16 @@
 //! thrown away and the file is looked at again later.
 
 use std::collections::HashMap;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Seek, Write};
+use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::archive::Staged;
-use crate::archive::digest::{self, Hasher};
 use crate::clock::Clock;
 use crate::config::After;
 use crate::diagnostic::{Code, Diagnostic};
@@ -31,8 +30,6 @@ use super::lease::{Writers, writers};
 
 /// With `after = "keep"`, a name is taken at most once in this time; the last state wins.
 pub const KEPT_AGAIN_AFTER: Duration = Duration::from_secs(600);
-/// Bytes copied at once.
-const PIECE_BYTES: usize = 256 << 10;
 
 /// What every copy of a folder needs.
 pub struct Taker {
@@ -162,7 +159,7 @@ impl Taker {
             return Ok(None);
         }
         let mut staged = staging::create(&self.zone)?;
-        let copied = self.copy_bytes(&file, &mut staged.file).and_then(|digest| {
+        let copied = staging::copy(&file, &mut staged.file, &self.stop).and_then(|digest| {
             let seen = file.metadata()?;
             Ok(untouched(&seen).then_some((digest, seen)))
         });
@@ -177,29 +174,6 @@ impl Taker {
                 Err(error)
             }
         }
-    }
-
-    fn copy_bytes(&self, from: &File, to: &mut File) -> io::Result<Digest> {
-        if rustix::fs::ioctl_ficlone(&*to, from).is_ok() {
-            to.rewind()?;
-            let (_, digest) = digest::of_reader(&*to)?;
-            return Ok(digest);
-        }
-        let (mut from, mut hasher) = (from, Hasher::new());
-        let mut buffer = vec![0; PIECE_BYTES];
-        while !self.stop.load(Ordering::Relaxed) {
-            match from.read(&mut buffer) {
-                Ok(0) => return Ok(hasher.finish()),
-                Ok(count) => {
-                    let piece = buffer.get(..count).unwrap_or_default();
-                    to.write_all(piece)?;
-                    hasher.update(piece);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(io::Error::other("the server stops"))
     }
 
     fn settled(&self, name: &FileName, staged: Staged, digest: Digest, seen: &Metadata) -> Settled {

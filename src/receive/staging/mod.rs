@@ -26,6 +26,7 @@ use crate::zone::Zone;
 
 mod buffer;
 mod claim;
+mod copy;
 mod folders;
 mod hands;
 mod identity;
@@ -34,6 +35,7 @@ mod staged_file;
 mod upload;
 
 pub use claim::{Claim, Fault, LimitKind, Limits, Snapshot, Start};
+pub use copy::copy;
 pub use folders::Folders;
 pub use identity::Facts;
 pub use space::Space;
