@@ -12,7 +12,9 @@ use super::value::{
     reference, size, some_size, text, truth, whole,
 };
 use super::{
-    After, Audit, Complete, Config, Duplicates, Escape, Feed, FixedColumn, Folder, Format, Legacy, RecordEnd, SameName, Sftp, ShortLines, Verify, Workers, batching, contract, partner, pull, sink,
+    After, Audit, Complete, Config, Duplicates, Escape, Feed, FixedColumn, Folder, Format, Legacy,
+    RecordEnd, SameName, Sftp, ShortLines, Verify, Workers, batching, contract, partner, pull,
+    sink,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName};

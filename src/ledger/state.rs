@@ -91,6 +91,7 @@ impl State {
     ///
     /// # Errors
     /// [`Refused`] when the event is not allowed in this state.
+    #[expect(clippy::too_many_lines, reason = "every event is named")]
     pub fn on(self, event: &Event) -> Result<Self, Refused> {
         let next = match event {
             Event::Received { .. } => None,

@@ -32,7 +32,7 @@ pub mod writing;
 pub use who::who;
 
 /// Looks names up in the environment of this process.
-fn environment() -> std::sync::Arc<dyn Fn(&str) -> Option<String> + Send + Sync> {
+fn environment() -> crate::receive::pull::Environment {
     std::sync::Arc::new(|name: &str| std::env::var(name).ok())
 }
 

@@ -14,8 +14,12 @@ mod contract;
 mod manifests;
 mod many;
 mod nats;
+#[path = "../support/nats.rs"]
+mod nats_server;
 mod outbox;
 mod postgres;
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 mod python;
 mod receiver;
 mod running;

@@ -80,6 +80,7 @@ pub(super) fn event(event: &Event) -> String {
     about_arrival(event)
         .or_else(|| about_sidecar(event))
         .or_else(|| about_door(event))
+        .or_else(|| about_folder_or_pull(event))
         .or_else(|| about_handoff(event))
         .or_else(|| about_custody(event))
         .or_else(|| about_log(event))
@@ -257,6 +258,29 @@ fn about_door(event: &Event) -> Option<String> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
+fn about_folder_or_pull(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::EntryIgnored { folder, name, diagnostic } => {
+            format!("{name} in {folder} left alone: {diagnostic}")
+        }
+        Event::FolderGone { folder, diagnostic } => {
+            format!("folder {folder} is gone: {diagnostic}")
+        }
+        Event::FolderBack { folder } => format!("folder {folder} is back"),
+        Event::Pulled { pull, feed, files, watermark, .. } => {
+            let on = watermark
+                .as_deref()
+                .map_or(String::new(), |watermark| format!(", goes on from {}", shown(watermark)));
+            format!("pull {pull} brought {} for {feed}{on}", counted(*files, "file"))
+        }
+        Event::PullFailed { pull, attempts, error, .. } => {
+            format!("pull {pull} failed, attempt {attempts}: {error}")
+        }
+        _ => return None,
+    })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
 fn about_custody(event: &Event) -> Option<String> {
     Some(match event {
         Event::ArchiveCorrupt { finding: Finding { path, problem, .. } } => match problem {
@@ -302,22 +326,6 @@ fn about_zone(event: &Event) -> String {
             format!("configuration {digest} loaded by {by}")
         }
         Event::ContractLoaded { feed, digest } => format!("contract {digest} of {feed} loaded"),
-        Event::EntryIgnored { folder, name, diagnostic } => {
-            format!("{name} in {folder} left alone: {diagnostic}")
-        }
-        Event::FolderGone { folder, diagnostic } => {
-            format!("folder {folder} is gone: {diagnostic}")
-        }
-        Event::FolderBack { folder } => format!("folder {folder} is back"),
-        Event::Pulled { pull, feed, files, watermark, .. } => {
-            let on = watermark
-                .as_deref()
-                .map_or(String::new(), |watermark| format!(", goes on from {}", shown(watermark)));
-            format!("pull {pull} brought {} for {feed}{on}", counted(*files, "file"))
-        }
-        Event::PullFailed { pull, attempts, error, .. } => {
-            format!("pull {pull} failed, attempt {attempts}: {error}")
-        }
         Event::HostKeyChanged { by, change } => format!("host key {change} by {by}"),
         Event::PartnerChanged { partner, by, change } => {
             format!("partner {partner}: {change} by {by}")
@@ -330,6 +338,11 @@ fn about_zone(event: &Event) -> String {
         | Event::UploadInterrupted { .. }
         | Event::UploadExpired { .. }
         | Event::FileRefused { .. }
+        | Event::EntryIgnored { .. }
+        | Event::FolderGone { .. }
+        | Event::FolderBack { .. }
+        | Event::Pulled { .. }
+        | Event::PullFailed { .. }
         | Event::Received { .. }
         | Event::Duplicate { .. }
         | Event::Converted { .. }

@@ -1,0 +1,105 @@
+//! A real PostgreSQL: a server of the test's own, on a socket in its folder.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// A server that ends with the test.
+pub struct Postgres {
+    folder: tempfile::TempDir,
+    server: Mutex<Option<Child>>,
+}
+
+/// The folder of PostgreSQL's programs, which `tests/setup` installs.
+fn programs() -> PathBuf {
+    let found = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let found = found.map(|entry| entry.unwrap().path().join("bin"));
+    found.filter(|bin| bin.join("initdb").is_file()).max().expect("tests/setup installs PostgreSQL")
+}
+
+/// PostgreSQL does not run as root: then it runs as the user that its package makes.
+fn program(name: &str) -> Command {
+    let path = programs().join(name);
+    if !rustix::process::geteuid().is_root() {
+        return Command::new(path);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]).arg(path);
+    command
+}
+
+impl Postgres {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        if rustix::process::geteuid().is_root() {
+            let given = Command::new("chown").arg("postgres:").arg(folder.path()).status();
+            assert!(given.unwrap().success());
+        }
+        let data = folder.path().join("data");
+        let made = program("initdb")
+            .args(["--no-sync", "--no-instructions", "--auth=trust", "--username=loader", "-D"])
+            .arg(&data)
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.unwrap().success());
+        let server = Self { folder, server: Mutex::new(None) };
+        server.run();
+        server
+    }
+
+    pub fn run(&self) {
+        let (folder, data) = (self.folder.path().to_owned(), self.folder.path().join("data"));
+        let server = program("postgres")
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=20", "-k"])
+            .arg(&folder)
+            .arg("-D")
+            .arg(data)
+            .stderr(Stdio::null())
+            .spawn();
+        *self.server.lock().unwrap() = Some(server.unwrap());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !program("pg_isready").arg("-q").arg("-h").arg(&folder).status().unwrap().success() {
+            assert!(Instant::now() < deadline, "PostgreSQL does not start");
+        }
+    }
+
+    pub fn end(&self) {
+        if let Some(mut server) = self.server.lock().unwrap().take() {
+            let pid = rustix::process::Pid::from_child(&server);
+            // A fast shutdown.
+            rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+            server.wait().unwrap();
+        }
+    }
+
+    pub fn address(&self) -> String {
+        format!("host={} user=loader dbname=postgres", self.folder.path().display())
+    }
+
+    /// Where its socket is.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// What a query says, without any decoration.
+    pub fn query(&self, sql: &str) -> String {
+        let output = program("psql")
+            .args(["-U", "loader", "-d", "postgres", "-AtX", "-v", "ON_ERROR_STOP=1", "-h"])
+            .arg(self.folder.path())
+            .args(["-c", sql])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
