@@ -9,9 +9,11 @@
 #   file = "orders_{time}.csv"
 #   env = ["PGHOST", "PGUSER", "PGDATABASE", "PGPASSWORD"]
 #
-# The second argument is a whole number that only grows, such as a bigserial. Both statements see one
-# snapshot, and rows above a gap that a transaction under way may still fill wait for the next run: what
-# is numbered first and committed last is not passed over. The watermark is the largest number taken.
+# The second argument is a whole number that only grows, such as a bigserial, given by the INSERT itself.
+# Both statements see one snapshot, and rows of transactions that began while another was still under way
+# wait for the next run, so that what is numbered first and committed last is not passed over. A number that
+# was drawn long before its row is inserted (nextval by hand) may be. The watermark is the largest number
+# taken.
 set -eu
 psql -X -q -A -t -v ON_ERROR_STOP=1 -v from="$1" -v key="$2" \
     -v since="${LANDFALL_WATERMARK:-0}" -v answer="$LANDFALL_WATERMARK_FILE" <<'SQL'

@@ -177,7 +177,9 @@ mod tests {
                     [[pull]]\nname = 'x'\nfeed = 'a'\ncommand = ['c']\nevery = '1h'\nenv = ['A=b']\n\
                     file = '.x.part'\n[[pull]]\nfeed = 'a'\ncommand = ['c']\nevery = '1h'\n\
                     at = ['06:00']\nwhat = 1\n";
-        let problems = parse("landfall.toml", text).expect_err("wrong").to_string();
+        let problems = parse("landfall.toml", text).expect_err("wrong");
+        let problems: Vec<_> = problems.0.iter().map(ToString::to_string).collect();
+        let problems = problems.join("\n");
         for told in [
             "names the feed `b`",
             "`command` names no program",

@@ -17,10 +17,10 @@ use crate::diagnostic::{Code, Diagnostic, on_one_line};
 use crate::durable;
 use crate::evidence::Proof;
 use crate::ledger::{
-    self, Arrival, Event, Ledger, Listed, NewArrival, NewSidecar, PullFailure, PullState, Pulled,
-    Recorded, Sender, Sidecar, SidecarName, State, Usage, Waits,
+    self, Arrival, Event, Ledger, Listed, NewArrival, NewSidecar, Pulled, Recorded, Sender,
+    Sidecar, SidecarName, State, Usage, Waits,
 };
-use crate::names::{ArrivalId, FeedName, FileName, PartnerName, PullName};
+use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
 use crate::signing::key_file::KeyError;
 use crate::signing::{Namespace, SigningKey};
 use crate::zone::Zone;
@@ -28,7 +28,7 @@ use crate::zone::Zone;
 use super::completion::{Completions, from_receipt};
 use super::receipt::{Outcome, Papers};
 use super::staging::read_full;
-use super::{Completion, Existing, Intake, Refusal, SIDECAR_BYTES_MAX, Settled, pull};
+use super::{Completion, Existing, Intake, Refusal, SIDECAR_BYTES_MAX, Settled};
 
 /// How long a test is in its sender's listing.
 pub const TESTS_LISTED: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -39,7 +39,7 @@ pub struct LocalIntake {
     zone: Zone,
     config: config::Live,
     archive: Archive,
-    ledger: Arc<dyn Ledger>,
+    pub(super) ledger: Arc<dyn Ledger>,
     clock: Clock,
     completions: Arc<Completions>,
     /// Signs receipts; read when the first one is signed.
@@ -67,7 +67,7 @@ impl LocalIntake {
     }
 
     /// Takes a complete file: archive, then ledger, with the run of a pull that ends with it.
-    fn take(&self, settled: Settled, ends: Option<Pulled>) -> Result<Arrival, Refusal> {
+    pub(super) fn take(&self, settled: Settled, ends: Option<Pulled>) -> Result<Arrival, Refusal> {
         let (now, config) = (self.clock.now(), self.config.now());
         let id = ArrivalId::new(now);
         let held = Self::reason_to_hold(&config, &settled);
@@ -141,7 +141,7 @@ impl LocalIntake {
     }
 
     /// Turns a failed ledger call into a refusal, with a new id to quote.
-    fn refuse(&self) -> impl Fn(ledger::Error) -> Refusal {
+    pub(super) fn refuse(&self) -> impl Fn(ledger::Error) -> Refusal {
         |error| self.refused(ArrivalId::new(self.clock.now()), &error)
     }
 
@@ -187,24 +187,6 @@ impl LocalIntake {
             }
         };
         self.advance(renamed.id, event).map(drop)
-    }
-}
-
-impl pull::Intake for LocalIntake {
-    fn settle_last(&self, settled: Settled, run: Pulled) -> Result<Arrival, Refusal> {
-        self.take(settled, Some(run))
-    }
-
-    fn pulled(&self, run: Pulled) -> Result<(), Refusal> {
-        self.ledger.pulled(run).map_err(self.refuse())
-    }
-
-    fn pull_failed(&self, failure: PullFailure) -> Result<(), Refusal> {
-        self.ledger.pull_failed(failure).map_err(self.refuse())
-    }
-
-    fn pull(&self, pull: &PullName) -> Result<Option<PullState>, Refusal> {
-        self.ledger.pull(pull).map_err(self.refuse())
     }
 }
 

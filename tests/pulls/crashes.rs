@@ -57,7 +57,6 @@ fn run_and_keep_its_folder(place: &TestZone) {
     // The folder as it is once the command has ended well and before anything of it is taken.
     let pulls = place.path().join(".landfall/pulls/ecb");
     let aside = place.path().join("aside");
-    fs::write(place.path().join("bin/keep"), "").unwrap();
     let (_, door) = restarted(place);
     // A staging folder that is a file lets nothing be taken.
     let staging = place.path().join(".landfall/staging");

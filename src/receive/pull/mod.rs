@@ -29,6 +29,7 @@ use super::{Refusal, Settled};
 
 mod deliver;
 mod due;
+mod intake;
 mod load;
 mod run;
 
