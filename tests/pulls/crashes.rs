@@ -94,12 +94,33 @@ fn what_was_taken_and_not_put_away_is_not_taken_again() {
 }
 
 #[test]
+fn a_run_of_which_one_file_is_taken_goes_on_with_the_next_and_the_watermark_comes_last() {
+    let place = zone(SCRIPT, "at = ['00:00']");
+    run_and_keep_its_folder(&place);
+    let second = place.path().join(".landfall/pulls/ecb/ready/files/b1.csv");
+    let bytes = fs::read(&second).unwrap();
+    fs::remove_file(&second).unwrap();
+    fs::create_dir(&second).unwrap();
+    let (ledger, door) = restarted(&place);
+    assert!(matches!(run(&door), Outcome::Failed { .. }));
+    let names = |ledger: &dyn Ledger| all(ledger).iter().map(|a| a.name.to_string()).collect();
+    let taken: Vec<String> = names(ledger.as_ref());
+    assert_eq!(taken, ["a1.csv"]);
+    let state = ledger.pull(&"ecb".parse().unwrap()).unwrap().unwrap();
+    assert_eq!(state.watermark, None, "it is not all there");
+    drop((ledger, door));
+    fs::remove_dir(&second).unwrap();
+    fs::write(&second, bytes).unwrap();
+    assert_eq!(after_another_run(&place), (EXPECTED.map(str::to_owned).to_vec(), Some("1".into())));
+}
+
+#[test]
 fn what_was_archived_and_not_recorded_is_recorded_once_and_the_watermark_follows() {
     let place = zone(SCRIPT, "at = ['00:00']");
     run_and_keep_its_folder(&place);
     after_another_run(&place);
     put_back(&place);
-    // As if the ledger's commits of this run had never happened, for all files or the last.
+    // As if the ledger's commits of this run had never happened.
     let ledger = place.path().join(".landfall/ledger.db");
     for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
         fs::remove_file(ledger.with_file_name(name)).unwrap_or_default();
