@@ -289,6 +289,12 @@ codes! {
     L115: "ledger could not be rebuilt",
         "Making the ledger again from the archive did not come to its end. What was there is untouched or set aside beside it.",
         "See the causes; free disk space, mend permissions, and run it again.";
+    L116: "checkpoints are not signed",
+        "The ledger goes on, but its newest events are not covered by a signed checkpoint: the cause says why. It is tried again all the time.",
+        "Mend what the cause names, mostly the disk or the folder `archive/_events`; nothing else is to be done.";
+    L117: "checkpoints are not published",
+        "Checkpoints could not be copied to the folder of `[audit] publish_to`. They are signed and in the archive, and are copied once the folder is there again.",
+        "Mend the folder or its mount, or correct `publish_to` in landfall.toml.";
     L114: "receipt does not hold",
         "A receipt, its signature or the proof in it is not what this zone gave out.",
         "Ask whoever gave it to you for the receipt and its `.sig` as they came; check with the key that the zone told you.";

@@ -40,7 +40,7 @@ mod seal;
 mod segments;
 
 pub use checkpoint::Checkpoint;
-pub use notary::{Keeping, Notary};
+pub use notary::{Duty, Failing, Keeping, Notary};
 pub use proof::{Proof, Unproven};
 pub use rebuild::{Rebuilt, rebuild};
 pub use segments::{Line, Segments};

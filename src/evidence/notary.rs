@@ -5,11 +5,14 @@
 //! signature made, the checkpoint on the disk, then in the ledger, where receipts find it. When the
 //! proof fails nothing more is signed, and it is told as an error.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, Timestamp, rfc3339_millis, utc_day};
 use crate::config;
@@ -51,6 +54,28 @@ pub struct Notary {
     key: SigningKey,
     log: String,
     desk: Mutex<Desk>,
+    failing: Mutex<BTreeMap<Duty, Failing>>,
+}
+
+/// What a notary does again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duty {
+    /// It signs checkpoints and writes them into the archive.
+    Sign,
+    /// It copies them to `[audit] publish_to`.
+    Publish,
+}
+
+/// A duty that fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// Which.
+    pub duty: Duty,
+    /// Since when.
+    pub since: Timestamp,
+    /// What the newest attempt said.
+    pub error: String,
 }
 
 struct Desk {
@@ -103,7 +128,8 @@ impl Notary {
         let copied = segments.newest().map_or(0, |newest| newest.size);
         let desk = Desk { segments, copied, sealed_before: String::new(), is_stale: false };
         let desk = Mutex::new(desk);
-        Ok(Self { zone, config, ledger, clock, durability, key, log, desk })
+        let failing = Mutex::default();
+        Ok(Self { zone, config, ledger, clock, durability, key, log, desk, failing })
     }
 
     /// Signs the head as it is; `None` when it is signed already.
@@ -112,8 +138,29 @@ impl Notary {
     /// [`Error`]; then there is no new checkpoint, and a later one covers the same events.
     pub fn sign(&self) -> Result<Option<Signed>, Error> {
         let mut desk = self.desk();
-        self.follow(&mut desk)?;
-        self.sign_at(&mut desk).inspect_err(|error| desk.is_stale |= is_of_disk(error))
+        let signed = self.follow(&mut desk).and_then(|_| {
+            self.sign_at(&mut desk).inspect_err(|error| desk.is_stale |= is_of_disk(error))
+        });
+        self.remember(Duty::Sign, signed.as_ref().err());
+        signed
+    }
+
+    /// What fails now.
+    pub fn failing(&self) -> Vec<Failing> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn remember(&self, duty: Duty, error: Option<&Error>) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            None => drop(failing.remove(&duty)),
+            Some(error) => {
+                let since =
+                    failing.get(&duty).map_or_else(|| self.clock.now(), |known| known.since);
+                let error = on_one_line(error);
+                failing.insert(duty, Failing { duty, since, error });
+            }
+        }
     }
 
     fn sign_at(&self, desk: &mut Desk) -> Result<Option<Signed>, Error> {
@@ -143,6 +190,12 @@ impl Notary {
     /// # Errors
     /// [`Error`]; the next checkpoint is tried again.
     pub fn publish(&self) -> Result<(), Error> {
+        let published = self.copy_newest();
+        self.remember(Duty::Publish, published.as_ref().err());
+        published
+    }
+
+    fn copy_newest(&self) -> Result<(), Error> {
         let Some(folder) = self.config.now().audit.publish_to.clone() else { return Ok(()) };
         let mut desk = self.desk();
         let Some(newest) = desk.segments.newest().filter(|n| n.size > desk.copied).cloned() else {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, Problems, Wants, When};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::evidence::{Duty, Failing};
 use crate::ledger::{
     Arrival, ArrivalQuery, DeliveryState, Error, Finding, Ledger, Paused, Problem, Sidecar, State,
     Told,
@@ -47,6 +48,23 @@ pub fn of_problems(problems: &Problems, suffix: &str) -> Need {
         owner: None,
         since: None,
         command: format!("landfall check{suffix}"),
+    }
+}
+
+/// Checkpoints are not signed, or not published: what happens meanwhile can be proven to nobody.
+pub fn of_notary(failing: &Failing, suffix: &str) -> Need {
+    let (code, what, command) = match failing.duty {
+        Duty::Sign => (Code::L116, "checkpoints are not signed", "landfall audit log"),
+        Duty::Publish => {
+            (Code::L117, "checkpoints are not copied to [audit] publish_to", "landfall check")
+        }
+    };
+    Need {
+        code: Some(code),
+        cause: format!("{what}: {}", failing.error),
+        owner: None,
+        since: Some(failing.since),
+        command: format!("{command}{suffix}"),
     }
 }
 

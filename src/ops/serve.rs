@@ -417,7 +417,9 @@ async fn open_control(
             sftp: sftp.map(|(address, _)| address.to_string()),
             config: core.config.now().digest,
             penalised: Vec::new(),
+            failing: Vec::new(),
         },
+        notary: Arc::clone(&core.notary),
         stop: Box::new(move || {
             asked.send_replace(true);
         }),

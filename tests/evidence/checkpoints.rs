@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use landfall::clock::Clock;
 use landfall::config;
+use landfall::diagnostic::{Code, on_one_line};
 use landfall::durable::Durability;
-use landfall::evidence::{Checkpoint, Notary, Segments};
+use landfall::evidence::{Checkpoint, Duty, Notary, Segments};
 use landfall::ledger::{Event, Ledger, Log as _, log, sqlite, tree};
+use landfall::ops::needs::of_notary;
 use landfall::zone::Zone;
 
 use crate::small_disk::SmallDisk;
@@ -66,6 +68,35 @@ fn checkpoints_cover_everything_at_the_stop_and_ssh_keygen_accepts_them() {
     assert_eq!((told.zone.as_str(), told.size, told.root), ("our-zone", newest.size, newest.root));
     fs::write(&text, newest.text.replace("our-zone", "another")).expect("altered");
     assert!(!ssh_keygen_accepts(&text, &signature, &signers, "our-zone"));
+}
+
+#[test]
+fn a_folder_that_takes_no_checkpoints_is_told_until_it_does() {
+    let zone = zone_with_a_file(CONFIG);
+    let outside = zone.path().join("outside");
+    fs::remove_dir_all(&outside).expect("removed");
+    fs::write(&outside, "not a folder").expect("written");
+    let place = Zone::new(zone.path());
+    let config = config::Live::from(Arc::new(config::load(&place).expect("valid")));
+    let clock = Clock::system();
+    let ledger = sqlite::open(&place.ledger_file(), clock.clone(), Durability::Relaxed);
+    let ledger: Arc<dyn Ledger> = Arc::new(ledger.expect("opened"));
+    let notary = Notary::open(place, config, Arc::clone(&ledger), clock).expect("the same ledger");
+    ledger.note(Event::Stopped).expect("noted");
+    notary.sign().expect("signed").expect("something new");
+    assert_eq!(notary.failing(), []);
+    let refused = notary.publish().expect_err("there is no folder");
+    let [failing] = notary.failing().try_into().expect("one");
+    assert_eq!((failing.duty, &failing.error), (Duty::Publish, &on_one_line(&refused)));
+    notary.publish().expect_err("still none");
+    assert_eq!(notary.failing()[0].since, failing.since, "since the first");
+    let need = of_notary(&failing, "");
+    assert_eq!((need.code, need.since), (Some(Code::L117), Some(failing.since)));
+    assert!(need.cause.contains("publish_to") && need.cause.contains("outside"), "{need:?}");
+    fs::remove_file(&outside).expect("removed");
+    notary.publish().expect("copied");
+    assert_eq!(notary.failing(), [], "and then no longer");
+    assert_eq!(fs::read_dir(&outside).expect("copies").count(), 2);
 }
 
 #[test]

@@ -88,6 +88,8 @@ fn read(zone: &Zone, suffix: &str) -> Result<Status, Diagnostic> {
             {
                 needs.push(needs::of_changed_config(suffix));
             }
+            let failing = server.iter().flat_map(|server| &server.failing);
+            needs.extend(failing.map(|failing| needs::of_notary(failing, suffix)));
             server
         }
         Err(told) => {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::diagnostic::Diagnostic;
+use crate::evidence::Failing;
 use crate::ledger::Delivery;
 use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName, PullName};
 use crate::ops::closing::CloseWish;
@@ -147,6 +148,9 @@ pub struct ServerStatus {
     /// Sources that are turned away now.
     #[serde(default)]
     pub penalised: Vec<Penalised>,
+    /// Signing and publishing of checkpoints that fail.
+    #[serde(default)]
+    pub failing: Vec<Failing>,
 }
 
 /// Reaches the socket also where its path is too long for an address (107 bytes, unix(7)): through

@@ -16,6 +16,7 @@ use super::{Answer, REQUEST_BYTES_MAX, Request, ServerStatus, descriptor, with_s
 use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
+use crate::evidence::Notary;
 use crate::ledger::{Event, Ledger};
 use crate::ops::local::{self, LocalFile};
 use crate::ops::{closing, custody, hostkeys, pulls, quarantine, sinks, stalled};
@@ -52,6 +53,8 @@ pub struct Desk {
     pub stop: Box<dyn Fn() + Send + Sync>,
     /// Who is turned away.
     pub penalised: Box<dyn Fn() -> Vec<Penalised> + Send + Sync>,
+    /// What signs its ledger.
+    pub notary: Arc<Notary>,
     /// Called by [`Request::Reload`] with who asks.
     pub reload: Reload,
 }
@@ -171,7 +174,8 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
     match request {
         Request::Status => {
             let (config, penalised) = (desk.config.now().digest, (desk.penalised)());
-            Ok(Answer::Status(ServerStatus { config, penalised, ..desk.status.clone() }))
+            let failing = desk.notary.failing();
+            Ok(Answer::Status(ServerStatus { config, penalised, failing, ..desk.status.clone() }))
         }
         Request::Send { feed, name, modified_s, by } => {
             let file = file.ok_or_else(|| {
