@@ -1,8 +1,9 @@
 //! What one run of a pull brought, from the command's end until all of it is recorded.
 //!
-//! `.landfall/pulls/<name>/work/` is the command's; when it ended well the folder is synced, told of
-//! in `run.json` and renamed to `ready/`. From then on the run is sure: it is delivered after any
-//! crash, and files that were taken before it are known by the run's id and their place in it.
+//! The folder `work` below the pull's own in `.landfall/pulls` is the command's; when it ended well
+//! it is synced, told of in `run.json` and renamed to `ready`. From then on the run is sure: it is
+//! delivered after any crash, and files that were taken before it are known by the run's id and their
+//! place in it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
