@@ -1,0 +1,14 @@
+//! The examples of `deploy/downstream`: what reads and uses what landfall hands off.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod inbox;
+mod shop;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,85 @@
+//! A zone whose feed `orders` is handed off to one of the examples, and files for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use landfall::ledger::{Batch, Delivery, DeliveryState};
+
+use crate::support::{Server, TestZone};
+
+pub fn example(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/downstream").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+pub fn python() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tests-python/bin/python");
+    path.to_str().unwrap().to_owned()
+}
+
+/// Loses what a command acknowledges the first time that it is told of a batch, after its effect.
+const FORGETFUL: &str = r#"
+    attempts=$1/$LANDFALL_DELIVERY; shift
+    test -z "$LANDFALL_TEST" || exec "$@"
+    echo >> "$attempts"
+    "$@" || exit 1
+    test "$(wc -l < "$attempts")" -gt 1
+"#;
+
+/// A zone with a server that hands `orders` off to a command, which loses each of its
+/// acknowledgements once.
+pub struct Shop {
+    pub zone: TestZone,
+    _server: Server,
+    _attempts: tempfile::TempDir,
+}
+
+impl Shop {
+    pub fn open(command: &[&str]) -> Self {
+        let attempts = tempfile::tempdir().unwrap();
+        let mut argv = vec!["sh", "-c", FORGETFUL, "sh", attempts.path().to_str().unwrap()];
+        argv.extend(command);
+        let zone = TestZone::new(&format!(
+            "[feed.orders]\nsame_name = 'replace'\nsinks = ['it']\n[sink.it]\ncommand = {argv:?}\n\
+             retry = ['10ms', '10ms']\n"
+        ));
+        let server = zone.serve();
+        Self { zone, _server: server, _attempts: attempts }
+    }
+
+    /// Sends a file and waits until its batch is acknowledged.
+    pub fn send(&self, name: &str, content: &str) -> (Batch, Delivery) {
+        let before = self.zone.batches("orders").len();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(name);
+        fs::write(&file, content).unwrap();
+        let sent = self.zone.run(&["send", file.to_str().unwrap(), "--feed", "orders"]);
+        assert!(sent.status.success(), "{sent:?}");
+        let mut found = None;
+        self.zone.wait_until("the batch to be acknowledged", |ledger| {
+            let batches = ledger.batches(&"orders".parse().unwrap(), 0, 100).unwrap();
+            let Some(batch) = batches.get(before) else { return false };
+            let delivery = ledger.deliveries(batch.id).unwrap().into_iter().next();
+            let ended = delivery.filter(|delivery| match delivery.state {
+                DeliveryState::Pending => false,
+                DeliveryState::Acknowledged => true,
+                DeliveryState::Stalled | DeliveryState::Skipped => panic!("{delivery:?}"),
+            });
+            found = ended.map(|delivery| (batch.clone(), delivery));
+            found.is_some()
+        });
+        let (batch, delivery) = found.unwrap();
+        assert_eq!(delivery.attempts, 2, "the first acknowledgement was lost");
+        (batch, delivery)
+    }
+
+    /// What the end of a file's life says.
+    pub fn show(&self, name: &str) -> String {
+        let shown = self.zone.run(&["show", name]);
+        String::from_utf8(shown.stdout).unwrap()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.zone.path().join(name)
+    }
+}
