@@ -12,3 +12,4 @@ mod inbox;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;
+mod transform;

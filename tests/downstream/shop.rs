@@ -49,6 +49,20 @@ impl Shop {
 
     /// Sends a file and waits until its batch is acknowledged.
     pub fn send(&self, name: &str, content: &str) -> (Batch, Delivery) {
+        let (batch, delivery) = self.send_to_end(name, content);
+        assert_eq!(delivery.state, DeliveryState::Acknowledged, "{delivery:?}");
+        assert_eq!(delivery.attempts, 2, "the first acknowledgement was lost");
+        (batch, delivery)
+    }
+
+    /// Sends a file and waits until the sink is stalled at its batch.
+    pub fn send_to_refusal(&self, name: &str, content: &str) -> Batch {
+        let (batch, delivery) = self.send_to_end(name, content);
+        assert_eq!(delivery.state, DeliveryState::Stalled, "{delivery:?}");
+        batch
+    }
+
+    fn send_to_end(&self, name: &str, content: &str) -> (Batch, Delivery) {
         let before = self.zone.batches("orders").len();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(name);
@@ -56,21 +70,15 @@ impl Shop {
         let sent = self.zone.run(&["send", file.to_str().unwrap(), "--feed", "orders"]);
         assert!(sent.status.success(), "{sent:?}");
         let mut found = None;
-        self.zone.wait_until("the batch to be acknowledged", |ledger| {
+        self.zone.wait_until("the batch to be told", |ledger| {
             let batches = ledger.batches(&"orders".parse().unwrap(), 0, 100).unwrap();
             let Some(batch) = batches.get(before) else { return false };
             let delivery = ledger.deliveries(batch.id).unwrap().into_iter().next();
-            let ended = delivery.filter(|delivery| match delivery.state {
-                DeliveryState::Pending => false,
-                DeliveryState::Acknowledged => true,
-                DeliveryState::Stalled | DeliveryState::Skipped => panic!("{delivery:?}"),
-            });
+            let ended = delivery.filter(|delivery| delivery.state != DeliveryState::Pending);
             found = ended.map(|delivery| (batch.clone(), delivery));
             found.is_some()
         });
-        let (batch, delivery) = found.unwrap();
-        assert_eq!(delivery.attempts, 2, "the first acknowledgement was lost");
-        (batch, delivery)
+        found.unwrap()
     }
 
     /// What the end of a file's life says.
