@@ -13,3 +13,4 @@ mod shop;
 #[path = "../support/mod.rs"]
 mod support;
 mod transform;
+mod view;

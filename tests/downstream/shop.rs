@@ -17,6 +17,15 @@ pub fn python() -> String {
     path.to_str().unwrap().to_owned()
 }
 
+/// Sends a file to `orders`.
+pub fn send(zone: &TestZone, name: &str, content: impl AsRef<[u8]>) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(name);
+    fs::write(&file, content).unwrap();
+    let sent = zone.run(&["send", file.to_str().unwrap(), "--feed", "orders"]);
+    assert!(sent.status.success(), "{sent:?}");
+}
+
 /// Loses what a command acknowledges the first time that it is told of a batch, after its effect.
 const FORGETFUL: &str = r#"
     attempts=$1/$LANDFALL_DELIVERY; shift
@@ -64,11 +73,7 @@ impl Shop {
 
     fn send_to_end(&self, name: &str, content: &str) -> (Batch, Delivery) {
         let before = self.zone.batches("orders").len();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(name);
-        fs::write(&file, content).unwrap();
-        let sent = self.zone.run(&["send", file.to_str().unwrap(), "--feed", "orders"]);
-        assert!(sent.status.success(), "{sent:?}");
+        send(&self.zone, name, content);
         let mut found = None;
         self.zone.wait_until("the batch to be told", |ledger| {
             let batches = ledger.batches(&"orders".parse().unwrap(), 0, 100).unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use landfall::ledger::{DeliveryState, Ledger as _};
+use landfall::ledger::DeliveryState;
 
 use crate::shop::{Shop, example, python};
 
