@@ -271,6 +271,12 @@ codes! {
     H113: "a control file cannot be read",
         "A control file names the files of a set, one a line as `NAME ROWS`, or as JSON; this one does not.",
         "Send it again in that form, under the same name.";
+    H130: "the feed is not clear",
+        "A file was named without its feed, and not exactly one feed has a `match` that takes its name.",
+        "Name the feed with --feed; `landfall feed list` shows them with their patterns.";
+    H131: "there is no such state",
+        "A feed's columns or contract never were what the command line names.",
+        "`landfall feed history` lists every revision and every contract that was in force.";
     L101: "ledger is not usable",
         "The ledger could not be opened, read or written.",
         "Check disk space and permissions; restore it from a backup if it is damaged.";

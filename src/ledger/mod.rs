@@ -332,6 +332,12 @@ pub trait Ledger: Sidecars + Sinks + Pulls + Closings + Custody + Log + Send + S
     /// [`Error::Store`].
     fn events(&self, after: u64, limit: u32) -> Result<Vec<Recorded>, Error>;
 
+    /// Every load of a configuration and of this feed's contract, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn loads(&self, feed: &FeedName) -> Result<Vec<Recorded>, Error>;
+
     /// How many arrivals of each feed are in each state.
     ///
     /// # Errors

@@ -442,7 +442,8 @@ pub(super) fn describe(
     }
 }
 
-fn unsorted(config: &Config, feed: &FeedName, name: &FileName) -> Option<Diagnostic> {
+/// Why a name that its feed does not take is held.
+pub fn unsorted(config: &Config, feed: &FeedName, name: &FileName) -> Option<Diagnostic> {
     if config.feed_takes(feed, name) {
         return None;
     }

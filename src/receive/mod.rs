@@ -26,7 +26,7 @@ pub mod sftp;
 pub mod staging;
 mod stated;
 
-pub use intake::{LocalIntake, TESTS_LISTED};
+pub use intake::{LocalIntake, TESTS_LISTED, unsorted};
 use receipt::Papers;
 
 /// Bytes a sidecar may have: a checksum has 100.

@@ -56,6 +56,9 @@ use crate::zone::Zone;
 use column::Defaults;
 
 mod column;
+mod settings;
+
+pub use settings::settings;
 
 /// Bytes of a contract.
 const TEXT_BYTES_MAX: usize = 1 << 20;

@@ -244,6 +244,17 @@ impl Ledger for SqliteLedger {
         self.readers.read("read events", |conn| history::after(conn, after, limit))
     }
 
+    fn loads(&self, feed: &FeedName) -> Result<Vec<Recorded>, Error> {
+        let (head, mut after, mut found) = (self.head(), 0, Vec::new());
+        while after < head {
+            let loads = self.readers.read("read loads", |conn| history::loads(conn, after))?;
+            let of_another = |load: &Recorded| matches!(&load.event, Event::ContractLoaded { feed: of, .. } if of != feed);
+            found.extend(loads.into_iter().filter(|load| !of_another(load)));
+            after += history::LOOKED_AT_MAX;
+        }
+        Ok(found)
+    }
+
     fn counts(&self) -> Result<Vec<(FeedName, State, u64)>, Error> {
         self.readers.read("count arrivals", find::counts)
     }

@@ -9,8 +9,8 @@ use crate::ledger::{ArrivalQuery, Error, Event, Ledger};
 use crate::names::{ArrivalId, FeedName, FileName};
 use crate::schema::Change;
 
-/// Revisions that are shown, the newest.
-const REVISIONS_MAX: usize = 20;
+/// Revisions that are shown of a feed among other things.
+pub(super) const SHOWN_MAX: usize = 20;
 /// The newest arrivals that are looked at.
 const ARRIVALS_MAX: u32 = 200;
 /// Files with differences that are shown.
@@ -22,9 +22,9 @@ pub(super) struct Revised {
     revision: u32,
     version: u32,
     columns: usize,
-    by: ArrivalId,
+    pub(super) by: ArrivalId,
     #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<Timestamp>,
+    pub(super) at: Option<Timestamp>,
     changes: Vec<Change>,
 }
 
@@ -38,10 +38,25 @@ pub(super) struct Drifted {
     changes: Vec<Change>,
 }
 
-/// The newest revisions, oldest first, with what led to each.
-pub(super) fn revisions(ledger: &dyn Ledger, feed: &FeedName) -> Result<Vec<Revised>, Error> {
+impl Revised {
+    /// `v1, revision 2: column `city` (text) was added`.
+    pub(super) fn in_words(&self) -> String {
+        let what = match self.changes.as_slice() {
+            [] => format!("{} columns", self.columns),
+            changes => words::told(changes),
+        };
+        format!("v{}, revision {}: {what}", self.version, self.revision)
+    }
+}
+
+/// The newest revisions, at most so many, oldest first, with what led to each.
+pub(super) fn revisions(
+    ledger: &dyn Ledger,
+    feed: &FeedName,
+    newest_max: usize,
+) -> Result<Vec<Revised>, Error> {
     let all = ledger.revisions(feed)?;
-    let newest = all.into_iter().rev().take(REVISIONS_MAX).map(|revision| {
+    let newest = all.into_iter().rev().take(newest_max).map(|revision| {
         let events = ledger.history(revision.by)?.into_iter();
         let mut changed = events.filter_map(|recorded| {
             let Event::SchemaChanged { revision: told, changes, .. } = recorded.event else {
@@ -87,12 +102,7 @@ pub(super) fn recent(ledger: &dyn Ledger, feed: &FeedName) -> Result<Vec<Drifted
 pub(super) fn history(revisions: &[Revised]) -> String {
     let lines = revisions.iter().map(|revised| {
         let at = revised.at.map_or_else(String::new, |at| format!("{}  ", words::time(at)));
-        let (revision, version) = (revised.revision, revised.version);
-        let what = match revised.changes.as_slice() {
-            [] => format!("{} columns", revised.columns),
-            changes => words::told(changes),
-        };
-        format!("{at}v{version}, revision {revision}: {what}\n")
+        format!("{at}{}\n", revised.in_words())
     });
     block("history of its columns", &lines.collect::<String>())
 }

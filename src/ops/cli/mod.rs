@@ -46,6 +46,7 @@ mod serve;
 mod show;
 mod sink;
 mod status;
+mod trial;
 mod verify;
 mod words;
 mod zone;

@@ -1,59 +1,22 @@
-//! `landfall feed list|show|files`
+//! `landfall feed list|show|files`: every feed, one feed, the files that are its rows.
 
 use serde::Serialize;
 
-use super::drift::{self, Drifted, Revised};
-use super::output::{count, counted, size, table};
-use super::report::block;
-use super::{Exit, Output, ZoneArgs, reading};
 use crate::config::{Config, Feed};
 use crate::diagnostic::Diagnostic;
 use crate::ledger::{self, BatchFile, FileKind, Ledger};
 use crate::names::{ArrivalId, Digest, FeedName};
+use crate::ops::cli::drift::{self, Drifted, Revised};
+use crate::ops::cli::output::{count, counted, size, table};
+use crate::ops::cli::report::block;
+use crate::ops::cli::{Output, reading};
 use crate::schema::LearnedSchema;
 use crate::zone::Zone;
 
 /// Batches read at a time when the newest is looked for.
 const BATCHES_AT_A_TIME: u32 = 10_000;
 
-#[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
-    /// Every feed: owner, patterns, folder, live files and rows
-    List,
-    /// One feed: settings, columns, dataset
-    Show {
-        /// Which
-        feed: FeedName,
-    },
-    /// The live Parquet files, one path a line
-    Files {
-        /// Which feed
-        feed: FeedName,
-        /// As they were after this batch, instead of now
-        #[arg(long, value_name = "SEQUENCE")]
-        as_of: Option<u64>,
-    },
-}
-
-pub(super) fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
-    let (zone, config) = zone.load()?;
-    let ledger = reading::open(&zone)?;
-    let ledger = ledger.as_deref();
-    match command {
-        Command::List => list(&config, ledger, out)?,
-        Command::Show { feed } => show(&zone, &config, ledger, &feed, out)?,
-        Command::Files { feed, as_of } => {
-            let live = live(ledger, &feed, as_of)?;
-            if live.is_empty() && !config.feeds.contains_key(&feed) {
-                return Err(reading::no_feed(&feed));
-            }
-            files(&zone, &live, out);
-        }
-    }
-    Ok(Exit::Ok)
-}
-
-fn live(
+pub(super) fn live(
     ledger: Option<&dyn Ledger>,
     feed: &FeedName,
     as_of: Option<u64>,
@@ -102,7 +65,11 @@ fn listed<'a>(
     })
 }
 
-fn list(config: &Config, ledger: Option<&dyn Ledger>, out: &Output) -> Result<(), Diagnostic> {
+pub(super) fn list(
+    config: &Config,
+    ledger: Option<&dyn Ledger>,
+    out: &Output,
+) -> Result<(), Diagnostic> {
     let heading =
         ["feed", "owner", "match", "drop folder", "sinks", "columns", "live files", "rows"];
     let mut rows = vec![heading.map(str::to_owned)];
@@ -145,7 +112,7 @@ fn patterns(patterns: &[String]) -> String {
     if patterns.is_empty() { "every name".to_owned() } else { patterns.join(", ") }
 }
 
-fn show(
+pub(super) fn show(
     zone: &Zone,
     config: &Config,
     ledger: Option<&dyn Ledger>,
@@ -177,7 +144,7 @@ fn show(
         let failed = |error: ledger::Error| reading::unreadable(&error);
         shown.batches = newest_batch(ledger, name)?;
         shown.learned = ledger.learned(name).map_err(failed)?;
-        shown.revisions = drift::revisions(ledger, name).map_err(failed)?;
+        shown.revisions = drift::revisions(ledger, name, drift::SHOWN_MAX).map_err(failed)?;
         shown.drift = drift::recent(ledger, name).map_err(failed)?;
     }
     if out.is_json() {
@@ -239,7 +206,7 @@ struct LiveFile<'a> {
     arrival: ArrivalId,
 }
 
-fn files(zone: &Zone, live: &[BatchFile], out: &Output) {
+pub(super) fn files(zone: &Zone, live: &[BatchFile], out: &Output) {
     for file in live {
         let path = zone.root().join(file.to.as_str()).display().to_string();
         if !out.is_json() {

@@ -1,0 +1,71 @@
+//! Conversions that are only looked at: in the same confined workers as a zone's, into a private
+//! folder that goes with the [`Trial`].
+
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+
+use crate::config::Workers;
+use crate::convert::worker::{OutputPaths, Pool};
+use crate::convert::{Job, Outcome};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::durable;
+
+/// A worker and the folder that it writes to.
+pub(super) struct Trial {
+    pool: Pool,
+    folder: PathBuf,
+    outputs: OutputPaths,
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        self.pool.close();
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            tracing::warn!(%error, path = %self.folder.display(), "a folder stays behind");
+        }
+    }
+}
+
+impl Trial {
+    /// One worker with the limits of `workers`.
+    ///
+    /// # Errors
+    /// [`Code::Z105`] when a worker cannot be started or the folder not be made.
+    pub(super) fn new(workers: &Workers) -> Result<Self, Diagnostic> {
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Diagnostic::error(Code::Z105, "no file can be converted").caused_by(error)
+        };
+        let program = std::env::current_exe().map_err(|e| failed(&e))?;
+        let workers = Workers { count: 1, ..workers.clone() };
+        let pool = Pool::new(program, workers).map_err(|e| failed(&e))?;
+        let folder = std::env::temp_dir().join(format!("landfall-trial-{}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&folder).map_err(|e| failed(&e))?;
+        let outputs =
+            OutputPaths { parquet: folder.join("parquet"), rejects: folder.join("rejects") };
+        Ok(Self { pool, folder, outputs })
+    }
+
+    /// Converts a file and gives what came of it to `look`, with the Parquet if there is any.
+    /// Nothing of it is left afterwards.
+    ///
+    /// # Errors
+    /// [`Code::Z105`] for what is no fault of the file.
+    pub(super) fn convert<T>(
+        &self,
+        job: &Job,
+        raw: &File,
+        look: impl FnOnce(Outcome, Option<File>) -> T,
+    ) -> Result<T, Diagnostic> {
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Diagnostic::error(Code::Z105, format!("{} was not converted", job.name))
+                .caused_by(error)
+        };
+        let outcome = self.pool.convert("trial", job, raw, &self.outputs).map_err(|e| failed(&e));
+        let parquet = File::open(&self.outputs.parquet).ok();
+        let looked = outcome.map(|outcome| look(outcome, parquet));
+        durable::remove_quietly(&self.outputs.parquet);
+        durable::remove_quietly(&self.outputs.rejects);
+        looked
+    }
+}
