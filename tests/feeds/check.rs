@@ -5,7 +5,7 @@ use std::fs;
 use landfall::ledger::{Ledger, State};
 
 use crate::support::{TestZone, landfall};
-use crate::{drop_all, json, plain, told, write_contract};
+use crate::{json, plain, send_all, told, write_contract};
 
 const CONTRACT: &str = "\
 max_rejects = 1
@@ -40,7 +40,7 @@ fn the_verdict_is_what_the_zone_then_does() {
         assert_eq!(output.status.code(), Some(code), "{checked}");
         assert_eq!((&checked["verdict"], &checked["feed"]), (&verdict.into(), &"orders".into()));
         assert_eq!(zone.ledger().head(), head, "nothing is recorded");
-        drop_all(&zone, &[(name, text)]);
+        send_all(&zone, &[(name, text)]);
         let arrival = crate::support::all(&zone.ledger()).pop().expect("an arrival");
         let made = arrival.conversion.as_ref();
         let became = match (arrival.state, made.map(|made| made.rejected)) {
@@ -89,7 +89,7 @@ fn a_file_that_would_be_held_is_told_with_line_and_reason() {
 fn without_a_contract_it_is_what_the_feed_has_learned() {
     let zone = TestZone::new("[feed.orders]\n");
     let server = zone.serve();
-    drop_all(&zone, &[("a.csv", "id,n\n1,1\n")]);
+    send_all(&zone, &[("a.csv", "id,n\n1,1\n")]);
     server.stop();
     let file = zone.path().join("b.csv");
     let check = |text: &str| {

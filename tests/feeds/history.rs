@@ -5,7 +5,7 @@ use std::fs;
 use landfall::archive::digest;
 
 use crate::support::TestZone;
-use crate::{drop_all, json, told, write_contract};
+use crate::{json, send_all, told, write_contract};
 
 const FIRST: &str = "mode.columns = \"evolve\"\n[column]\nid = \"int64\"\nn = \"int64\"\n";
 const SECOND: &str = "# Numbers had letters.\nmode.columns = \"evolve\"\nmax_rejects = 5\n[column]\nid = \"int64\"\nn = \"text\"\n";
@@ -14,12 +14,12 @@ const SECOND: &str = "# Numbers had letters.\nmode.columns = \"evolve\"\nmax_rej
 fn changes_are_told_in_order_with_who_and_when() {
     let zone = TestZone::new("[feed.orders]\n");
     let server = zone.serve();
-    drop_all(&zone, &[("a.csv", "id,n\n1,1\n"), ("b.csv", "id,n,city\n2,2,Rome\n")]);
+    send_all(&zone, &[("a.csv", "id,n\n1,1\n"), ("b.csv", "id,n,city\n2,2,Rome\n")]);
     write_contract(&zone, FIRST);
     assert!(zone.run(&["reload"]).status.success());
     write_contract(&zone, SECOND);
     assert!(zone.run(&["reload"]).status.success());
-    drop_all(&zone, &[("c.csv", "id,n,city\n3,x,Rome\n")]);
+    send_all(&zone, &[("c.csv", "id,n,city\n3,x,Rome\n")]);
     fs::remove_file(zone.path().join("contracts/orders.toml")).expect("removed");
     assert!(zone.run(&["reload"]).status.success());
     server.stop();
@@ -48,8 +48,7 @@ fn changes_are_told_in_order_with_who_and_when() {
     assert!(lines.iter().all(|line| line["at"].is_string()), "{lines:#?}");
     assert!(lines[2]["by"].is_string(), "a reload names who asked for it: {}", lines[2]);
     let (_, stdout, _) = told(&zone.run(&["feed", "history", "orders"]));
-    for expected in ["by b.csv from folder:inbox-orders, ", "no contract any more, by a reload of "]
-    {
+    for expected in ["by b.csv from local:", "no contract any more, by a reload of "] {
         assert!(stdout.contains(expected), "{expected}\n{stdout}");
     }
 

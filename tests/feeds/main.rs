@@ -21,11 +21,15 @@ use std::process::Output;
 
 use support::TestZone;
 
-/// Drops files into the feed `orders` one after the other, each when the one before is at its end.
-fn drop_all(zone: &TestZone, files: &[(&str, &str)]) {
+/// Sends files to the feed `orders` one after the other, each when the one before is at its end.
+fn send_all(zone: &TestZone, files: &[(&str, &str)]) {
+    let folder = tempfile::tempdir().expect("a folder");
     let before = support::all(&zone.ledger()).len();
     for (n, (name, text)) in files.iter().enumerate() {
-        fs::write(zone.inbox("orders").join(name), text).expect("dropped");
+        let file = folder.path().join(name);
+        fs::write(&file, text).expect("written");
+        let (code, _, stderr) = told(&zone.run(&["send", plain(&file), "--feed", "orders"]));
+        assert_eq!(code, 0, "{stderr}");
         zone.wait_for_ends(before + n + 1);
     }
 }

@@ -3,14 +3,14 @@
 use std::process::Command;
 
 use crate::support::{self, TestZone};
-use crate::{drop_all, told};
+use crate::{send_all, told};
 
 /// Three versions of columns: `n` is text from the third file on, `city` is in one file, and the
 /// second file was replaced.
 fn zone() -> TestZone {
     let zone = TestZone::new("[feed.orders]\nsame_name = 'replace'\nretract_grace = '1h'\n");
     let server = zone.serve();
-    drop_all(
+    send_all(
         &zone,
         &[
             ("a.csv", "id,n\n1,1\n"),
