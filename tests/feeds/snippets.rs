@@ -1,9 +1,10 @@
 //! `feed snippet`: what is printed runs as it is, over versions, and without what was taken back.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::{self, TestZone};
-use crate::{send_all, told};
+use crate::{plain, send_all, told};
 
 /// Three versions of columns: `n` is text from the third file on, `city` is in one file, and the
 /// second file was replaced.
@@ -48,6 +49,21 @@ fn duckdb_reads_the_live_rows() {
         zone.live("orders").iter().map(|path| path.display().to_string()).collect();
     let mut arguments = vec![sql.as_str()];
     arguments.extend(live.iter().map(String::as_str));
+    assert_eq!(support::python(program, &arguments), ROWS);
+}
+
+/// The Python of the snippet asks the `landfall` of the path.
+#[test]
+fn polars_reads_the_live_rows() {
+    let zone = zone();
+    let program = "import os, sys, types\n\
+                   os.environ['PATH'] = sys.argv[2] + os.pathsep + os.environ['PATH']\n\
+                   snippet = types.ModuleType('snippet')\n\
+                   exec(sys.argv[1], snippet.__dict__)\n\
+                   rows = snippet.live_rows().select('id', 'n', 'city').sort('id').collect()\n\
+                   for row in rows.rows(): print('|'.join(map(str, row)))";
+    let binary = Path::new(env!("CARGO_BIN_EXE_landfall")).parent().expect("a folder");
+    let arguments = [&snippet(&zone, "polars"), plain(binary)];
     assert_eq!(support::python(program, &arguments), ROWS);
 }
 

@@ -3,6 +3,7 @@
 use landfall::clock::Clock;
 use landfall::durable::Durability;
 use landfall::ledger::{Error, Event, Ledger as _, log, sqlite, tree};
+use landfall::names::Digest;
 
 use crate::making::*;
 use crate::place::Place;
@@ -21,6 +22,20 @@ pub(crate) fn history_is_a_tree(place: &mut Place) {
     assert_eq!(place.ledger().events(2, 1).expect("events"), events[2..3]);
     let leaves = place.ledger().leaves(0, 1).expect("leaves");
     assert_eq!(leaves[0].hash, tree::leaf(&leaves[0].record));
+}
+
+pub(crate) fn loads_are_found_among_everything_else(place: &mut Place) {
+    ready(place, incoming("\"kind\":\"config_loaded\".csv", "one"));
+    let digest = Digest::from_bytes([7; 32]);
+    let loaded = |feed: &str| Event::ContractLoaded { feed: feed.parse().expect("a feed"), digest };
+    let config = Event::ConfigLoaded { digest, by: Some("ana".to_owned()) };
+    let started = Event::Started { version: "\"kind\":\"contract_loaded\"".to_owned() };
+    for event in [&config, &loaded("orders"), &started, &loaded("other")] {
+        place.ledger().note(event.clone()).expect("noted");
+    }
+    let loads = place.ledger().loads(&"orders".parse().expect("a feed")).expect("read");
+    let events: Vec<_> = loads.into_iter().map(|recorded| recorded.event).collect();
+    assert_eq!(events, [config, loaded("orders")]);
 }
 
 pub(crate) fn any_event_can_be_proven_against_any_later_root(place: &mut Place) {

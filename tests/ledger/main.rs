@@ -103,6 +103,7 @@ contract! {
     }
     history {
         history_is_a_tree
+        loads_are_found_among_everything_else
         any_event_can_be_proven_against_any_later_root
         checkpoints_are_kept_and_never_replaced
     }
