@@ -215,7 +215,7 @@ impl Zone {
         ZonePath(format!("rejects/{feed}/lf_date={day}/{batch}-{ordinal:04}.parquet"))
     }
 
-    /// Where a retracted lake file is kept.
+    /// Where a retracted lake file is kept, or the rejects beside it.
     pub fn retracted_path(published: &ZonePath) -> ZonePath {
         let below = published.0.strip_prefix("lake/").unwrap_or(&published.0);
         ZonePath(format!("retracted/{below}"))

@@ -11,6 +11,8 @@ use serde::Serialize;
 
 use super::prove::Printed;
 use crate::diagnostic::Diagnostic;
+use crate::names::Digest;
+use crate::report::{ColumnReport, Report};
 
 /// How two files differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -47,11 +49,88 @@ pub struct Cells {
     pub after: Option<String>,
 }
 
-/// Compares an older with a newer file.
+/// One of two conversions of the same source.
+#[derive(Debug)]
+pub struct Side<'r> {
+    /// What the converter said of it.
+    pub report: &'r Report,
+    /// SHA-256 of its Parquet.
+    pub digest: Digest,
+    /// Its Parquet.
+    pub file: File,
+}
+
+/// How two conversions of the same source differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Difference {
+    /// Not at all: the same bytes.
+    None,
+    /// The same columns and values in other bytes: another converter, or columns of a later revision.
+    Bytes,
+    /// Other columns, values or rejects.
+    Parquet {
+        /// Columns that are gone, new or of another type.
+        columns: Vec<Retyped>,
+        /// Records rejected, before and after.
+        rejected: (u64, u64),
+        /// Rows and cells.
+        #[serde(flatten)]
+        compared: Compared,
+    },
+}
+
+impl Difference {
+    /// Whether columns, values and rejects are the same.
+    pub fn is_none(&self) -> bool {
+        match self {
+            Self::None | Self::Bytes => true,
+            Self::Parquet { .. } => false,
+        }
+    }
+}
+
+/// A column that is gone, new or of another type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Retyped {
+    /// Its name.
+    pub name: String,
+    /// Its type before; `None` when it is new.
+    pub before: Option<String>,
+    /// Its type after; `None` when it is gone.
+    pub after: Option<String>,
+}
+
+/// How the newer of two conversions differs from the older.
 ///
 /// # Errors
-/// When one of them cannot be read.
-pub fn compare(before: File, after: File) -> Result<Compared, Diagnostic> {
+/// When one of their files cannot be read.
+pub fn difference(before: Side<'_>, after: Side<'_>) -> Result<Difference, Diagnostic> {
+    let rejected = (before.report.rejected, after.report.rejected);
+    if before.digest == after.digest && rejected.0 == rejected.1 {
+        return Ok(Difference::None);
+    }
+    let columns = columns(&before.report.columns, &after.report.columns);
+    let compared = compare(before.file, after.file)?;
+    let same = columns.is_empty() && rejected.0 == rejected.1 && compared.is_same();
+    Ok(if same { Difference::Bytes } else { Difference::Parquet { columns, rejected, compared } })
+}
+
+fn columns(before: &[ColumnReport], after: &[ColumnReport]) -> Vec<Retyped> {
+    let kind = |columns: &[ColumnReport], name: &str| {
+        columns.iter().find(|column| column.name == name).map(|column| column.kind.clone())
+    };
+    let retyped = |column: &ColumnReport| Retyped {
+        name: column.name.clone(),
+        before: kind(before, &column.name),
+        after: kind(after, &column.name),
+    };
+    let known = before.iter().map(retyped).filter(|column| column.before != column.after);
+    let new = after.iter().map(retyped).filter(|column| column.before.is_none());
+    known.chain(new).collect()
+}
+
+fn compare(before: File, after: File) -> Result<Compared, Diagnostic> {
     let (mut before, mut after) = (Printed::open(before)?, Printed::open(after)?);
     let pairs = in_both(&before, &after);
     let mut found = Compared::default();

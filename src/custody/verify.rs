@@ -147,9 +147,7 @@ impl<'v> Verifier<'v> {
     fn read(&mut self, kept: &Kept) -> io::Result<(u64, crate::names::Digest)> {
         let opened = match self.open(&kept.path) {
             // It may have been retracted, also while we look.
-            Err(error)
-                if error.kind() == io::ErrorKind::NotFound && kept.kind == KeptKind::Parquet =>
-            {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && kept.kind != KeptKind::Raw => {
                 self.open(&Zone::retracted_path(&kept.path))
             }
             opened => opened,

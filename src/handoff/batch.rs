@@ -219,8 +219,8 @@ impl Publisher {
         Ok(digest::of_bytes(bytes))
     }
 
-    /// Moves retracted files out of the lake once their feed's grace is over, so that a plain glob
-    /// of the dataset is right again.
+    /// Moves retracted files out of the lake, and their rejects, once their feed's grace is over, so
+    /// that a plain glob of the dataset is right again.
     ///
     /// # Errors
     /// [`Error`] of the first file that could not be moved; the others were moved.
@@ -252,21 +252,28 @@ impl Publisher {
     fn retire(&self, retraction: &Retraction) -> Result<(), Error> {
         // A raw object is handed off where it lies, in the archive, which is for ever.
         if retraction.path.as_str().starts_with("lake/") {
-            let kept = Zone::retracted_path(&retraction.path);
-            let (from, to) = (self.resolve(&retraction.path)?, self.resolve(&kept)?);
-            self.durability.create_folders(folder_of(&to))?;
-            match self.durability.publish_new(&from, &to) {
-                Ok(()) => {}
-                // Gone from the lake: moved before a kill, or removed by hand.
-                Err(_) if !from.exists() => {}
-                Err(error) if error.is_name_taken() && same_bytes(&from, &to)? => {
-                    durable::remove_quietly(&from);
-                }
-                Err(error) => return Err(error.into()),
+            self.move_out(&retraction.path)?;
+            if let Some(rejects) = self.ledger.rejects_beside(retraction)? {
+                self.move_out(&rejects)?;
             }
-            self.durability.sync_folder(folder_of(&from))?;
         }
-        Ok(self.ledger.retraction_done(retraction.arrival)?)
+        Ok(self.ledger.retraction_done(retraction)?)
+    }
+
+    fn move_out(&self, published: &ZonePath) -> Result<(), Error> {
+        let kept = Zone::retracted_path(published);
+        let (from, to) = (self.resolve(published)?, self.resolve(&kept)?);
+        self.durability.create_folders(folder_of(&to))?;
+        match self.durability.publish_new(&from, &to) {
+            Ok(()) => {}
+            // Gone from its place: moved before a kill, or removed by hand.
+            Err(_) if !from.exists() => {}
+            Err(error) if error.is_name_taken() && same_bytes(&from, &to)? => {
+                durable::remove_quietly(&from);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.durability.sync_folder(folder_of(&from))?)
     }
 
     fn resolve(&self, path: &ZonePath) -> Result<PathBuf, Error> {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::clock::rfc3339_millis;
 use crate::ledger::{
-    Arrival, Batch, BatchFile, Because, Event, FileKind, Ledger, Recorded, Sender,
+    Arrival, Batch, BatchFile, Because, Event, FileKind, Ledger, Recorded, ReplayEnd, Sender,
 };
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName};
 use crate::report::Report;
@@ -224,7 +224,14 @@ fn retracts(retraction: &crate::ledger::Retraction) -> Retracts<'_> {
 
 /// The name the arrival had when the batch closed. A later rename must not change the manifest.
 fn name_when_closed(batch: &Batch, member: &Member) -> FileName {
-    let closing = |recorded: &&Recorded| matches!(&recorded.event, Event::Batched { batch: of, .. } if *of == batch.id);
+    let closing = |recorded: &&Recorded| {
+        matches!(
+            &recorded.event,
+            Event::Batched { batch: of, .. }
+                | Event::ReplayEnded { end: ReplayEnd::Published { batch: of, .. } }
+                if *of == batch.id
+        )
+    };
     let after = member.history.iter().skip_while(|recorded| !closing(recorded));
     let mut renamed = after.filter_map(|recorded| {
         if let Event::Renamed { from, .. } = &recorded.event { Some(from) } else { None }

@@ -59,7 +59,7 @@ pub struct Retraction {
     pub batch: BatchId,
     /// Its published name in the lake.
     pub path: ZonePath,
-    /// The arrival that takes its place.
+    /// The arrival that takes its place; the same when that was replayed.
     pub replaced_by: ArrivalId,
 }
 

@@ -36,6 +36,8 @@ pub enum Over {
     Ready,
     /// The oldest of those received before this time, as far as they fit.
     ReceivedBefore(Timestamp),
+    /// What came of replays, the oldest arrivals first, as far as they fit.
+    Replays,
     /// Just these, whatever their size and version; all of them or none.
     These(Vec<ArrivalId>),
 }
@@ -71,6 +73,8 @@ pub enum Because {
         /// Why.
         reason: String,
     },
+    /// What came of replays was made.
+    Replay,
     /// Its set was complete.
     Set {
         /// The control file that said so.

@@ -14,7 +14,9 @@ use crate::names::{
 use crate::schema::Change;
 use crate::zone::ZonePath;
 
-use super::{Because, Door, Finding, Sender, SidecarKind, UsedBy, Verdict, Verified, WaitsFor};
+use super::{
+    Because, Door, Finding, ReplayEnd, Sender, SidecarKind, UsedBy, Verdict, Verified, WaitsFor,
+};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,6 +88,23 @@ pub enum Event {
     HandedOff { batch: BatchId },
     /// A later batch took it back.
     Retracted { batch: BatchId, replaced_by: ArrivalId },
+    /// A person wants it to be converted again; what is published of it stays meanwhile.
+    ReplayAsked { by: String, reason: String },
+    /// It was converted again.
+    ReplayConverted {
+        converter: String,
+        seen: u64,
+        written: u64,
+        rejected: u64,
+        skipped: u64,
+        version: u32,
+        revision: u32,
+        /// The digest of the contract that it was made under.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract: Option<Digest>,
+    },
+    /// Its replay has ended.
+    ReplayEnded { end: ReplayEnd },
     /// Its sender renamed it.
     Renamed { from: FileName, to: FileName },
     /// Its sender set its times or permissions.

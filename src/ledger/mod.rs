@@ -14,6 +14,7 @@
 use crate::clock::Timestamp;
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, SinkName};
 use crate::schema::LearnedSchema;
+use crate::zone::ZonePath;
 
 mod arrival;
 mod batch;
@@ -25,6 +26,7 @@ mod event;
 pub mod log;
 mod pull;
 mod query;
+mod replay;
 mod sender;
 mod sidecar;
 mod sinks;
@@ -42,6 +44,7 @@ pub use event::{Event, Recorded};
 pub use log::Log;
 pub use pull::{Failing, PullFailure, PullState, Pulled, Pulls};
 pub use query::{ArrivalQuery, DigestRange, Found, Listed, NamePattern, NotDigits, Usage};
+pub use replay::{Replay, ReplayEnd, ReplayStanding, Replays, ReplaysNow};
 pub use sender::{Door, Sender};
 pub use sidecar::{
     NewSidecar, Sidecar, SidecarKind, SidecarName, Sidecars, Told, Verdict, Waits, WaitsFor,
@@ -106,7 +109,9 @@ impl Error {
 }
 
 /// The interface in domain verbs. All calls block; write calls return when the commit is durable.
-pub trait Ledger: Sidecars + Sinks + Pulls + Closings + Custody + Log + Send + Sync {
+pub trait Ledger:
+    Sidecars + Sinks + Pulls + Closings + Replays + Custody + Log + Send + Sync
+{
     // ---- receiving ----
 
     /// Records a file that the archive holds. In one transaction it finds the current version of
@@ -188,7 +193,7 @@ pub trait Ledger: Sidecars + Sinks + Pulls + Closings + Custody + Log + Send + S
     ///
     /// # Errors
     /// [`Error::Store`].
-    fn retraction_done(&self, arrival: ArrivalId) -> Result<(), Error>;
+    fn retraction_done(&self, retraction: &Retraction) -> Result<(), Error>;
 
     // ---- reading ----
 
@@ -292,6 +297,12 @@ pub trait Ledger: Sidecars + Sinks + Pulls + Closings + Custody + Log + Send + S
     /// # Errors
     /// [`Error::Store`].
     fn retractions_due(&self) -> Result<Vec<(Retraction, Timestamp)>, Error>;
+
+    /// The rejects that were published beside a retracted file.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn rejects_beside(&self, retraction: &Retraction) -> Result<Option<ZonePath>, Error>;
 
     /// The delivery whose turn it is at this sink and feed: the lowest sequence that is not
     /// finished. It may be not yet due, or stalled.

@@ -121,10 +121,16 @@ impl State {
             }
             // What an arrival waits for is no state: it is received, and what is missing is told.
             Event::Completed { .. } => [Self::Received, Self::Held].contains(&self).then_some(self),
+            // What is published stays so until a batch takes it back.
+            Event::ReplayAsked { .. } => {
+                [Self::Published, Self::HandedOff].contains(&self).then_some(self)
+            }
             Event::Tested => self.only_from(&[Self::Converted, Self::Raw], Self::Tested),
             Event::Renamed { .. }
             | Event::Touched { .. }
             | Event::Hidden
+            | Event::ReplayConverted { .. }
+            | Event::ReplayEnded { .. }
             | Event::SidecarReceived { .. }
             | Event::SidecarJoined { .. }
             | Event::SidecarChecked { .. }

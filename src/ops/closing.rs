@@ -18,22 +18,29 @@ pub struct CloseWish {
     pub reason: String,
 }
 
-/// Closes the feed's next batch over what is ready, whatever its rule. A running server publishes
+/// Closes the feed's next batch over what is ready, whatever its rule, or else over what came of
+/// replays. A running server publishes
 /// it, or the next start.
 ///
 /// # Errors
 /// [`Code::Z104`] when nothing is ready or another batch is still being published; [`Code::L101`].
 pub fn close(ledger: &dyn Ledger, config: &Config, wish: CloseWish) -> Result<Batch, Diagnostic> {
     let CloseWish { feed, by, reason } = wish;
-    let closing = Closing {
-        bounds: config.feed(&feed).batch.bounds,
-        over: Over::Ready,
-        empty: Empty::Skip,
-        because: Because::Asked { by, reason },
+    let over = |over| {
+        let closing = Closing {
+            bounds: config.feed(&feed).batch.bounds,
+            over,
+            empty: Empty::Skip,
+            because: Because::Asked { by: by.clone(), reason: reason.clone() },
+        };
+        ledger.close_batch_over(&feed, closing).map_err(|error| {
+            Diagnostic::error(Code::L101, "the batch could not be closed").caused_by(&error)
+        })
     };
-    let closed = ledger.close_batch_over(&feed, closing).map_err(|error| {
-        Diagnostic::error(Code::L101, "the batch could not be closed").caused_by(&error)
-    })?;
+    let closed = match over(Over::Ready)? {
+        None => over(Over::Replays)?,
+        closed => closed,
+    };
     closed.ok_or_else(|| {
         let summary = format!("{feed} has nothing ready, or its last batch is being published");
         let hint = "`landfall batch list` shows what is ready.";

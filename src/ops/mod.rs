@@ -21,6 +21,7 @@ pub mod needs;
 pub mod pulls;
 pub mod quarantine;
 pub mod reload;
+pub mod replay;
 pub mod rows;
 pub mod serve;
 pub mod sinks;

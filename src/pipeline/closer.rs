@@ -67,12 +67,47 @@ impl Closer<'_> {
     pub fn next(&self, feed: &FeedName) -> Result<Option<Closing>, Error> {
         let config = self.config.now();
         let batching = config.feed(feed).batch;
+        let by_rule = || self.by_rule(feed, &batching, &config);
+        match self.of_replays(feed, &batching)? {
+            // New files are not kept waiting by many replays: they have every other turn.
+            (Some(replays), true) if self.ledger.ready_now(feed)?.files > 0 => {
+                Ok(by_rule()?.or(Some(replays)))
+            }
+            (Some(replays), _) => Ok(Some(replays)),
+            (None, _) => by_rule(),
+        }
+    }
+
+    /// What came of the feed's replays, once all of them are made or as many as a batch may hold,
+    /// and whether it was their turn last. In a feed whose batches a person closes, these too are
+    /// closed by a person.
+    fn of_replays(
+        &self,
+        feed: &FeedName,
+        batching: &Batching,
+    ) -> Result<(Option<Closing>, bool), Error> {
+        let now = self.ledger.replays_now(feed)?;
+        let whole = now.asked == 0 || now.made >= u64::from(batching.bounds.files_max);
+        if now.made == 0 || !whole || matches!(batching.when, When::Asked) {
+            return Ok((None, false));
+        }
+        let closing = self.if_idle(feed, batching, Because::Replay)?;
+        let closing = closing.map(|closing| Closing { over: Over::Replays, ..closing });
+        Ok((closing, now.had_the_last_turn))
+    }
+
+    fn by_rule(
+        &self,
+        feed: &FeedName,
+        batching: &Batching,
+        config: &Config,
+    ) -> Result<Option<Closing>, Error> {
         match &batching.when {
-            When::Ready => self.if_idle(feed, &batching, Because::Ready),
-            When::Waited(wait) => self.gathered(feed, &batching, *wait),
-            When::Windows(windows) => self.window(feed, &batching, windows),
+            When::Ready => self.if_idle(feed, batching, Because::Ready),
+            When::Waited(wait) => self.gathered(feed, batching, *wait),
+            When::Windows(windows) => self.window(feed, batching, windows),
             When::Asked => Ok(None),
-            When::Set(set) => self.set(feed, &batching, set, &config),
+            When::Set(set) => self.set(feed, batching, set, config),
         }
     }
 

@@ -1,28 +1,27 @@
 //! Raw object → worker → outputs synced → ledger.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use crate::archive;
 use crate::clock::Pace;
 use crate::config::Config;
 use crate::contract::Allowance;
-use crate::convert::worker::{self, OutputPaths};
+use crate::convert::worker;
 use crate::convert::{self, Converted, Job, Limits, Outcome};
-use crate::ledger::{self, Arrival, Conversion, Event, NewConversion, Output, State};
+use crate::ledger::{self, Arrival, Event, NewConversion, State};
 use crate::names::ArrivalId;
 use crate::schema::{Change, LearnedSchema};
-use crate::zone::Zone;
-use crate::{archive, durable};
 
+use super::outputs::{self, Outputs};
 use super::queue::Queue;
 use super::{LOOK_EVERY, Parts};
 
 /// How often a conversion is made again because the feed's schema moved on meanwhile.
-const SCHEMA_RACES_MAX: u32 = 20;
+pub(super) const SCHEMA_RACES_MAX: u32 = 20;
 
 /// A step that failed for a reason outside the file: it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -33,16 +32,8 @@ enum Error {
     Ledger(#[from] ledger::Error),
     #[error("cannot use a converter worker")]
     Worker(#[from] worker::Error),
-    #[error("cannot keep the converted file")]
-    Output(#[from] durable::Error),
-    #[error("cannot open {}", path.display())]
-    Open {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("`{0}` is not a path in this zone")]
-    Outside(crate::zone::ZonePath),
+    #[error(transparent)]
+    Output(#[from] outputs::Error),
     #[error("the feed's schema changed {SCHEMA_RACES_MAX} times during the conversion")]
     SchemaRaces,
 }
@@ -112,7 +103,8 @@ fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
         if !is_to_convert(parts, arrival.id)? {
             return Ok(());
         }
-        let paths = output_paths(parts, arrival)?;
+        let outputs = Outputs::of(arrival.id);
+        let paths = outputs.fresh(&parts.zone)?;
         let learned = parts.ledger.learned(&arrival.feed)?;
         let given_revision = learned.as_ref().map_or(0, |learned| learned.revision);
         let config = parts.config.now();
@@ -124,14 +116,13 @@ fn convert_one(parts: &Parts, arrival: &Arrival) -> Result<(), Error> {
         let job = job(&config, arrival, learned);
         let raw = parts.archive.open(&arrival.raw)?;
         let outcome = parts.pool.convert(&arrival.sender.to_string(), &job, &raw, &paths)?;
-        match record(parts, arrival, outcome, given_revision) {
+        match record(parts, arrival, outcome, (&outputs, given_revision)) {
             Err(Error::Ledger(ledger::Error::SchemaMovedOn { .. })) => {}
             // A newer version of the name took its place while it was converted, or something came
             // that must be looked at first.
             Err(Error::Ledger(ledger::Error::Refused(refused))) => {
                 tracing::info!(arrival = %arrival.id, %refused, "conversion is not needed any more");
-                durable::remove_quietly(&paths.parquet);
-                durable::remove_quietly(&paths.rejects);
+                outputs.remove(&parts.zone);
                 return Ok(());
             }
             recorded => return recorded,
@@ -149,12 +140,12 @@ fn record(
     parts: &Parts,
     arrival: &Arrival,
     outcome: Outcome,
-    given_revision: u32,
+    (outputs, given_revision): (&Outputs, u32),
 ) -> Result<(), Error> {
     let ledger = &parts.ledger;
     match outcome {
         Outcome::Converted(converted) => {
-            let conversion = sync_outputs(parts, arrival, &converted, given_revision)?;
+            let conversion = outputs.sync(parts, &converted, given_revision)?;
             let Converted { learned, opens_version, drift, .. } = *converted;
             if drift.iter().any(|change| matches!(change, Change::Removed { .. })) {
                 let (id, feed) = (arrival.id, &arrival.feed);
@@ -163,7 +154,8 @@ fn record(
             let new = NewConversion { conversion, given_revision, learned, opens_version, drift };
             let recorded = ledger.converted(arrival.id, new)?;
             if recorded.state == State::Tested {
-                remove_outputs(parts, &recorded);
+                // A test leaves nothing but its record. What a kill leaves start-up removes.
+                outputs.remove(&parts.zone);
             }
         }
         Outcome::Raw { reason } => {
@@ -175,64 +167,6 @@ fn record(
         }
     }
     Ok(())
-}
-
-/// Makes the outputs durable, so that the ledger may claim them.
-fn sync_outputs(
-    parts: &Parts,
-    arrival: &Arrival,
-    converted: &Converted,
-    given_revision: u32,
-) -> Result<Conversion, Error> {
-    let keep = |suffix: &str, written: &convert::Written| -> Result<Output, Error> {
-        let path = Zone::converted_path(arrival.id, suffix);
-        let at = parts.zone.resolve(&path).ok_or_else(|| Error::Outside(path.clone()))?;
-        let file =
-            std::fs::File::open(&at).map_err(|source| Error::Open { path: at.clone(), source })?;
-        parts.config.now().durability.sync_file(&file, &at)?;
-        let convert::Written { rows, size_bytes, digest } = *written;
-        Ok(Output { path, rows, size_bytes, digest })
-    };
-    let parquet = keep(PARQUET, &converted.parquet)?;
-    let rejects = converted.rejects.as_ref().map(|written| keep(REJECTS, written)).transpose()?;
-    parts.config.now().durability.sync_folder(&parts.zone.converted())?;
-    let report = converted.report.clone();
-    Ok(Conversion {
-        converter: convert::VERSION.to_owned(),
-        version: converted.version,
-        revision: given_revision,
-        seen: report.seen,
-        written: report.written,
-        rejected: report.rejected,
-        skipped: report.skipped,
-        parquet,
-        rejects,
-        report,
-    })
-}
-
-/// A test leaves nothing but its record. What a kill leaves here start-up removes.
-fn remove_outputs(parts: &Parts, tested: &Arrival) {
-    let made = tested.conversion.iter();
-    for output in made.flat_map(|made| std::iter::once(&made.parquet).chain(&made.rejects)) {
-        if let Some(path) = parts.zone.resolve(&output.path) {
-            durable::remove_quietly(&path);
-        }
-    }
-}
-
-const PARQUET: &str = "parquet";
-const REJECTS: &str = "rejects.parquet";
-
-/// Where the outputs go. What an earlier attempt left there was never recorded: it is removed.
-fn output_paths(parts: &Parts, arrival: &Arrival) -> Result<OutputPaths, Error> {
-    let at = |suffix: &str| -> Result<PathBuf, Error> {
-        let path = Zone::converted_path(arrival.id, suffix);
-        let at = parts.zone.resolve(&path).ok_or(Error::Outside(path))?;
-        durable::remove_quietly(&at);
-        Ok(at)
-    };
-    Ok(OutputPaths { parquet: at(PARQUET)?, rejects: at(REJECTS)? })
 }
 
 /// How an arrival is converted, given what is known of its feed.

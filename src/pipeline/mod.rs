@@ -9,6 +9,7 @@
 //! - [`conversions`]: raw object → worker → outputs synced → ledger.
 //! - [`batches`]: what is ready is closed, published and handed to the outbox; [`closer`] decides when,
 //!   [`sets`] what belongs together.
+//! - [`replays`]: what is published is converted again, when a person asks for it.
 //!
 //! Left out so far: leases for several servers on one ledger.
 
@@ -27,7 +28,9 @@ use crate::zone::Zone;
 mod batches;
 pub mod closer;
 mod conversions;
+mod outputs;
 mod queue;
+mod replays;
 pub mod sets;
 
 pub use conversions::job;
@@ -66,6 +69,7 @@ impl Pipeline {
     pub fn start(parts: &Parts) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut threads = conversions::start(parts, &stop)?;
+        threads.push(replays::start(parts.clone(), Arc::clone(&stop))?);
         threads.push(batches::start(parts.clone(), Arc::clone(&stop))?);
         Ok(Self { stop, threads })
     }

@@ -19,9 +19,10 @@ use crate::config::Config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
 use crate::ledger::{
-    self, Arrival, ArrivalQuery, Door, Event, FileKind, Ledger, Output, Sender, State,
+    self, Arrival, ArrivalQuery, Door, Event, FileKind, Ledger, Output, ReplayStanding, Sender,
+    State,
 };
-use crate::names::FileName;
+use crate::names::{ArrivalId, FileName};
 use crate::zone::{Zone, ZonePath};
 
 use super::completion;
@@ -69,7 +70,7 @@ pub fn reconcile(
     ledger: &dyn Ledger,
 ) -> Result<Reconciled, Error> {
     let adopted = adopt_unrecorded(config, archive, ledger)?;
-    let reconverting = release_damaged(zone, ledger)?;
+    let reconverting = release_damaged(zone, ledger)? + replay_damaged(zone, ledger)?;
     let removed = remove_unclaimed(zone, ledger)? + remove_temporary_manifests(zone)?;
     let done = Reconciled { adopted, removed, reconverting };
     ledger.note(Event::Reconciled { adopted, removed, reconverting })?;
@@ -160,6 +161,31 @@ fn outputs(arrival: &Arrival) -> impl Iterator<Item = &Output> {
     conversion.flat_map(|made| std::iter::once(&made.parquet).chain(&made.rejects))
 }
 
+/// What came of replays whose output is not there as it was recorded is made again.
+fn replay_damaged(zone: &Zone, ledger: &dyn Ledger) -> Result<u64, Error> {
+    let mut again = 0;
+    for (id, outputs) in made_by_replays(ledger)? {
+        if outputs.iter().any(|output| !is_whole(zone, output)) {
+            ledger.replay_again(id)?;
+            again += 1;
+        }
+    }
+    Ok(again)
+}
+
+fn made_by_replays(ledger: &dyn Ledger) -> Result<Vec<(ArrivalId, Vec<Output>)>, Error> {
+    let made = ledger.replays_made()?.into_iter();
+    Ok(made
+        .filter_map(|replay| match replay.standing {
+            ReplayStanding::Made { conversion } => {
+                let outputs = std::iter::once(conversion.parquet).chain(conversion.rejects);
+                Some((replay.arrival.id, outputs.collect()))
+            }
+            ReplayStanding::Asked | ReplayStanding::Ended { .. } => None,
+        })
+        .collect())
+}
+
 fn release_damaged(zone: &Zone, ledger: &dyn Ledger) -> Result<u64, Error> {
     let mut released = 0;
     for arrival in waiting_for_a_batch(ledger)? {
@@ -184,15 +210,17 @@ fn is_whole(zone: &Zone, output: &Output) -> bool {
     matches!(read, Ok(Some((_, digest))) if digest == output.digest)
 }
 
-/// Removes what lies among the converted files and belongs neither to an arrival that waits for a
-/// batch nor to a closed batch.
+/// Removes what lies among the converted files and belongs neither to an arrival or a replay that waits
+/// for a batch nor to a closed batch.
 fn remove_unclaimed(zone: &Zone, ledger: &dyn Ledger) -> Result<u64, Error> {
     let waiting = waiting_for_a_batch(ledger)?;
     let of_arrivals = waiting.iter().flat_map(outputs).map(|output| &output.path);
+    let replayed = made_by_replays(ledger)?;
+    let of_replays = replayed.iter().flat_map(|(_, outputs)| outputs).map(|output| &output.path);
     let closed = ledger.closed_batches()?;
     let of_batches = closed.iter().flat_map(|batch| &batch.files);
     let of_batches = of_batches.filter(|file| file.kind != FileKind::Raw).map(|file| &file.from);
-    let claimed: HashSet<&ZonePath> = of_arrivals.chain(of_batches).collect();
+    let claimed: HashSet<&ZonePath> = of_arrivals.chain(of_replays).chain(of_batches).collect();
     let claimed: HashSet<PathBuf> =
         claimed.into_iter().filter_map(|path| zone.resolve(path)).collect();
     remove_files(&zone.converted(), |path| !claimed.contains(path))

@@ -22,6 +22,7 @@ mod many;
 mod place;
 mod receiving;
 mod replacing;
+mod replaying;
 mod sqlite;
 mod states;
 mod waiting;
@@ -91,6 +92,12 @@ contract! {
         a_replacement_after_publication_is_carried_by_the_next_batch
         an_adopted_older_file_does_not_take_the_name
         live_files_can_be_asked_for_any_batch
+    }
+    replaying {
+        a_replay_takes_the_place_of_what_was_published
+        a_replay_that_comes_to_nothing_leaves_what_is_published
+        only_what_is_published_is_replayed
+        a_newer_version_overtakes_a_replay
     }
     waiting {
         what_waits_is_not_taken_further

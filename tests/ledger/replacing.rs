@@ -32,8 +32,8 @@ pub(crate) fn a_replacement_retracts_what_is_published(place: &mut Place) {
     place.ledger().published(second.id, digest_of("m"), &[]).expect("published");
     assert_eq!((live(place, None), state(place, a)), (vec![b], State::Retracted));
     let due = place.ledger().retractions_due().expect("read");
-    assert_eq!(due, [(retraction, now())]);
-    place.ledger().retraction_done(a).expect("done");
+    assert_eq!(due, [(retraction.clone(), now())]);
+    place.ledger().retraction_done(&retraction).expect("done");
     assert_eq!(place.ledger().retractions_due().expect("read"), []);
 }
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use landfall::clock::Clock;
 use landfall::durable::Durability;
-use landfall::ledger::{ArrivalQuery, DeliveryOutcome, Error, Event, Ledger, log, sqlite};
+use landfall::ledger::{
+    ArrivalQuery, DeliveryOutcome, Error, Event, Ledger, Replays as _, log, sqlite,
+};
 use landfall::names::{ArrivalId, BatchId};
 use rusqlite::Connection;
 
@@ -84,7 +86,7 @@ fn a_reader_works_beside_the_writer_and_writes_nothing() {
         reader.close_batch(&orders(), bounds()).map(drop),
         reader.published(batch.id, digest_of("m"), &[]).map(drop),
         reader.delivered("x", DeliveryOutcome::Acknowledged(None)).map(drop),
-        reader.retraction_done(id),
+        reader.replay(id, "ops", "why").map(drop),
     ];
     assert!(refusals.into_iter().all(|refused| matches!(refused, Err(Error::ReadOnly))));
     // It sees what is written later, and goes on when the writer is gone and comes back.
@@ -285,7 +287,7 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date() {
     drop(place.ledger.take());
     // The same rows as the first version had them.
     let conn = Connection::open(place.path()).expect("opened");
-    let later = "DROP TABLE pull; DROP TABLE finding; DROP TABLE verify_round; ALTER TABLE arrival DROP COLUMN allowance; DROP INDEX arrival_older; CREATE INDEX arrival_received ON arrival (received_at);
+    let later = "DROP TABLE replay; DROP TABLE pull; DROP TABLE finding; DROP TABLE verify_round; ALTER TABLE arrival DROP COLUMN allowance; DROP INDEX arrival_older; CREATE INDEX arrival_received ON arrival (received_at);
         DROP INDEX batch_window; ALTER TABLE batch DROP COLUMN because;
         ALTER TABLE batch DROP COLUMN window_end; DROP TABLE sink_pause; DROP TABLE tree_node; DROP TABLE log; DROP TABLE checkpoint;
         UPDATE event SET hash = zeroblob(32); DROP TABLE sidecar; DROP INDEX arrival_waits;

@@ -88,12 +88,13 @@ async fn load(
     if !note_batch(&transaction, &schema, notice).await? {
         return Ok(None);
     }
+    // First what goes: what is converted again is of the same arrivals.
+    take_back(&transaction, &schema, notice).await?;
     let mut loaded = BTreeMap::new();
     for load in loads {
         let table = load.table.clone();
         *loaded.entry(table).or_insert(0) += load.copy(&transaction, &schema).await?;
     }
-    take_back(&transaction, &schema, notice).await?;
     transaction.commit().await?;
     let tables: Vec<String> =
         loaded.keys().map(|table| format!("{}.{table}", target.schema)).collect();

@@ -60,6 +60,9 @@ fn refuse_foreign(subject: &Subject, event: &Event) -> Result<(), Refused> {
             | Event::HandedOff { .. }
             | Event::Retracted { .. }
             | Event::Tested
+            | Event::ReplayAsked { .. }
+            | Event::ReplayConverted { .. }
+            | Event::ReplayEnded { .. }
             | Event::SidecarReceived { .. }
             | Event::SidecarJoined { .. }
             | Event::SidecarChecked { .. }

@@ -4,7 +4,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::clock::Timestamp;
 use crate::ledger::{Batch, BatchFile, Error, FileKind, Retraction};
-use crate::names::{BatchId, FeedName};
+use crate::names::{ArrivalId, BatchId, FeedName};
+use crate::zone::ZonePath;
 
 use super::fault::Fault;
 use super::values::Cells;
@@ -162,6 +163,16 @@ pub(super) fn live_files(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
+/// [`crate::ledger::Replays::published_file`].
+pub(super) fn published_file(conn: &Connection, id: ArrivalId) -> Result<Option<BatchFile>, Fault> {
+    let sql = file!(
+        "f JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
+         WHERE f.arrival = ?1 AND f.kind IN ('parquet', 'raw') AND f.retracted IS NULL
+           AND b.state = 'published'"
+    );
+    Ok(conn.prepare_cached(sql)?.query_row([id], file_of).optional()?)
+}
+
 /// [`crate::ledger::Ledger::retractions_due`].
 pub(super) fn retractions_due(conn: &Connection) -> Result<Vec<(Retraction, Timestamp)>, Fault> {
     let sql = "SELECT r.arrival, r.batch, r.path, r.replaced_by, b.published_at FROM retraction r
@@ -181,6 +192,18 @@ pub(super) fn retractions_due(conn: &Connection) -> Result<Vec<(Retraction, Time
     Ok(found.collect::<Result<_, _>>()?)
 }
 
+/// [`crate::ledger::Ledger::rejects_beside`].
+pub(super) fn rejects_beside(
+    conn: &Connection,
+    retraction: &Retraction,
+) -> Result<Option<ZonePath>, Fault> {
+    let sql = "SELECT f.target FROM batch_file f
+               JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
+               WHERE f.arrival = ?1 AND b.id = ?2 AND f.kind = 'rejects'";
+    let by = (retraction.arrival, retraction.batch);
+    Ok(conn.prepare_cached(sql)?.query_row(by, |row| row.get(0)).optional()?)
+}
+
 /// [`crate::ledger::Ledger::feeds_ready`]. Hops from feed to feed over the index, so that ten
 /// thousand ready arrivals cost no more than one.
 pub(super) fn feeds_ready(conn: &Connection) -> Result<Vec<FeedName>, Fault> {
@@ -194,6 +217,8 @@ pub(super) fn feeds_ready(conn: &Connection) -> Result<Vec<FeedName>, Fault> {
         UNION
         SELECT r.feed FROM replacement r JOIN arrival a ON a.sequence = r.older
           WHERE r.late = 1 AND a.state IN ('published', 'handed_off')
+        UNION
+        SELECT feed FROM replay WHERE state = 'made'
         ORDER BY 1";
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map([], |row| row.get(0))?;

@@ -6,13 +6,16 @@ use rusqlite::{OptionalExtension, Row};
 
 use crate::clock::{Timestamp, utc_day};
 use crate::ledger::{
-    Batch, BatchFile, Because, Closing, Empty, Event, FileKind, Output, Over, Retraction, State,
+    Batch, BatchFile, Because, Closing, Conversion, Empty, Event, FileKind, Output, Over,
+    ReplayEnd, Retraction, State,
 };
 use crate::names::{ArrivalId, BatchId, FeedName};
 use crate::zone::{Zone, ZonePath};
 
 use super::batches;
+use super::conversions;
 use super::fault::Fault;
+use super::replays;
 use super::transaction::{Subject, Transaction, subject};
 use super::values::{Cells, Json, Micros};
 
@@ -26,7 +29,10 @@ pub(super) fn close(
         return Ok(None);
     }
     let Some(members) = choose(tx, feed, closing)? else { return Ok(None) };
-    let taken_back = to_take_back(tx, feed, &members)?;
+    let taken_back = match &closing.over {
+        Over::Replays => members.iter().map(Ready::taken_back).collect(),
+        Over::Ready | Over::ReceivedBefore(_) | Over::These(_) => to_take_back(tx, feed, &members)?,
+    };
     if members.is_empty() && taken_back.is_empty() && closing.empty == Empty::Skip {
         return Ok(None);
     }
@@ -42,6 +48,7 @@ pub(super) fn close(
         | Because::Full
         | Because::Waited
         | Because::Asked { .. }
+        | Because::Replay
         | Because::Set { .. } => None,
     };
     tx.sql(
@@ -59,8 +66,9 @@ pub(super) fn close(
         window_end,
     ))?;
     let batch = Fixed { id, feed, sequence };
-    let files = batch.take_members(tx, members)?;
+    // First what goes: what a replay brings is of the same arrivals.
     batch.take_back(tx, taken_back)?;
+    let files = batch.take_members(tx, members)?;
     let handed_off = files.iter().filter(|file| file.kind != FileKind::Rejects);
     let (count, rows) =
         handed_off.fold((0, 0), |(count, rows), file| (count + 1, rows + file.rows));
@@ -70,13 +78,15 @@ pub(super) fn close(
 }
 
 /// An arrival that is ready for a batch.
-struct Ready {
+pub(super) struct Ready {
     subject: Subject,
     raw: ZonePath,
     size_bytes: u64,
     version: Option<u32>,
     parquet: Option<Output>,
     rejects: Option<Output>,
+    /// What came of its replay, when that is what is ready.
+    again: Option<Box<Conversion>>,
 }
 
 impl Ready {
@@ -89,7 +99,27 @@ impl Ready {
             version: cells.take()?,
             parquet: cells.json_or_none()?,
             rejects: cells.json_or_none()?,
+            again: None,
         })
+    }
+
+    /// What came of a replay.
+    pub(super) fn again(subject: Subject, made: Conversion) -> Self {
+        Self {
+            subject,
+            // What is published is always what was converted.
+            raw: made.parquet.path.clone(),
+            size_bytes: made.parquet.size_bytes,
+            version: Some(made.version),
+            parquet: Some(made.parquet.clone()),
+            rejects: made.rejects.clone(),
+            again: Some(Box::new(made)),
+        }
+    }
+
+    /// What a replay brings takes the place of what was published of the same arrival.
+    fn taken_back(&self) -> TakenBack {
+        TakenBack { newer: self.subject.clone(), older: self.subject.clone() }
     }
 
     fn output_bytes(&self) -> u64 {
@@ -136,12 +166,16 @@ impl Ready {
 /// schema version, the first whatever its size, since a file is never split; or a set as a whole,
 /// `None` when it is not whole.
 fn choose(
-    tx: &Transaction<'_>,
+    tx: &mut Transaction<'_>,
     feed: &FeedName,
     closing: &Closing,
 ) -> Result<Option<Vec<Ready>>, Fault> {
     let files_max = i64::from(closing.bounds.files_max.max(1));
     match &closing.over {
+        Over::Replays => {
+            let made = replays::ready(tx, feed, files_max)?;
+            fitting(closing, made.into_iter().map(Ok)).map(Some)
+        }
         Over::Ready => run_of(tx, (feed, Timestamp::MAX, files_max), closing).map(Some),
         Over::ReceivedBefore(time) => run_of(tx, (feed, *time, files_max), closing).map(Some),
         Over::These(ids) => {
@@ -174,13 +208,21 @@ fn run_of(
     (feed, before, files_max): (&FeedName, Timestamp, i64),
     closing: &Closing,
 ) -> Result<Vec<Ready>, Fault> {
-    let bounds = closing.bounds;
     let mut statement = tx.sql(READY)?;
-    let mut found = statement.query((feed, Micros(before), files_max))?;
+    let found = statement.query_map((feed, Micros(before), files_max), Ready::of)?;
+    fitting(closing, found)
+}
+
+/// The first of them that fit.
+fn fitting(
+    closing: &Closing,
+    found: impl Iterator<Item = rusqlite::Result<Ready>>,
+) -> Result<Vec<Ready>, Fault> {
+    let bounds = closing.bounds;
     let mut chosen: Vec<Ready> = Vec::new();
     let (mut bytes, mut rows) = (0_u64, 0_u64);
-    while let Some(row) = found.next()? {
-        let next = Ready::of(row)?;
+    for next in found {
+        let next = next?;
         bytes = bytes.saturating_add(next.output_bytes());
         rows = rows.saturating_add(next.parquet.as_ref().map_or(0, |output| output.rows));
         let fits = match chosen.first() {
@@ -255,8 +297,15 @@ impl Fixed<'_> {
                 self.add_file(tx, all.len(), &file)?;
                 all.push(file);
             }
-            let batched = Event::Batched { batch: self.id, sequence: self.sequence };
-            tx.step(&mut member.subject, batched)?;
+            let (batch, sequence) = (self.id, self.sequence);
+            match &member.again {
+                None => tx.step(&mut member.subject, Event::Batched { batch, sequence })?,
+                Some(made) => {
+                    conversions::store(tx, &member.subject, made)?;
+                    let end = ReplayEnd::Published { batch, sequence };
+                    replays::end(tx, &member.subject, end)?;
+                }
+            }
         }
         tx.sql(
             "UPDATE arrival SET batch = ?1 WHERE id IN

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::ledger::{Arrival, Conversion, Error, Event, NewConversion, Refused, Revision, State};
 use crate::names::{ArrivalId, FeedName};
-use crate::schema::LearnedSchema;
+use crate::schema::{Change, LearnedSchema};
 
 use super::fault::Fault;
 use super::find;
@@ -23,16 +23,7 @@ pub(super) fn converted(
         let event = "converted".to_owned();
         return Err(Error::from(Refused { state: subject.state, event }).into());
     }
-    let known = learned(tx.conn(), &subject.feed)?;
-    let mut conversion = new.conversion;
-    let mut taught = None;
-    // A test teaches its feed nothing.
-    if let Some(columns) = new.learned.filter(|_| !subject.sender.is_test()) {
-        let next =
-            next_schema(&subject.feed, known.as_ref(), new.given_revision, new.opens_version)?;
-        (conversion.revision, conversion.version) = (next.revision, next.version);
-        taught = Some(LearnedSchema { columns, ..next });
-    }
+    let (conversion, taught, drift) = settle(tx, &subject, new)?;
     tx.step(
         &mut subject,
         Event::Converted {
@@ -50,30 +41,69 @@ pub(super) fn converted(
         tx.step(&mut subject, Event::Tested)?;
         return find::known(tx.conn(), id);
     }
-    if let Some(taught) = &taught {
-        tx.sql(
-            "INSERT INTO learned (feed, revision, version, columns, arrival)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute((
-            &subject.feed,
-            taught.revision,
-            taught.version,
-            Json(&taught.columns),
-            id,
-        ))?;
-    }
-    if taught.is_some() || !new.drift.is_empty() {
-        let changed = Event::SchemaChanged {
-            feed: subject.feed.clone(),
-            revision: conversion.revision,
-            version: conversion.version,
-            by: id,
-            changes: new.drift,
-        };
-        tx.record(Some(id), changed)?;
+    teach(tx, &subject, taught.as_ref())?;
+    if taught.is_some() || !drift.is_empty() {
+        record_change(tx, &subject, &conversion, drift)?;
     }
     find::known(tx.conn(), id)
+}
+
+/// A conversion under the revision and version that it conforms to, the schema that it teaches its
+/// feed, if it does, and how its columns differed.
+pub(super) fn settle(
+    tx: &Transaction<'_>,
+    subject: &Subject,
+    new: NewConversion,
+) -> Result<(Conversion, Option<LearnedSchema>, Vec<Change>), Fault> {
+    let known = learned(tx.conn(), &subject.feed)?;
+    let mut conversion = new.conversion;
+    let mut taught = None;
+    // A test teaches its feed nothing.
+    if let Some(columns) = new.learned.filter(|_| !subject.sender.is_test()) {
+        let next =
+            next_schema(&subject.feed, known.as_ref(), new.given_revision, new.opens_version)?;
+        (conversion.revision, conversion.version) = (next.revision, next.version);
+        taught = Some(LearnedSchema { columns, ..next });
+    }
+    Ok((conversion, taught, new.drift))
+}
+
+/// Keeps a revision that an arrival taught its feed.
+pub(super) fn teach(
+    tx: &Transaction<'_>,
+    subject: &Subject,
+    taught: Option<&LearnedSchema>,
+) -> Result<(), Fault> {
+    let Some(taught) = taught else { return Ok(()) };
+    tx.sql(
+        "INSERT INTO learned (feed, revision, version, columns, arrival)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute((
+        &subject.feed,
+        taught.revision,
+        taught.version,
+        Json(&taught.columns),
+        subject.id,
+    ))?;
+    Ok(())
+}
+
+/// Keeps that a feed's columns changed, or that a file's differ from them.
+pub(super) fn record_change(
+    tx: &mut Transaction<'_>,
+    subject: &Subject,
+    conversion: &Conversion,
+    changes: Vec<Change>,
+) -> Result<(), Fault> {
+    let changed = Event::SchemaChanged {
+        feed: subject.feed.clone(),
+        revision: conversion.revision,
+        version: conversion.version,
+        by: subject.id,
+        changes,
+    };
+    tx.record(Some(subject.id), changed)
 }
 
 /// The numbers of the feed's next revision.
@@ -91,7 +121,11 @@ fn next_schema(
     Ok(LearnedSchema { revision: now + 1, version, columns: Vec::new() })
 }
 
-fn store(tx: &Transaction<'_>, subject: &Subject, new: &Conversion) -> Result<(), Fault> {
+pub(super) fn store(
+    tx: &Transaction<'_>,
+    subject: &Subject,
+    new: &Conversion,
+) -> Result<(), Fault> {
     tx.sql(
         "INSERT OR REPLACE INTO conversion (arrival, converter, version, revision, seen, written,
            rejected, skipped, parquet, rejects, report)

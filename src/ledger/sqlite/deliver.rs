@@ -3,12 +3,14 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::ledger::{
-    Batch, BatchState, Delivery, DeliveryOutcome, DeliveryState, Error, Event, State,
+    Batch, BatchState, Delivery, DeliveryOutcome, DeliveryState, Error, Event, ReplayEnd,
+    Retraction, State,
 };
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, SinkName};
 
 use super::batches;
 use super::fault::Fault;
+use super::replays;
 use super::transaction::{Subject, Transaction, subject};
 use super::values::{Cells, Micros};
 
@@ -66,9 +68,11 @@ pub(super) fn published(
     let (feed, sequence) = (batch.feed.clone(), batch.sequence);
     tx.record(None, Event::BatchPublished { batch: id, feed, sequence, manifest })?;
     step_all(tx, &batch.members, State::Batched, &Event::Published { batch: id })?;
-    for taken in &batch.retracts {
+    // A replay takes a file of the arrival back, not the arrival.
+    for taken in batch.retracts.iter().filter(|taken| taken.arrival != taken.replaced_by) {
         let mut older = tx.subject(taken.arrival)?;
         tx.step(&mut older, Event::Retracted { batch: id, replaced_by: taken.replaced_by })?;
+        replays::end(tx, &older, ReplayEnd::Overtaken)?;
     }
     enqueue(tx, &batch, sinks)?;
     if sinks.is_empty() {
@@ -205,8 +209,9 @@ fn hand_off(tx: &mut Transaction<'_>, id: BatchId) -> Result<(), Fault> {
 }
 
 /// [`crate::ledger::Ledger::retraction_done`].
-pub(super) fn retraction_done(tx: &Transaction<'_>, arrival: ArrivalId) -> Result<(), Fault> {
-    tx.sql("UPDATE retraction SET done = 1 WHERE arrival = ?1 AND done = 0")?.execute([arrival])?;
+pub(super) fn retraction_done(tx: &Transaction<'_>, done: &Retraction) -> Result<(), Fault> {
+    tx.sql("UPDATE retraction SET done = 1 WHERE arrival = ?1 AND path = ?2 AND done = 0")?
+        .execute((done.arrival, &done.path))?;
     Ok(())
 }
 

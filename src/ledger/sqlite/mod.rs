@@ -17,6 +17,7 @@ use crate::durable::Durability;
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, SinkName};
 use crate::schema::LearnedSchema;
 use crate::seeded::{self, Bug};
+use crate::zone::ZonePath;
 
 use super::log::{Leaf, Signed, Touched};
 use super::{
@@ -40,6 +41,7 @@ mod log;
 mod pulls;
 mod readers;
 mod receive;
+mod replays;
 mod rows;
 mod schema;
 mod search;
@@ -154,8 +156,9 @@ impl Ledger for SqliteLedger {
         self.write("record a delivery", move |tx| deliver::delivered(tx, &delivery, outcome))
     }
 
-    fn retraction_done(&self, arrival: ArrivalId) -> Result<(), Error> {
-        self.write("record a retraction", move |tx| deliver::retraction_done(tx, arrival))
+    fn retraction_done(&self, retraction: &Retraction) -> Result<(), Error> {
+        let done = retraction.clone();
+        self.write("record a retraction", move |tx| deliver::retraction_done(tx, &done))
     }
 
     fn arrival(&self, id: ArrivalId) -> Result<Option<Arrival>, Error> {
@@ -218,6 +221,10 @@ impl Ledger for SqliteLedger {
 
     fn retractions_due(&self) -> Result<Vec<(Retraction, Timestamp)>, Error> {
         self.readers.read("read retractions", batches::retractions_due)
+    }
+
+    fn rejects_beside(&self, retraction: &Retraction) -> Result<Option<ZonePath>, Error> {
+        self.readers.read("read retractions", |conn| batches::rejects_beside(conn, retraction))
     }
 
     fn next_delivery(&self, sink: &SinkName, feed: &FeedName) -> Result<Option<Delivery>, Error> {

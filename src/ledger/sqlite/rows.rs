@@ -21,12 +21,13 @@ use super::values::Micros;
 use super::{log, schema};
 
 /// Tables that lines speak of, those that others refer to first.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "arrival",
     "conversion",
     "learned",
     "sidecar",
     "replacement",
+    "replay",
     "batch",
     "batch_file",
     "retraction",
@@ -59,6 +60,7 @@ pub(super) fn of(conn: &Connection, touched: &Touched) -> Result<Vec<String>, Fa
         dump(conn, &mut lines, "conversion", &format!("arrival = {one}"), [id])?;
         dump(conn, &mut lines, "sidecar", "arrival = ?1", [id])?;
         dump(conn, &mut lines, "replacement", &format!("newer = {one}"), [id])?;
+        dump(conn, &mut lines, "replay", &format!("arrival = {one}"), [id])?;
         dump(conn, &mut lines, "batch_file", "arrival = ?1", [id])?;
     }
     for (feed, revision) in &touched.revisions {

@@ -200,7 +200,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Sink(command) => sink::run(command, zone, out),
         Command::Pull(command) => pull::run(command, zone, out),
         Command::Events(args) => events::run(args, zone, out),
-        Command::Replay(args) => replay::run(args, zone, out),
+        Command::Replay(args) => replay::run(&args, zone, out),
         Command::Verify(args) => verify::run(args, zone, out),
         Command::Backup(args) => backup::run(args, zone, out),
         Command::Restore(args) => restore::run(args, zone, out),

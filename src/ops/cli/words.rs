@@ -2,8 +2,8 @@
 
 use crate::clock::Timestamp;
 use crate::ledger::{
-    Arrival, BatchState, Because, DeliveryState, Event, Finding, Problem, State, UsedBy, Verdict,
-    Verified,
+    Arrival, BatchState, Because, DeliveryState, Event, Finding, Problem, ReplayEnd, State, UsedBy,
+    Verdict, Verified,
 };
 use crate::receive::receipt::shown;
 use crate::schema::Change;
@@ -127,6 +127,16 @@ fn about_arrival(event: &Event) -> Option<String> {
         Event::Published { .. } => "published in the lake".to_owned(),
         Event::HandedOff { .. } => "handed off".to_owned(),
         Event::Retracted { replaced_by, .. } => format!("retracted, replaced by {replaced_by}"),
+        Event::ReplayAsked { by, reason } => format!("replay asked for by {by}: {reason}"),
+        Event::ReplayConverted { seen, written, rejected, skipped, version, contract, .. } => {
+            let (written, seen) = (count(*written), count(*seen));
+            let under = if contract.is_some() { ", under its contract" } else { "" };
+            format!(
+                "converted again: {written} of {seen} rows into v{version}, {rejected} rejected, \
+                 {skipped} skipped{under}"
+            )
+        }
+        Event::ReplayEnded { end } => format!("replay ended: {}", replay_end(end)),
         Event::Renamed { from, to } => format!("renamed from {from} to {to}"),
         Event::Touched { .. } => "times or permissions set by its sender".to_owned(),
         Event::Hidden => "removed from its sender's listing".to_owned(),
@@ -199,6 +209,23 @@ fn about_handoff(event: &Event) -> Option<String> {
     })
 }
 
+/// How a replay ended: `published in batch 4 …`.
+pub(super) fn replay_end(end: &ReplayEnd) -> String {
+    match end {
+        ReplayEnd::Published { sequence, .. } => {
+            format!("in batch {sequence}, which takes back what was published before")
+        }
+        ReplayEnd::Unchanged => "the same columns and values; nothing to publish".to_owned(),
+        ReplayEnd::Held { diagnostic } => {
+            format!("it would be held, what is published stays: {diagnostic}")
+        }
+        ReplayEnd::Raw { reason } => {
+            format!("it is no table now, what is published stays: {}", shown(reason))
+        }
+        ReplayEnd::Overtaken => "what was published of it was taken back meanwhile".to_owned(),
+    }
+}
+
 /// Why a batch closed: `as it was ready`.
 pub(super) fn because(because: &Because) -> String {
     match because {
@@ -207,6 +234,7 @@ pub(super) fn because(because: &Because) -> String {
         Because::Waited => "as its oldest file had waited".to_owned(),
         Because::Window { ends } => format!("for the window until {}", time(*ends)),
         Because::Asked { by, reason } => format!("asked for by {by}: {}", shown(reason)),
+        Because::Replay => "of what was replayed".to_owned(),
         Because::Set { control: Some(id) } => format!("as its set was complete by {id}"),
         Because::Set { control: None } => "as its set was complete".to_owned(),
     }
@@ -355,6 +383,9 @@ fn about_zone(event: &Event) -> String {
         | Event::Published { .. }
         | Event::HandedOff { .. }
         | Event::Retracted { .. }
+        | Event::ReplayAsked { .. }
+        | Event::ReplayConverted { .. }
+        | Event::ReplayEnded { .. }
         | Event::Renamed { .. }
         | Event::Touched { .. }
         | Event::Hidden

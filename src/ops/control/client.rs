@@ -13,6 +13,7 @@ use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
 use crate::ops::hostkeys::Step;
 use crate::ops::quarantine::Judgement;
+use crate::ops::replay::ReplayWish;
 use crate::ops::sinks::SinkWish;
 use crate::ops::stalled::Decision;
 use crate::receive::pull::Outcome;
@@ -112,6 +113,17 @@ impl Client {
             return Err(unexpected());
         };
         Ok(outcome)
+    }
+
+    /// Has files replayed; how many of them are so already.
+    ///
+    /// # Errors
+    /// Why one of them is not; [`Code::Z106`].
+    pub fn replay(&self, wish: ReplayWish) -> Result<u64, Diagnostic> {
+        let Answer::Replaying { under_way } = self.ask(&Request::Replay(wish), None)? else {
+            return Err(unexpected());
+        };
+        Ok(under_way)
     }
 
     /// Tells what a person decided about a held file.

@@ -19,6 +19,7 @@ use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
 use crate::ops::hostkeys::Step;
 use crate::ops::quarantine::Judgement;
+use crate::ops::replay::ReplayWish;
 use crate::ops::sinks::SinkWish;
 use crate::ops::stalled::Decision;
 use crate::receive::pull::Outcome;
@@ -74,6 +75,8 @@ pub enum Request {
         /// Who asks.
         by: String,
     },
+    /// A person wants files to be replayed.
+    Replay(ReplayWish),
     /// A person decided about a held file.
     Judge(Judgement),
     /// Read `landfall.toml` again.
@@ -112,6 +115,11 @@ pub enum Answer {
     },
     /// The pull has run.
     Pulled(Outcome),
+    /// The files are replayed from now on.
+    Replaying {
+        /// How many of them were so already.
+        under_way: u64,
+    },
     /// The decision holds for this delivery.
     Decided(Box<Delivery>),
     /// The batch closed under this sequence.

@@ -19,7 +19,7 @@ use crate::durable;
 use crate::evidence::Notary;
 use crate::ledger::{Event, Ledger};
 use crate::ops::local::{self, LocalFile};
-use crate::ops::{closing, custody, hostkeys, pulls, quarantine, sinks, stalled};
+use crate::ops::{closing, custody, hostkeys, pulls, quarantine, replay, sinks, stalled};
 use crate::receive::Intake;
 use crate::receive::pull;
 use crate::receive::sftp::Penalised;
@@ -205,6 +205,10 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
             sinks::apply(desk.ledger.as_ref(), &desk.config.now(), &wish).map(|()| Answer::Done)
         }
         Request::Pull { pull, by } => pulls::run(&desk.pulls, &pull, by).map(Answer::Pulled),
+        Request::Replay(wish) => {
+            let under_way = replay::ask(desk.ledger.as_ref(), &wish)?.len() as u64;
+            Ok(Answer::Replaying { under_way })
+        }
         Request::Judge(judgement) => {
             quarantine::judge(desk.ledger.as_ref(), judgement).map(|_| Answer::Done)
         }

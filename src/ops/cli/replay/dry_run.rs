@@ -1,0 +1,237 @@
+//! `landfall replay --dry-run`: what converting again from the archive would change.
+
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::super::output::{count, counted};
+use super::super::{Exit, Output, reading};
+use super::Args;
+use crate::archive::Archive;
+use crate::config::Config;
+use crate::convert::compare::{Cells, Difference, Retyped, Side, difference};
+use crate::convert::worker::{OutputPaths, Pool};
+use crate::convert::{Converted, Outcome};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::durable::Durability;
+use crate::ledger::{Arrival, Conversion, FileKind, Ledger};
+use crate::pipeline;
+use crate::receive::receipt::shown;
+use crate::zone::Zone;
+
+/// What a replay would do to one file.
+#[derive(Serialize)]
+struct Told<'a> {
+    arrival: &'a Arrival,
+    #[serde(flatten)]
+    change: Change,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Change {
+    /// It would be converted.
+    Converted(Difference),
+    /// It would not, or is not to be compared.
+    Other(Other),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+enum Other {
+    /// It would be held.
+    Held { diagnostic: Box<Diagnostic> },
+    /// It would be handed on as it is.
+    Raw { reason: String },
+    /// It has no Parquet in the lake now.
+    NotPublished,
+}
+
+pub(super) fn run(
+    args: &Args,
+    (zone, config): (&Zone, &Config),
+    ledger: &dyn Ledger,
+    out: &Output,
+) -> Result<Exit, Diagnostic> {
+    let bench = Bench::new(zone, config, ledger)?;
+    let mut sum = Sum::default();
+    args.each(zone, ledger, &mut |arrival| bench.try_one(&arrival, &mut sum, out))?;
+    out.say(&format!(
+        "{} tried: {} would change, {} would be held. Nothing was changed.",
+        counted(sum.tried, "file"),
+        count(sum.changed),
+        count(sum.held)
+    ));
+    Ok(if sum.held == 0 { Exit::Ok } else { Exit::Problems })
+}
+
+#[derive(Default)]
+struct Sum {
+    tried: u64,
+    changed: u64,
+    held: u64,
+}
+
+/// Where files are converted for a look at them; gone when it is dropped.
+struct Bench<'b> {
+    zone: &'b Zone,
+    config: &'b Config,
+    ledger: &'b dyn Ledger,
+    archive: Archive,
+    pool: Pool,
+    folder: PathBuf,
+}
+
+impl Drop for Bench<'_> {
+    fn drop(&mut self) {
+        self.pool.close();
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            tracing::warn!(%error, path = %self.folder.display(), "a folder stays behind");
+        }
+    }
+}
+
+impl<'b> Bench<'b> {
+    fn new(zone: &'b Zone, config: &'b Config, ledger: &'b dyn Ledger) -> Result<Self, Diagnostic> {
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Diagnostic::error(Code::Z105, "no file can be converted").caused_by(error)
+        };
+        let folder = std::env::temp_dir().join(format!("landfall-replay-{}", std::process::id()));
+        let program = std::env::current_exe().map_err(|e| failed(&e))?;
+        let workers = crate::config::Workers { count: 1, ..config.workers.clone() };
+        let pool = Pool::new(program, workers).map_err(|e| failed(&e))?;
+        DirBuilder::new().mode(0o700).create(&folder).map_err(|e| failed(&e))?;
+        let archive = Archive::new(zone.clone(), Durability::Relaxed);
+        Ok(Self { zone, config, ledger, archive, pool, folder })
+    }
+
+    fn try_one(&self, arrival: &Arrival, sum: &mut Sum, out: &Output) -> Result<(), Diagnostic> {
+        let change = self.change(arrival)?;
+        sum.tried += 1;
+        match change {
+            Change::Converted(Difference::None | Difference::Bytes)
+            | Change::Other(Other::NotPublished) => {}
+            Change::Converted(Difference::Parquet { .. }) | Change::Other(Other::Raw { .. }) => {
+                sum.changed += 1;
+            }
+            Change::Other(Other::Held { .. }) => sum.held += 1,
+        }
+        if out.is_json() {
+            out.object("landfall.replay/v1", &Told { arrival, change });
+        } else {
+            out.print(&text(arrival, &change));
+        }
+        Ok(())
+    }
+
+    /// Converts a file as its feed says today and compares what comes of it with what is published.
+    fn change(&self, arrival: &Arrival) -> Result<Change, Diagnostic> {
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Diagnostic::error(Code::Z105, format!("{} was not converted", arrival.name))
+                .fact("id", arrival.id)
+                .caused_by(error)
+        };
+        let Some((made, published)) = self.published(arrival)? else {
+            return Ok(Change::Other(Other::NotPublished));
+        };
+        let learned = self.ledger.learned(&arrival.feed).map_err(|e| reading::unreadable(&e))?;
+        let job = pipeline::job(self.config, arrival, learned);
+        let raw = self.archive.open(&arrival.raw).map_err(|e| failed(&e))?;
+        let paths = OutputPaths {
+            parquet: self.folder.join("parquet"),
+            rejects: self.folder.join("rejects"),
+        };
+        let outcome = self.pool.convert("replay", &job, &raw, &paths).map_err(|e| failed(&e))?;
+        let change = match outcome {
+            Outcome::Converted(new) => {
+                Change::Converted(compared(made, &published, &new, &paths.parquet)?)
+            }
+            Outcome::Raw { reason } => Change::Other(Other::Raw { reason }),
+            Outcome::Held(diagnostic) => {
+                Change::Other(Other::Held { diagnostic: Box::new(diagnostic) })
+            }
+        };
+        crate::durable::remove_quietly(&paths.parquet);
+        crate::durable::remove_quietly(&paths.rejects);
+        Ok(change)
+    }
+
+    /// The conversion whose Parquet is in the lake, and where that is.
+    fn published<'a>(
+        &self,
+        arrival: &'a Arrival,
+    ) -> Result<Option<(&'a Conversion, PathBuf)>, Diagnostic> {
+        let Some(made) = &arrival.conversion else { return Ok(None) };
+        let file = self.ledger.published_file(arrival.id).map_err(|e| reading::unreadable(&e))?;
+        let file = file.filter(|file| file.kind == FileKind::Parquet);
+        let path = file.and_then(|file| self.zone.resolve(&file.to));
+        Ok(path.map(|path| (made, path)))
+    }
+}
+
+fn compared(
+    made: &Conversion,
+    published: &Path,
+    new: &Converted,
+    parquet: &Path,
+) -> Result<Difference, Diagnostic> {
+    let open = |path: &Path| {
+        File::open(path).map_err(|error| {
+            Diagnostic::error(Code::A123, format!("{} cannot be read", path.display()))
+                .caused_by(&error)
+        })
+    };
+    let (old, fresh) = (open(published)?, open(parquet)?);
+    let before = Side { report: &made.report, digest: made.parquet.digest, file: old };
+    let after = Side { report: &new.report, digest: new.parquet.digest, file: fresh };
+    difference(before, after)
+}
+
+fn text(arrival: &Arrival, change: &Change) -> String {
+    let mut text = format!("{} of {}, {}: ", arrival.name, arrival.feed, arrival.id);
+    match change {
+        Change::Converted(Difference::None) => text.push_str("the same"),
+        Change::Converted(Difference::Bytes) => text.push_str("the same values in other bytes"),
+        Change::Other(Other::NotPublished) => {
+            text.push_str("not compared: it has no Parquet in the lake now");
+        }
+        Change::Other(Other::Raw { reason }) => {
+            text.push_str(&format!("would be handed on as it is: {reason}"));
+        }
+        Change::Other(Other::Held { diagnostic }) => {
+            text.push_str(&format!("would be held: {diagnostic}"));
+        }
+        Change::Converted(Difference::Parquet { columns, rejected, compared }) => {
+            let (before, after) = (count(compared.rows_before), count(compared.rows_after));
+            text.push_str(&format!("would change, {before} → {after} rows"));
+            if rejected.0 != rejected.1 {
+                text.push_str(&format!(", {} → {} rejected", count(rejected.0), count(rejected.1)));
+            }
+            for Retyped { name, before, after } in columns {
+                let before = before.as_deref().unwrap_or("new");
+                let after = after.as_deref().unwrap_or("gone");
+                text.push_str(&format!("\n  column {}: {before} → {after}", shown(name)));
+            }
+            for (what, rows) in [("gone", compared.rows_gone), ("new", compared.rows_new)] {
+                if rows > 0 {
+                    text.push_str(&format!("\n  {} {what}", counted(rows, "row")));
+                }
+            }
+            for (name, Cells { count: cells, record, before, after }) in &compared.cells {
+                let printed = |cell: &Option<String>| {
+                    cell.as_ref().map_or("null".to_owned(), |cell| format!("`{}`", shown(cell)))
+                };
+                text.push_str(&format!(
+                    "\n  {} changed in {}, first in record {record}: {} → {}",
+                    counted(*cells, "cell"),
+                    shown(name),
+                    printed(before),
+                    printed(after)
+                ));
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,154 @@
+//! Replays: what is published is converted again from the archive, one file at a time.
+//!
+//! One thread does it, so that new files keep all converters but one; the pool gives it turns as it
+//! does a sender. What comes of a file is compared with what is published of it: the same columns and
+//! values end the replay, anything else waits for a batch ([`super::batches`]) that publishes it and
+//! takes back the old at once. What would be held, or is no table any more, leaves what is published
+//! as it is. The archive is only read.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crate::archive;
+use crate::clock::Pace;
+use crate::convert::compare::{Side, difference};
+use crate::convert::worker;
+use crate::convert::{Converted, Outcome};
+use crate::ledger::{self, FileKind, NewConversion, Replay, ReplayEnd};
+use crate::zone::ZonePath;
+
+use super::conversions::{SCHEMA_RACES_MAX, job, log_failure};
+use super::outputs::{self, Outputs};
+use super::{LOOK_EVERY, Parts};
+
+/// Replays read from the ledger at a time.
+const AT_A_TIME: u32 = 100;
+/// As whom replays take turns at the converters.
+const TURN: &str = "replay";
+
+/// A step that failed for a reason outside the file: it is tried again.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot read the raw object")]
+    Raw(#[from] archive::Error),
+    #[error("cannot record the replay")]
+    Ledger(#[from] ledger::Error),
+    #[error("cannot use a converter worker")]
+    Worker(#[from] worker::Error),
+    #[error(transparent)]
+    Output(#[from] outputs::Error),
+    #[error("`{0}` is not a path in this zone")]
+    Outside(ZonePath),
+    #[error("the feed's schema changed {SCHEMA_RACES_MAX} times during the conversion")]
+    SchemaRaces,
+}
+
+/// Starts the thread that converts again.
+///
+/// # Errors
+/// What the system said when the thread could not be started.
+pub fn start(parts: Parts, stop: Arc<AtomicBool>) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("replays".to_owned()).spawn(move || {
+        let mut pace = Pace::default();
+        while !stop.load(Ordering::Acquire) {
+            let head = parts.ledger.head();
+            match parts.ledger.replays_asked(AT_A_TIME) {
+                Ok(asked) => replay_all(&parts, &asked, &stop),
+                Err(error) => log_failure("look for replays", &error),
+            }
+            pace.wait(|| parts.ledger.wait_beyond(head, LOOK_EVERY));
+        }
+    })
+}
+
+fn replay_all(parts: &Parts, asked: &[Replay], stop: &AtomicBool) {
+    for replay in asked {
+        if stop.load(Ordering::Acquire) {
+            return;
+        }
+        if let Err(error) = replay_one(parts, replay) {
+            let _span = tracing::error_span!("replay", arrival = %replay.arrival.id).entered();
+            log_failure("replay", &error);
+        }
+    }
+}
+
+fn replay_one(parts: &Parts, replay: &Replay) -> Result<(), Error> {
+    let arrival = &replay.arrival;
+    let outputs = Outputs::of_replay(arrival.id);
+    for _ in 0..SCHEMA_RACES_MAX {
+        let learned = parts.ledger.learned(&arrival.feed)?;
+        let given_revision = learned.as_ref().map_or(0, |learned| learned.revision);
+        let job = job(&parts.config.now(), arrival, learned);
+        let raw = parts.archive.open(&arrival.raw)?;
+        let paths = outputs.fresh(&parts.zone)?;
+        let end = match parts.pool.convert(TURN, &job, &raw, &paths)? {
+            Outcome::Converted(made) if differs(parts, replay, &made, &paths.parquet)? => {
+                match keep(parts, replay, (&outputs, *made), given_revision) {
+                    Err(Error::Ledger(ledger::Error::SchemaMovedOn { .. })) => continue,
+                    // It has ended meanwhile.
+                    Err(Error::Ledger(ledger::Error::Refused(_))) => ReplayEnd::Overtaken,
+                    kept => return kept,
+                }
+            }
+            Outcome::Converted(_) => ReplayEnd::Unchanged,
+            Outcome::Raw { reason } => match published(parts, replay)? {
+                Some((FileKind::Raw, _)) => ReplayEnd::Unchanged,
+                Some((FileKind::Parquet | FileKind::Rejects, _)) => ReplayEnd::Raw { reason },
+                None => ReplayEnd::Overtaken,
+            },
+            Outcome::Held(diagnostic) => ReplayEnd::Held { diagnostic },
+        };
+        outputs.remove(&parts.zone);
+        return Ok(parts.ledger.replay_ended(arrival.id, end)?);
+    }
+    Err(Error::SchemaRaces)
+}
+
+fn keep(
+    parts: &Parts,
+    replay: &Replay,
+    (outputs, made): (&Outputs, Converted),
+    given_revision: u32,
+) -> Result<(), Error> {
+    let conversion = outputs.sync(parts, &made, given_revision)?;
+    let Converted { learned, opens_version, drift, .. } = made;
+    let new = NewConversion { conversion, given_revision, learned, opens_version, drift };
+    Ok(parts.ledger.replay_converted(replay.arrival.id, new)?)
+}
+
+/// What is published of it: kind and place.
+fn published(parts: &Parts, replay: &Replay) -> Result<Option<(FileKind, PathBuf)>, Error> {
+    let Some(file) = parts.ledger.published_file(replay.arrival.id)? else { return Ok(None) };
+    let path = parts.zone.resolve(&file.to).ok_or(Error::Outside(file.to))?;
+    Ok(Some((file.kind, path)))
+}
+
+/// Whether what came of it is not what is published. What cannot be read is damaged or gone, and
+/// is published anew.
+fn differs(
+    parts: &Parts,
+    replay: &Replay,
+    made: &Converted,
+    parquet: &Path,
+) -> Result<bool, Error> {
+    let (Some((FileKind::Parquet, path)), Some(before)) =
+        (published(parts, replay)?, &replay.arrival.conversion)
+    else {
+        return Ok(true);
+    };
+    let (Ok(old), Ok(new)) = (File::open(path), File::open(parquet)) else { return Ok(true) };
+    let before = Side { report: &before.report, digest: before.parquet.digest, file: old };
+    let after = Side { report: &made.report, digest: made.parquet.digest, file: new };
+    match difference(before, after) {
+        Ok(found) => Ok(!found.is_none()),
+        Err(diagnostic) => {
+            tracing::warn!(arrival = %replay.arrival.id, %diagnostic, "published anew");
+            Ok(true)
+        }
+    }
+}
