@@ -153,7 +153,7 @@ fn in_the_lake(zone: &TestZone) -> BTreeSet<String> {
 
 fn wait_for_the_grace(zone: &TestZone) {
     zone.wait_until("retracted files to leave the lake", |ledger| {
-        ledger.retractions_due().unwrap().is_empty()
+        ledger.closed_batches().unwrap().is_empty() && ledger.retractions_due().unwrap().is_empty()
     });
 }
 
@@ -202,8 +202,10 @@ fn a_replay_publishes_what_changed_and_takes_back_the_old() {
         assert_eq!(code, Some(0), "{text}");
     }
     // A ledger that is made again knows of it.
-    fs::remove_file(zone.path().join(".landfall/ledger.db")).unwrap();
     let live = by_manifests(&zone);
+    for part in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        drop(fs::remove_file(zone.path().join(".landfall").join(part)));
+    }
     let (code, text) = said(&zone, &["rebuild"]);
     assert_eq!(code, Some(0), "{text}");
     let rebuilt = zone.ledger().live_files(&support::feed_name("orders"), None).unwrap();

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::config::{Config, When};
 use crate::diagnostic::Diagnostic;
 use crate::ledger::{Arrival, ArrivalQuery, Event, Ledger, ReplayEnd, State};
-use crate::names::{ArrivalId, FeedName, FileName};
+use crate::names::{ArrivalId, BatchId, FeedName, FileName};
 use crate::ops::control::Client;
 use crate::ops::replay::{FILES_MAX, ReplayWish, ask};
 use crate::ops::who;
@@ -137,7 +137,7 @@ fn replay(
     if args.no_wait {
         return Ok(Exit::Ok);
     }
-    Waiting { config, ledger, wanted, out, problems: 0 }.for_all(zone, from)
+    Waiting { config, ledger, wanted, closed: Vec::new(), out, problems: 0 }.for_all(zone, from)
 }
 
 /// A replay that has ended.
@@ -155,6 +155,8 @@ struct Waiting<'w> {
     config: &'w Config,
     ledger: &'w dyn Ledger,
     wanted: BTreeMap<ArrivalId, (FileName, FeedName)>,
+    /// What a batch has that is closed and not yet published.
+    closed: Vec<(BatchId, ArrivalId, ReplayEnd)>,
     out: &'w Output,
     problems: u64,
 }
@@ -162,16 +164,14 @@ struct Waiting<'w> {
 impl Waiting<'_> {
     fn for_all(mut self, zone: &Zone, from: u64) -> Result<Exit, Diagnostic> {
         let bar = self.out.files_bar("replay", self.wanted.len() as u64);
+        let all = self.wanted.len();
         let mut after = from;
         loop {
             let events = self.ledger.events(after, EVENTS_AT_A_TIME);
             for told in events.map_err(|error| reading::unreadable(&error))? {
                 after = told.sequence;
-                let Some(id) = told.arrival else { continue };
-                if self.is_over(id, &told.event) {
-                    bar.suspend(|| self.tell(id, &told.event));
-                    bar.inc(1);
-                }
+                bar.suspend(|| self.hear(told.arrival, told.event));
+                bar.set_position((all - self.wanted.len()) as u64);
             }
             if self.wanted.is_empty() {
                 bar.finish_and_clear();
@@ -187,26 +187,38 @@ impl Waiting<'_> {
         }
     }
 
-    /// Whether there is nothing to wait for any more: in a feed whose batches a person closes, its
-    /// conversion is the last that comes by itself.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "no other event is of a replay's end")]
-    fn is_over(&self, id: ArrivalId, event: &Event) -> bool {
-        let Some((_, feed)) = self.wanted.get(&id) else { return false };
-        match event {
-            Event::ReplayEnded { .. } => true,
-            Event::ReplayConverted { .. } => {
-                matches!(self.config.feed(feed).batch.when, When::Asked)
+    /// In a feed whose batches a person closes, its conversion is the last that comes by itself.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "no other event is of a replay")]
+    fn hear(&mut self, about: Option<ArrivalId>, event: Event) {
+        match (event, about) {
+            (Event::ReplayEnded { end }, Some(id)) => match end {
+                ReplayEnd::Published { batch, .. } => self.closed.push((batch, id, end)),
+                ReplayEnd::Unchanged
+                | ReplayEnd::Held { .. }
+                | ReplayEnd::Raw { .. }
+                | ReplayEnd::Overtaken => self.tell(id, &end),
+            },
+            (Event::BatchPublished { batch, .. }, _) => {
+                let (published, closed): (Vec<_>, Vec<_>) =
+                    self.closed.drain(..).partition(|(of, _, _)| *of == batch);
+                self.closed = closed;
+                published.iter().for_each(|(_, id, end)| self.tell(*id, end));
             }
-            _ => false,
+            (Event::ReplayConverted { .. }, Some(id)) => {
+                let feed = self.wanted.get(&id).map(|(_, feed)| feed.clone());
+                let asks =
+                    |feed: &FeedName| matches!(self.config.feed(feed).batch.when, When::Asked);
+                if let Some(feed) = feed.filter(asks) {
+                    self.wanted.remove(&id);
+                    self.out.say(&format!("{id} waits for `landfall batch close {feed}`."));
+                }
+            }
+            _ => {}
         }
     }
 
-    fn tell(&mut self, id: ArrivalId, event: &Event) {
+    fn tell(&mut self, id: ArrivalId, end: &ReplayEnd) {
         let Some((name, feed)) = self.wanted.remove(&id) else { return };
-        let Event::ReplayEnded { end } = event else {
-            let line = format!("{name} of {feed}, {id}: waits for `landfall batch close {feed}`");
-            return self.out.say(&line);
-        };
         match end {
             ReplayEnd::Held { .. } | ReplayEnd::Raw { .. } => self.problems += 1,
             ReplayEnd::Published { .. } | ReplayEnd::Unchanged | ReplayEnd::Overtaken => {}
