@@ -342,6 +342,7 @@ fn about_log(event: &Event) -> Option<String> {
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "every event is named")]
 fn about_zone(event: &Event) -> String {
     match event {
         Event::Started { version } => format!("server {version} started"),

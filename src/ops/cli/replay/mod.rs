@@ -188,7 +188,6 @@ impl Waiting<'_> {
     }
 
     /// In a feed whose batches a person closes, its conversion is the last that comes by itself.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "no other event is of a replay")]
     fn hear(&mut self, about: Option<ArrivalId>, event: Event) {
         match (event, about) {
             (Event::ReplayEnded { end }, Some(id)) => match end {
