@@ -22,6 +22,10 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Timestamp, utc_day};
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, PartnerName, PullName};
 
+/// The column that the folders of published files are named by, the UTC day of receipt: readers that
+/// know folders of this form (Hive's) add it, in place of a column of the file that has its name.
+pub const DAY_COLUMN: &str = "lf_date";
+
 /// A path below the zone, with `/` between its parts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -207,12 +211,12 @@ impl Zone {
         batch: BatchId,
         ordinal: usize,
     ) -> ZonePath {
-        ZonePath(format!("lake/{feed}/v{version}/lf_date={day}/{batch}-{ordinal:04}.parquet"))
+        ZonePath(format!("lake/{feed}/v{version}/{DAY_COLUMN}={day}/{batch}-{ordinal:04}.parquet"))
     }
 
     /// Where the rejects of part `ordinal` of a batch are published.
     pub fn rejects_path(feed: &FeedName, day: &str, batch: BatchId, ordinal: usize) -> ZonePath {
-        ZonePath(format!("rejects/{feed}/lf_date={day}/{batch}-{ordinal:04}.parquet"))
+        ZonePath(format!("rejects/{feed}/{DAY_COLUMN}={day}/{batch}-{ordinal:04}.parquet"))
     }
 
     /// Where a retracted lake file is kept, or the rejects beside it.

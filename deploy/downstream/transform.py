@@ -41,12 +41,12 @@ def table_of(feed, url):
 
 
 def columns(database, of):
-    described = database.execute(f"DESCRIBE {of}").fetchall()
-    return {name.lower(): (name, kind) for name, kind, *_ in described}
+    return {name: kind for name, kind, *_ in database.execute(f"DESCRIBE {of}").fetchall()}
 
 
 def load(database, feed, url):
-    """Adds the rows of one file. A version's columns keep their types, and it may gain some."""
+    """Adds the rows of one file. A version's columns keep their types; it may gain columns, and fields
+    of nested ones, which INSERT would leave out without a word."""
     table = "raw." + quoted(table_of(feed, url))
     database.execute("SET VARIABLE url = ?", [url])
     rows = (
@@ -55,9 +55,11 @@ def load(database, feed, url):
     )
     database.execute(f"CREATE TABLE IF NOT EXISTS {table} AS {rows} LIMIT 0")
     there = columns(database, table)
-    for key, (name, kind) in columns(database, f"({rows})").items():
-        if key not in there:
+    for name, kind in columns(database, f"FROM {table} UNION ALL BY NAME {rows}").items():
+        if name not in there:
             database.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(name)} {kind}")
+        elif there[name] != kind:
+            database.execute(f"ALTER TABLE {table} ALTER COLUMN {quoted(name)} TYPE {kind}")
     return database.execute(f"INSERT INTO {table} BY NAME {rows}").fetchone()[0]
 
 

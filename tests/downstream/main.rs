@@ -9,6 +9,7 @@
 )]
 
 mod inbox;
+mod readers;
 mod shop;
 #[path = "../support/mod.rs"]
 mod support;

@@ -12,17 +12,33 @@ pub fn example(name: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
+/// Python with what `tests/setup` installs.
 pub fn python() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tests-python/bin/python");
+    python_in("tests-python")
+}
+
+/// Python with what `tests/readers/run` installs.
+pub fn spark() -> String {
+    python_in("tests-readers")
+}
+
+fn python_in(environment: &str) -> String {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(environment).join("bin/python");
     path.to_str().unwrap().to_owned()
 }
 
 /// Sends a file to `orders`.
-pub fn send(zone: &TestZone, name: &str, content: impl AsRef<[u8]>) {
+pub fn send(zone: &TestZone, name: &str, content: &str) {
+    send_to(zone, "orders", name, content.as_bytes());
+}
+
+/// Sends a file to a feed.
+pub fn send_to(zone: &TestZone, feed: &str, name: &str, content: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(name);
     fs::write(&file, content).unwrap();
-    let sent = zone.run(&["send", file.to_str().unwrap(), "--feed", "orders"]);
+    let sent = zone.run(&["send", file.to_str().unwrap(), "--feed", feed]);
     assert!(sent.status.success(), "{sent:?}");
 }
 

@@ -45,6 +45,26 @@ fn the_transform_loads_each_batch_once_and_says_which_tables_it_wrote() {
 }
 
 #[test]
+fn a_version_that_gains_nested_fields_loses_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = folder.path().join("none.sql");
+    fs::write(&sql, "CREATE OR REPLACE TABLE mart.ids AS SELECT id FROM raw.orders").unwrap();
+    let shop = shop(sql.to_str().unwrap());
+    shop.send("a.jsonl", r#"{"id": 1, "place": {"city": "Oslo"}, "lines": [{"n": 1}]}"#);
+    shop.send(
+        "b.jsonl",
+        r#"{"id": 2, "place": {"city": "Rome", "zip": "00100"}, "lines": [{"n": 2, "of": "x"}]}"#,
+    );
+    assert_eq!(
+        rows(
+            &shop,
+            "SELECT id, place.city, place.zip, lines[1].n, lines[1].of FROM raw.orders_v1 ORDER BY id"
+        ),
+        "1|Oslo|None|1|None\n2|Rome|00100|2|x"
+    );
+}
+
+#[test]
 fn a_transform_that_fails_changes_nothing_until_it_is_mended() {
     let folder = tempfile::tempdir().unwrap();
     let sql = folder.path().join("transform.sql");

@@ -7,6 +7,7 @@ use super::super::reader::Reader;
 use super::super::value::{choice, text, truth};
 use super::{BAD_VALUES, spoken_for};
 use crate::contract::{BadValues, DeclaredColumn, Form, Literal, Marks, Pattern, TimeFormat};
+use crate::zone::DAY_COLUMN;
 
 /// Columns of a contract.
 const COLUMNS_MAX: usize = 20_000;
@@ -85,12 +86,13 @@ fn check_name(name: &str) -> Result<(), Wrong> {
     if name.trim().is_empty() || name.len() > NAME_BYTES_MAX {
         return Err(Wrong::new(format!("a column's name has 1 to {NAME_BYTES_MAX} bytes")));
     }
-    match name.to_lowercase().starts_with("_lf_") {
-        true => {
-            Err(Wrong::new(format!("`{name}`: names that begin with `_lf_` are landfall's own")))
-        }
-        false => Ok(()),
+    let lower = name.to_lowercase();
+    if lower.starts_with("_lf_") || lower == DAY_COLUMN {
+        let own =
+            format!("`{name}`: {DAY_COLUMN} and names that begin with `_lf_` are landfall's own");
+        return Err(Wrong::new(own));
     }
+    Ok(())
 }
 
 /// A column of which only the type is said.

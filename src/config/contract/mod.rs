@@ -319,6 +319,7 @@ mod tests {
             ("[column]\na = 'text'\nA = 'text'\n", "`A` means two columns"),
             ("[column]\na = 'text'\n[column.b]\ntype = 'text'\naliases = ['a']\n", "means two"),
             ("[column]\n_lf_x = 'text'\n", "landfall's own"),
+            ("[column]\nLF_date = 'text'\n", "landfall's own"),
             ("decimal = ','\nthousands = ','\n[column]\nx = 'text'\n", "the same character"),
             ("thousands = '1'\n[column]\nx = 'text'\n", "no letter, digit or sign"),
             ("rows = { min = 2, max = 1 }\n[column]\nx = 'text'\n", "more than `max`"),
