@@ -195,6 +195,8 @@ fn show_tells_the_whole_life_of_a_file() {
         2026-11-22T06:31:04.512Z  in batch 1
         2026-11-22T06:31:04.512Z  published in the lake
         2026-11-22T06:31:04.512Z  handed off
+      proof
+        none yet: no signed checkpoint covers it
     --- --- exit 0
     ");
 }
@@ -218,6 +220,8 @@ fn show_tells_why_a_file_is_held() {
       events
         2026-11-22T06:31:04.512Z  received from partner:acme: 7 B, archived
         2026-11-22T06:31:04.512Z  held: C109: orders_2.csv has no header
+      proof
+        none yet: no signed checkpoint covers it
     --- --- exit 0
     ");
 }

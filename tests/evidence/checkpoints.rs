@@ -169,6 +169,13 @@ fn a_receipt_is_proven_within_two_seconds_of_its_outcome() {
         assert!(other.check(&key, meant).is_err());
         assert!(proof.check(&key, (arrival.id, tree::leaf(b"x"))).is_err());
         assert_eq!(zone.wait_for_receipt(arrival.id), proof, "the same for ever");
+        let id = arrival.id.to_string();
+        let shown = String::from_utf8(zone.run(&["show", &id]).stdout).expect("text");
+        let leaf = format!("received at leaf {}, decided at", proof.received.event - 1);
+        assert!(shown.contains(&leaf) && shown.contains("root "), "{shown}");
+        let life: serde_json::Value =
+            serde_json::from_slice(&zone.run(&["show", &id, "--json"]).stdout).expect("json");
+        assert_eq!(life["proof"], serde_json::to_value(&proof).expect("json"));
     }
     server.stop();
 }

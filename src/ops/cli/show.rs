@@ -7,6 +7,7 @@ use super::report::block;
 use super::{Exit, Output, ZoneArgs, reading, report, words};
 use crate::clock::rfc3339_millis;
 use crate::diagnostic::Diagnostic;
+use crate::evidence::{Checkpoint, Proof};
 use crate::ledger::{self, Arrival, Batch, BatchFile, Delivery, Door, Ledger, Recorded, State};
 use crate::ops::diagnostic;
 use crate::receive::receipt;
@@ -27,6 +28,8 @@ struct Life {
     handed_off_in: Option<Batch>,
     deliveries: Vec<Delivery>,
     events: Vec<Recorded>,
+    /// That it is in the log; `None` until a checkpoint covers it.
+    proof: Option<Proof>,
 }
 
 pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
@@ -47,7 +50,8 @@ fn read(ledger: &dyn Ledger, arrival: Arrival) -> Result<Life, ledger::Error> {
         None => (None, Vec::new()),
     };
     let events = ledger.history(arrival.id)?;
-    Ok(Life { arrival, handed_off_in: batch, deliveries, events })
+    let proof = Proof::of(ledger, &events)?;
+    Ok(Life { arrival, handed_off_in: batch, deliveries, events, proof })
 }
 
 fn text(life: &Life) -> String {
@@ -70,7 +74,27 @@ fn text(life: &Life) -> String {
         .map(|told| format!("{}  {}\n", rfc3339_millis(told.at), words::event(&told.event)))
         .collect();
     out.push_str(&block("events", &lines));
+    out.push_str(&block("proof", &proof(life.proof.as_ref())));
     out
+}
+
+/// Its places in the log, and the checkpoint that covers them. `receipt check` and `audit verify`
+/// check it.
+fn proof(proof: Option<&Proof>) -> String {
+    let covered = proof.and_then(|proof| Some((proof, Checkpoint::parse(&proof.checkpoint).ok()?)));
+    let Some((proof, checkpoint)) = covered else {
+        return "none yet: no signed checkpoint covers it\n".to_owned();
+    };
+    // Event N is leaf N - 1 of the tree (RFC 6962).
+    let leaf = |event: u64| count(event.saturating_sub(1));
+    format!(
+        "received at leaf {}, decided at leaf {}\nin the tree of {}, signed {}, root {}\n",
+        leaf(proof.received.event),
+        leaf(proof.outcome.event),
+        counted(checkpoint.size, "event"),
+        rfc3339_millis(checkpoint.at),
+        checkpoint.root
+    )
 }
 
 fn indented(text: &str) -> String {
