@@ -2,7 +2,7 @@
 //!
 //! The data's way is the layout: [`receive`] → [`archive`] → [`convert`] → [`handoff`], with the
 //! [`ledger`] as the spine and [`ops`] around it; [`evidence`] signs what the ledger says, [`custody`]
-//! keeps what arrived readable. Reading the modules in the order below reads the
+//! keeps what arrived readable, [`calendar`] says what did not arrive. Reading the modules in the order below reads the
 //! product; each uses only those named before it, and there is no circle.
 //!
 //! # Invariants
@@ -51,6 +51,7 @@ pub mod convert;
 pub mod custody;
 pub mod handoff;
 
+pub mod calendar;
 pub mod pipeline;
 
 pub mod ops;

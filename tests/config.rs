@@ -8,14 +8,17 @@
     reason = "tests"
 )]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::civil::Weekday::{Friday, Monday, Thursday, Tuesday, Wednesday};
 use landfall::config::{
-    self, After, Batching, Complete, Config, Copies, Duplicates, Escape, Feed, Folder, Format,
-    Legacy, Postgres, RecordEnd, SameName, Secret, Set, Sftp, Sink, SinkKind, Success, Wants,
-    Webhook, When, Workers, partner,
+    self, After, Batching, Beside, Complete, Config, Copies, Duplicates, Escape, Expect, Feed,
+    Folder, Format, Legacy, Postgres, RecordEnd, SameName, Secret, Set, Sftp, Sink, SinkKind,
+    Success, Wants, Webhook, When, Workers, partner,
 };
+use landfall::contract::NamePattern;
 use landfall::durable::Durability;
 use landfall::ledger::{BatchBounds, Empty};
 use landfall::zone::Zone;
@@ -65,6 +68,7 @@ retract_grace = "1s"
 sinks = ["load", "tell"]
 batch = { max_files = 3, max_bytes = "1 MiB", max_rows = 9, max_wait = "10m" }
 format = { encoding = "windows-1252", delimiter = ";", quote = "'", header = false, sheets = ["A"], escape = "backslash", record_end = "any", preamble = 2, footer = 1, comment = "%" }
+expect = { days = "mon-fri", by = "06:30", days_later = 1, timezone = "Europe/Berlin", grace = "30m", except = "holidays.txt", files = 2, match = "b_{date:%Y%m%d}.csv", tell = ["extra"] }
 
 [feed.orders]
 
@@ -190,6 +194,18 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
             fixed: None,
             short_lines: None,
         },
+        expect: Some(Expect {
+            days: [Monday, Tuesday, Wednesday, Thursday, Friday].to_vec(),
+            by: jiff::civil::time(6, 30, 0, 0),
+            days_later: 1,
+            timezone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(),
+            grace: seconds(1800),
+            except: Some("holidays.txt".into()),
+            excepted: BTreeSet::new(),
+            files: 2,
+            name: Some(NamePattern::new("b_{date:%Y%m%d}.csv").unwrap()),
+            tell: vec![Beside::Extra],
+        }),
     };
     assert_eq!(config.feeds[&"budget".parse().unwrap()], budget);
     assert_eq!(config.feeds[&"orders".parse().unwrap()], Feed::default());

@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["archive"],
     &["evidence"],
     &["custody", "receive", "convert", "handoff"],
-    &["pipeline"],
+    &["calendar", "pipeline"],
     &["ops"],
 ];
 

@@ -196,14 +196,14 @@ fn every(value: &DeValue<'_>) -> Result<Duration, Wrong> {
     if every < EVERY_MIN { Err(Wrong::new("must be at least \"1s\"")) } else { Ok(every) }
 }
 
-fn clock_time(value: &DeValue<'_>) -> Result<civil::Time, Wrong> {
+pub(super) fn clock_time(value: &DeValue<'_>) -> Result<civil::Time, Wrong> {
     const WHAT: &str = "a time of day such as \"06:00\"";
     let text = value.as_str().unwrap_or_default();
     let time = text.parse::<civil::Time>().ok().filter(|_| text.contains(':'));
     time.ok_or_else(|| Wrong::new(format!("must be {WHAT}, not `{text}`")))
 }
 
-fn timezone(value: &DeValue<'_>) -> Result<TimeZone, Wrong> {
+pub(super) fn timezone(value: &DeValue<'_>) -> Result<TimeZone, Wrong> {
     const WHAT: &str = "the name of a time zone such as \"Europe/Berlin\"";
     let text = value.as_str().unwrap_or_default();
     let unknown = |_| Wrong::new(format!("must be {WHAT}, not `{text}`"));

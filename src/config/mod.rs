@@ -22,6 +22,7 @@ use crate::names::{Digest, FeedName, FileName, FolderName, PartnerName, PullName
 
 mod batching;
 pub mod contract;
+mod expect;
 mod glob;
 mod live;
 pub mod partner;
@@ -34,6 +35,7 @@ mod written;
 
 pub use batching::{Batching, Ends, Set, Wants, When, Windows};
 pub use contract::Written;
+pub use expect::{Beside, Expect};
 pub use live::{Live, needing_restart};
 pub use partner::Partner;
 pub use problem::{Problem, Problems};
@@ -213,6 +215,8 @@ pub struct Feed {
     pub sinks: Vec<SinkName>,
     /// `[feed.<name>.format]`: what detection must not guess.
     pub format: Format,
+    /// `[feed.<name>.expect]`: when its files are due; none by default.
+    pub expect: Option<Expect>,
 }
 
 impl Default for Feed {
@@ -230,6 +234,7 @@ impl Default for Feed {
             retract_grace: Duration::from_secs(300),
             sinks: Vec::new(),
             format: Format::default(),
+            expect: None,
         }
     }
 }

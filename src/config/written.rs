@@ -13,8 +13,8 @@ use super::value::{
 };
 use super::{
     After, Audit, Complete, Config, Duplicates, Escape, Feed, FixedColumn, Folder, Format, Legacy,
-    RecordEnd, SameName, Sftp, ShortLines, Verify, Workers, batching, contract, partner, pull,
-    sink,
+    RecordEnd, SameName, Sftp, ShortLines, Verify, Workers, batching, contract, expect, partner,
+    pull, sink,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName};
@@ -106,7 +106,7 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
     if let Some(verify) = top.table("verify") {
         config.verify = read_verify(verify);
     }
-    config.feeds = read_feeds(&top, &declared);
+    config.feeds = read_feeds(&top, &declared, root);
     config.folders = read_folders(&top, &declared, root);
     top.finish();
     (Some(config), source.into_problems(), Some(declared.feeds))
@@ -176,13 +176,17 @@ fn read_verify(table: Reader<'_, '_>) -> Verify {
     Verify { every, rate_limit }
 }
 
-fn read_feeds(top: &Reader<'_, '_>, declared: &Declared) -> BTreeMap<FeedName, Feed> {
+fn read_feeds(
+    top: &Reader<'_, '_>,
+    declared: &Declared,
+    root: Option<&Path>,
+) -> BTreeMap<FeedName, Feed> {
     let feeds = top.tables("feed").into_iter();
-    let read = feeds.map(|(name, table)| (name, read_feed(table, declared)));
+    let read = feeds.map(|(name, table)| (name, read_feed(table, declared, root)));
     read.filter_map(|(name, feed)| Some((name?, feed))).collect()
 }
 
-fn read_feed(table: Reader<'_, '_>, declared: &Declared) -> Feed {
+fn read_feed(table: Reader<'_, '_>, declared: &Declared, root: Option<&Path>) -> Feed {
     let mut feed = Feed {
         owner: table.get("owner", text),
         purpose: table.get("purpose", text),
@@ -202,6 +206,7 @@ fn read_feed(table: Reader<'_, '_>, declared: &Declared) -> Feed {
     if let Some(format) = table.table("format") {
         feed.format = read_format(format);
     }
+    feed.expect = table.table("expect").and_then(|table| expect::read(table, root));
     table.finish();
     feed
 }

@@ -277,6 +277,18 @@ codes! {
     H131: "there is no such state",
         "A feed's columns or contract never were what the command line names.",
         "`landfall feed history` lists every revision and every contract that was in force.";
+    H140: "files are late",
+        "The feed expects files by a time (`[feed.<name>.expect]`), and they have not all come.",
+        "Ask the sender; when the files come, this goes away. A day that has no files belongs into the file of `except`, followed by `landfall reload`.";
+    H141: "files are missing",
+        "A date's files have not all come, and the next date's day has begun.",
+        "Ask the sender; when the files come, this goes away. A day that has no files belongs into the file of `except`, followed by `landfall reload`.";
+    H142: "file was not expected",
+        "A file came for a date that has its files already or has none, or its name does not say its date. It is taken as any other.",
+        "Ask the sender. Correct `days`, `except`, `files` or `match` in `[feed.<name>.expect]` if it is right; `tell` without `\"extra\"` says nothing of such files.";
+    H143: "file is unusually large or small",
+        "Its rows or bytes are more than five times the median deviation, and more than half of the median, away from the median of the feed's 20 files before it; or it is empty and none of them was. It is taken as any other.",
+        "Look at it with `landfall show`, and ask the sender. It goes away with the next file that is as usual; `tell` without `\"unusual\"` in `[feed.<name>.expect]` says nothing of sizes.";
     L101: "ledger is not usable",
         "The ledger could not be opened, read or written.",
         "Check disk space and permissions; restore it from a backup if it is damaged.";

@@ -14,7 +14,7 @@ use crate::ledger::Recorded;
 use crate::names::FeedName;
 
 /// The kinds of the ledger's events that have a type of their own.
-const TYPES: [(&str, &str); 28] = [
+const TYPES: [(&str, &str); 37] = [
     ("received", "file.received"),
     ("completed", "file.completed"),
     ("duplicate", "file.duplicate"),
@@ -34,6 +34,15 @@ const TYPES: [(&str, &str); 28] = [
     ("pulled", "pull.ended"),
     ("pull_failed", "pull.failed"),
     ("schema_changed", "schema.changed"),
+    ("feed_expected", "feed.expected"),
+    ("feed_unexpected", "feed.unexpected"),
+    ("feed_arrived", "feed.arrived"),
+    ("feed_late", "feed.late"),
+    ("feed_missing", "feed.missing"),
+    ("feed_recovered", "feed.recovered"),
+    ("feed_excused", "feed.excused"),
+    ("feed_extra", "feed.extra"),
+    ("feed_unusual", "feed.unusual"),
     ("batch_closed", "batch.closed"),
     ("batch_published", "batch.published"),
     ("acknowledged", "batch.acknowledged"),

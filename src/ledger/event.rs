@@ -3,6 +3,7 @@
 //! An [`Event`] says what happened, in the past tense, with everything needed to understand it
 //! years later. It is stored as JSON with a `kind`; kinds and fields are never renamed.
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -15,7 +16,8 @@ use crate::schema::Change;
 use crate::zone::ZonePath;
 
 use super::{
-    Because, Door, Finding, ReplayEnd, Sender, SidecarKind, UsedBy, Verdict, Verified, WaitsFor,
+    Because, Door, Finding, ReplayEnd, Sender, SidecarKind, Unlike, UsedBy, Verdict, Verified,
+    WaitsFor,
 };
 
 /// What happened.
@@ -244,6 +246,38 @@ pub enum Event {
     SinkPaused { sink: SinkName, reason: String },
     /// A person let a paused sink go on.
     SinkUnpaused { sink: SinkName, reason: String },
+    /// A feed is expected to bring files from now on.
+    FeedExpected { feed: FeedName },
+    /// A feed is no longer expected to bring files.
+    FeedUnexpected { feed: FeedName },
+    /// All files of a date have come, before anybody said that they were late.
+    FeedArrived { feed: FeedName, date: Date, due_at: Timestamp, files: u32 },
+    /// A date's time is over, and only so many of its files have come.
+    FeedLate { feed: FeedName, date: Date, due_at: Timestamp, files: u32, of: u32 },
+    /// The next date has begun, and this one's files have not all come.
+    FeedMissing { feed: FeedName, date: Date, due_at: Timestamp, files: u32, of: u32 },
+    /// All files of a date that was late or missing have come.
+    FeedRecovered { feed: FeedName, date: Date, due_at: Timestamp, files: u32 },
+    /// A date that was late or missing is no longer expected.
+    FeedExcused { feed: FeedName, date: Date, due_at: Timestamp, reason: String },
+    /// A file came that was not expected.
+    FeedExtra {
+        feed: FeedName,
+        name: FileName,
+        /// The date it is for, if it is for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        date: Option<Date>,
+        reason: String,
+    },
+    /// A file is far larger or smaller than its feed's files usually are.
+    FeedUnusual {
+        feed: FeedName,
+        name: FileName,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rows: Option<Unlike>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bytes: Option<Unlike>,
+    },
     /// A kept file is not as the ledger says.
     ArchiveCorrupt { finding: Finding },
     /// A kept file that was not as the ledger says is whole again.

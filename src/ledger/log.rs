@@ -12,6 +12,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::Date;
+
 use crate::clock::Timestamp;
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, PullName};
 
@@ -61,6 +63,10 @@ pub struct Touched {
     pub revisions: BTreeSet<(FeedName, u32)>,
     /// Pulls.
     pub pulls: BTreeSet<PullName>,
+    /// Feeds that are expected, or no longer.
+    pub expecting: BTreeSet<FeedName>,
+    /// Dates of feeds.
+    pub dates: BTreeSet<(FeedName, Date)>,
 }
 
 impl Touched {
@@ -88,6 +94,16 @@ impl Touched {
             }
             Event::Pulled { pull, .. } | Event::PullFailed { pull, .. } => {
                 self.pulls.insert(pull.clone());
+            }
+            Event::FeedExpected { feed } | Event::FeedUnexpected { feed } => {
+                self.expecting.insert(feed.clone());
+            }
+            Event::FeedArrived { feed, date, .. }
+            | Event::FeedLate { feed, date, .. }
+            | Event::FeedMissing { feed, date, .. }
+            | Event::FeedRecovered { feed, date, .. }
+            | Event::FeedExcused { feed, date, .. } => {
+                self.dates.insert((feed.clone(), *date));
             }
             _ => {}
         }

@@ -23,6 +23,7 @@ mod conversion;
 mod custody;
 mod delivery;
 mod event;
+mod expected;
 pub mod log;
 mod pull;
 mod query;
@@ -41,6 +42,10 @@ pub use conversion::{Conversion, NewConversion, Output, Revision};
 pub use custody::{Custody, Finding, Kept, KeptKind, Problem, Round, Verified};
 pub use delivery::{Delivery, DeliveryOutcome, DeliveryState, UsedBy};
 pub use event::{Event, Recorded};
+pub use expected::{
+    CalendarPage, Counted, Counts, DateState, Expected, ExpectedDate, Measured, Remark, Size,
+    Unlike,
+};
 pub use log::Log;
 pub use pull::{Failing, PullFailure, PullState, Pulled, Pulls};
 pub use query::{ArrivalQuery, DigestRange, Found, Listed, NamePattern, NotDigits, Usage};
@@ -110,7 +115,7 @@ impl Error {
 
 /// The interface in domain verbs. All calls block; write calls return when the commit is durable.
 pub trait Ledger:
-    Sidecars + Sinks + Pulls + Closings + Replays + Custody + Log + Send + Sync
+    Sidecars + Sinks + Pulls + Closings + Replays + Custody + Expected + Log + Send + Sync
 {
     // ---- receiving ----
 

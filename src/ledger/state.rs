@@ -143,6 +143,15 @@ impl State {
             | Event::LogRestarted { .. }
             | Event::DaySealed { .. }
             | Event::Rebuilt { .. }
+            | Event::FeedExpected { .. }
+            | Event::FeedUnexpected { .. }
+            | Event::FeedArrived { .. }
+            | Event::FeedLate { .. }
+            | Event::FeedMissing { .. }
+            | Event::FeedRecovered { .. }
+            | Event::FeedExcused { .. }
+            | Event::FeedExtra { .. }
+            | Event::FeedUnusual { .. }
             | Event::ConfigLoaded { .. }
             | Event::ContractLoaded { .. }
             | Event::LoggedIn { .. }

@@ -18,6 +18,7 @@ pub mod kept;
 pub mod local;
 pub mod lock;
 pub mod needs;
+pub mod overdue;
 pub mod pulls;
 pub mod quarantine;
 pub mod reload;

@@ -14,6 +14,7 @@ use crate::ledger::{
     Told,
 };
 use crate::names::{FeedName, SinkName};
+use crate::ops::overdue;
 use crate::zone::Zone;
 
 /// Held files that are looked at; more are as wrong as these.
@@ -132,6 +133,7 @@ pub fn of_ledger(
     needs.extend(of_sets(ledger, config, suffix)?);
     needs.extend(of_custody(ledger, suffix)?);
     needs.extend(of_pulls(ledger, config, suffix)?);
+    needs.extend(overdue::needs(ledger, config, suffix)?);
     Ok(needs)
 }
 
@@ -311,6 +313,6 @@ fn of_pulls(
     Ok(needs.collect())
 }
 
-fn owner(config: Option<&Config>, feed: &FeedName) -> Option<String> {
+pub(super) fn owner(config: Option<&Config>, feed: &FeedName) -> Option<String> {
     config.and_then(|config| config.feed(feed).owner)
 }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::archive::Archive;
+use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::convert::worker::Pool;
@@ -36,10 +37,21 @@ use super::lock::ZoneLock;
 use super::reload::Reload;
 
 /// What a start may set beside the configuration.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Where the SFTP door listens, instead of `[sftp] listen`.
     pub listen: Option<SocketAddr>,
+    /// The time.
+    pub clock: Clock,
+    /// What converter workers are started from.
+    pub worker: PathBuf,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        // The running binary, also after an upgrade has replaced its file.
+        Self { listen: None, clock: Clock::system(), worker: PathBuf::from("/proc/self/exe") }
+    }
 }
 
 impl Options {
@@ -85,7 +97,7 @@ impl Core {
     /// # Errors
     /// A [`Diagnostic`] that names the thing and the way out: Z101, Z102, Z103, L101.
     pub fn open(zone: Zone, options: Options) -> Result<Self, Diagnostic> {
-        let clock = Clock::system();
+        let clock = options.clock.clone();
         if !zone.config_file().is_file() {
             let summary = format!("{} is not a zone", zone.root().display());
             return Err(Diagnostic::error(Code::Z102, summary));
@@ -157,6 +169,7 @@ pub struct Running {
     judges: Judges,
     keeping: Keeping,
     scrub: Scrub,
+    calendar: Calendar,
     pipeline: Pipeline,
     pool: Arc<Pool>,
 }
@@ -170,9 +183,7 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| not_started("server", &error))?;
     let (stop, stopped) = watch::channel(false);
-    // The running binary, also after an upgrade has replaced its file.
-    let program = PathBuf::from("/proc/self/exe");
-    let pool = Pool::new(program, core.config.now().workers.clone());
+    let pool = Pool::new(core.options.worker.clone(), core.config.now().workers.clone());
     let pool = Arc::new(pool.map_err(|error| not_started("workers", &error))?);
     let parts = Parts {
         zone: core.zone.clone(),
@@ -194,6 +205,9 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
         core.clock.clone(),
     );
     let scrub = scrub.map_err(|error| not_started("reading of kept files", &error))?;
+    let calendar =
+        Calendar::start(core.config.clone(), Arc::clone(&core.ledger), core.clock.clone())
+            .map_err(|error| not_started("calendar", &error))?;
     let keeping =
         Keeping::start(Arc::clone(&core.notary)).map_err(|error| not_started("notary", &error))?;
     let mut tasks = JoinSet::new();
@@ -226,6 +240,7 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
         judges,
         keeping,
         scrub,
+        calendar,
         pipeline,
         pool,
     })
@@ -309,6 +324,7 @@ impl Running {
             judges,
             keeping,
             scrub,
+            calendar,
             pipeline,
             pool,
             ..
@@ -327,6 +343,7 @@ impl Running {
             }
         }
         judges.stop();
+        calendar.stop();
         pool.close();
         pipeline.stop();
         if let Err(error) = core.ledger.note(Event::Stopped) {

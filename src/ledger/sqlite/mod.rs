@@ -34,6 +34,7 @@ mod conversions;
 mod copy;
 mod custody;
 mod deliver;
+mod expected;
 mod fault;
 mod find;
 mod history;

@@ -21,7 +21,7 @@ use super::values::Micros;
 use super::{log, schema};
 
 /// Tables that lines speak of, those that others refer to first.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 14] = [
     "arrival",
     "conversion",
     "learned",
@@ -33,6 +33,9 @@ const TABLES: [&str; 11] = [
     "retraction",
     "delivery",
     "pull",
+    "expecting",
+    "expected",
+    "counted",
 ];
 
 #[derive(Serialize, Deserialize)]
@@ -62,6 +65,7 @@ pub(super) fn of(conn: &Connection, touched: &Touched) -> Result<Vec<String>, Fa
         dump(conn, &mut lines, "replacement", &format!("newer = {one}"), [id])?;
         dump(conn, &mut lines, "replay", &format!("arrival = {one}"), [id])?;
         dump(conn, &mut lines, "batch_file", "arrival = ?1", [id])?;
+        dump(conn, &mut lines, "counted", "arrival = ?1", [id])?;
     }
     for (feed, revision) in &touched.revisions {
         dump(conn, &mut lines, "learned", "feed = ?1 AND revision = ?2", (feed, revision))?;
@@ -75,6 +79,12 @@ pub(super) fn of(conn: &Connection, touched: &Touched) -> Result<Vec<String>, Fa
     }
     for name in &touched.pulls {
         dump(conn, &mut lines, "pull", "name = ?1", [name])?;
+    }
+    for feed in &touched.expecting {
+        dump(conn, &mut lines, "expecting", "feed = ?1", [feed])?;
+    }
+    for (feed, date) in &touched.dates {
+        dump(conn, &mut lines, "expected", "feed = ?1 AND date = ?2", (feed, date.to_string()))?;
     }
     Ok(lines)
 }

@@ -28,7 +28,7 @@ const STATEMENTS_MAX: usize = 128;
 const CHECKPOINT_PAGES: u32 = 8192;
 
 /// What brings the tables from one version to the next.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
@@ -39,6 +39,7 @@ const STEPS: [&str; 10] = [
     include_str!("schema-8.sql"),
     include_str!("schema-9.sql"),
     include_str!("schema-10.sql"),
+    include_str!("schema-11.sql"),
 ];
 /// The step that made history a tree.
 const TREE_STEP: usize = 3;

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
 use crate::ledger::{
-    BatchState, DeliveryState, Door, FileKind, Problem, Sender, SidecarKind, State, Verdict,
-    WaitsFor,
+    BatchState, Counts, DateState, DeliveryState, Door, FileKind, Measured, Problem, Sender,
+    SidecarKind, State, Verdict, WaitsFor,
 };
 use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, PullName, SinkName};
 use crate::zone::ZonePath;
@@ -186,6 +186,14 @@ as_word! {
         Missing = "missing",
         Unreadable = "unreadable",
         Unknown = "unknown",
+    }
+    Counts { File = "file", Again = "again", Extra = "extra", Other = "other" }
+    Measured { Usual = "usual", Unusual = "unusual" }
+    DateState {
+        Late = "late",
+        Missing = "missing",
+        Complete = "complete",
+        Excused = "excused",
     }
     BatchState { Closed = "closed", Published = "published" }
     DeliveryState {

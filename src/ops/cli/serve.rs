@@ -15,6 +15,6 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, zone: &ZoneArgs) -> Result<Exit, Diagnostic> {
     let zone = zone.find()?;
-    serve::run(&zone, serve::Options { listen: args.listen })?;
+    serve::run(&zone, serve::Options { listen: args.listen, ..serve::Options::default() })?;
     Ok(Exit::Ok)
 }

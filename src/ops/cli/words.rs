@@ -1,5 +1,6 @@
 //! How the ledger's terms read on a terminal: states, times, and one line for each event.
 
+use crate::calendar::usual;
 use crate::clock::Timestamp;
 use crate::ledger::{
     Arrival, BatchState, Because, DeliveryState, Event, Finding, Problem, ReplayEnd, State, UsedBy,
@@ -82,6 +83,7 @@ pub(super) fn event(event: &Event) -> String {
         .or_else(|| about_door(event))
         .or_else(|| about_folder_or_pull(event))
         .or_else(|| about_handoff(event))
+        .or_else(|| about_calendar(event))
         .or_else(|| about_custody(event))
         .or_else(|| about_log(event))
         .unwrap_or_else(|| about_zone(event))
@@ -329,6 +331,38 @@ fn about_custody(event: &Event) -> Option<String> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
+fn about_calendar(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::FeedExpected { feed } => format!("files of {feed} are expected from now on"),
+        Event::FeedUnexpected { feed } => format!("files of {feed} are no longer expected"),
+        Event::FeedArrived { feed, date, files, .. } => {
+            format!("{feed} is complete for {date}: {}", counted(u64::from(*files), "file"))
+        }
+        Event::FeedLate { feed, date, due_at, files, of } => {
+            format!("{feed} is late for {date}: {files} of {of} by {}", time(*due_at))
+        }
+        Event::FeedMissing { feed, date, due_at, files, of } => {
+            format!("{feed} is missing for {date}: {files} of {of}, due {}", time(*due_at))
+        }
+        Event::FeedRecovered { feed, date, due_at, files } => {
+            let files = counted(u64::from(*files), "file");
+            format!("{feed} is complete for {date} after all: {files}, due {}", time(*due_at))
+        }
+        Event::FeedExcused { feed, date, reason, .. } => {
+            format!("{feed} is excused for {date}: {}", shown(reason))
+        }
+        Event::FeedExtra { feed, name, reason, .. } => {
+            format!("{name} of {feed} was not expected: {reason}")
+        }
+        Event::FeedUnusual { feed, name, rows, bytes } => {
+            let how = usual::in_words(rows.as_ref(), bytes.as_ref());
+            format!("{name} of {feed} is unusual: {how}")
+        }
+        _ => return None,
+    })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
 fn about_log(event: &Event) -> Option<String> {
     Some(match event {
         Event::DaySealed { day, files, .. } => format!("{day} sealed with {files} files"),
@@ -408,6 +442,15 @@ fn about_zone(event: &Event) -> String {
         | Event::SinkSkipped { .. }
         | Event::SinkPaused { .. }
         | Event::SinkUnpaused { .. }
+        | Event::FeedExpected { .. }
+        | Event::FeedUnexpected { .. }
+        | Event::FeedArrived { .. }
+        | Event::FeedLate { .. }
+        | Event::FeedMissing { .. }
+        | Event::FeedRecovered { .. }
+        | Event::FeedExcused { .. }
+        | Event::FeedExtra { .. }
+        | Event::FeedUnusual { .. }
         | Event::ArchiveCorrupt { .. }
         | Event::ArchiveMended { .. }
         | Event::Verified { .. }

@@ -91,7 +91,7 @@ fn options(zone: &Zone) -> Result<Options, Diagnostic> {
     })?;
     let is_free = std::net::TcpListener::bind(listen).is_ok();
     let any_port = std::net::SocketAddr::new(listen.ip(), 0);
-    Ok(Options { listen: (!is_free).then_some(any_port) })
+    Ok(Options { listen: (!is_free).then_some(any_port), ..Options::default() })
 }
 
 fn show(
