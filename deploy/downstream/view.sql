@@ -12,14 +12,16 @@ CREATE OR REPLACE MACRO feed_files(zone, feed) AS TABLE
         FROM read_json(zone || '/lake/' || feed || '/_manifests/*.json', columns = {
             sequence: 'UBIGINT',
             entries: 'STRUCT(url VARCHAR, kind VARCHAR, rows UBIGINT, arrival VARCHAR)[]',
+            sources: 'STRUCT(arrival VARCHAR, received_at TIMESTAMPTZ)[]',
             retracts: 'STRUCT(url VARCHAR)[]'
         })
     ),
     published AS (SELECT sequence, unnest(entries, recursive := true) FROM manifests),
+    received AS (SELECT sequence, unnest(sources, recursive := true) FROM manifests),
     taken_back AS (SELECT unnest(retracts, recursive := true) FROM manifests)
-    SELECT zone || '/' || url AS file, sequence, rows, arrival,
+    SELECT zone || '/' || url AS file, sequence, rows, arrival, received_at,
         regexp_extract(url, '/v([0-9]+)/', 1)::INTEGER AS version
-    FROM published ANTI JOIN taken_back USING (url)
+    FROM published ANTI JOIN taken_back USING (url) LEFT JOIN received USING (sequence, arrival)
     WHERE kind = 'parquet';
 
 CREATE OR REPLACE MACRO feed_rows(zone, feed) AS TABLE

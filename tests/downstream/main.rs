@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod dbt;
 mod inbox;
 mod readers;
 mod shop;

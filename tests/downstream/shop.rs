@@ -66,7 +66,7 @@ impl Shop {
         argv.extend(command);
         let zone = TestZone::new(&format!(
             "[feed.orders]\nsame_name = 'replace'\nsinks = ['it']\n[sink.it]\ncommand = {argv:?}\n\
-             retry = ['10ms', '10ms']\n"
+             retry = ['10ms']\n"
         ));
         let server = zone.serve();
         Self { zone, _server: server, _attempts: attempts }
@@ -100,6 +100,12 @@ impl Shop {
             found.is_some()
         });
         found.unwrap()
+    }
+
+    /// Rows of the example's DuckDB database.
+    pub fn warehouse(&self, query: &str) -> String {
+        let attach = "ATTACH '{zone}/warehouse.duckdb' AS w (READ_ONLY); USE w;";
+        self.zone.duckdb(&format!("{attach} {query}"))
     }
 
     /// What the end of a file's life says.

@@ -10,11 +10,6 @@ fn shop(sql: &str) -> Shop {
     Shop::open(&[&python(), &example("transform.py"), "warehouse.duckdb", sql])
 }
 
-fn rows(shop: &Shop, query: &str) -> String {
-    shop.zone
-        .duckdb(&format!("ATTACH '{{zone}}/warehouse.duckdb' AS w (READ_ONLY); USE w; {query}"))
-}
-
 const CUSTOMERS: &str = "FROM mart.customers ORDER BY customer";
 
 #[test]
@@ -33,15 +28,15 @@ fn the_transform_loads_each_batch_once_and_says_which_tables_it_wrote() {
         )
     );
     assert!(shop.show("b.csv").contains("used in raw.orders_v1, mart.customers, 1 row"));
-    assert_eq!(rows(&shop, CUSTOMERS), "ana|2|15\nbo|1|20");
+    assert_eq!(shop.warehouse(CUSTOMERS), "ana|2|15\nbo|1|20");
     assert_eq!(
-        rows(&shop, "SELECT id, filename, _lf_record FROM raw.orders ORDER BY id"),
+        shop.warehouse("SELECT id, filename, _lf_record FROM raw.orders ORDER BY id"),
         "1|None|1\n2|None|2\n3|x|1"
     );
     // What is replaced goes with what replaces it.
     shop.send("a.csv", "id,customer,amount,filename\n1,ana,11,\n");
-    assert_eq!(rows(&shop, CUSTOMERS), "ana|2|16");
-    assert_eq!(rows(&shop, "SELECT count(*) FROM raw.batches"), "3");
+    assert_eq!(shop.warehouse(CUSTOMERS), "ana|2|16");
+    assert_eq!(shop.warehouse("SELECT count(*) FROM raw.batches"), "3");
 }
 
 #[test]
@@ -56,8 +51,7 @@ fn a_version_that_gains_nested_fields_loses_none_of_them() {
         r#"{"id": 2, "place": {"city": "Rome", "zip": "00100"}, "lines": [{"n": 2, "of": "x"}]}"#,
     );
     assert_eq!(
-        rows(
-            &shop,
+        shop.warehouse(
             "SELECT id, place.city, place.zip, lines[1].n, lines[1].of FROM raw.orders_v1 ORDER BY id"
         ),
         "1|Oslo|None|1|None\n2|Rome|00100|2|x"
@@ -77,8 +71,8 @@ fn a_transform_that_fails_changes_nothing_until_it_is_mended() {
     let status = String::from_utf8(status.stdout).unwrap();
     assert!(status.contains("sink it is stalled for orders at batch 2"), "{status}");
     assert!(status.contains("sum(VARCHAR)"), "{status}");
-    assert_eq!(rows(&shop, CUSTOMERS), "ana|1|10");
-    assert_eq!(rows(&shop, "SELECT count(*) FROM raw.orders"), "1");
+    assert_eq!(shop.warehouse(CUSTOMERS), "ana|1|10");
+    assert_eq!(shop.warehouse("SELECT count(*) FROM raw.orders"), "1");
 
     let mended = fs::read_to_string(&sql).unwrap();
     fs::write(&sql, mended.replace("sum(amount)", "sum(TRY_CAST(amount AS BIGINT))")).unwrap();
@@ -88,9 +82,9 @@ fn a_transform_that_fails_changes_nothing_until_it_is_mended() {
         let deliveries = ledger.deliveries(batch.id).unwrap();
         deliveries.iter().all(|delivery| delivery.state == DeliveryState::Acknowledged)
     });
-    assert_eq!(rows(&shop, CUSTOMERS), "ana|2|10\nbo|1|7");
+    assert_eq!(shop.warehouse(CUSTOMERS), "ana|2|10\nbo|1|7");
     assert_eq!(
-        rows(&shop, "SELECT id, amount FROM raw.orders ORDER BY id"),
+        shop.warehouse("SELECT id, amount FROM raw.orders ORDER BY id"),
         "1|10\n2|5 or so\n3|7",
         "every value as it was sent"
     );
