@@ -14,12 +14,14 @@ mod allowance;
 mod literal;
 mod name_pattern;
 mod pattern;
+mod proposal;
 mod time_format;
 
 pub use allowance::{Allowance, Allowed};
 pub use literal::Literal;
 pub use name_pattern::{NameField, NamePattern};
 pub use pattern::Pattern;
+pub use proposal::{Proposal, ProposedColumn};
 pub use time_format::{Item, TimeFormat};
 
 /// What a feed's files must look like.

@@ -31,6 +31,7 @@ pub mod infer;
 pub mod json;
 pub mod lines;
 mod progress;
+pub mod propose;
 pub mod prove;
 mod shortage;
 pub mod sticky;

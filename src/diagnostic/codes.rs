@@ -277,6 +277,9 @@ codes! {
     H131: "there is no such state",
         "A feed's columns or contract never were what the command line names.",
         "`landfall feed history` lists every revision and every contract that was in force.";
+    H132: "nothing to propose a contract from",
+        "A contract is proposed from the tables that a feed has taken, and it has none.",
+        "Send some files first, or look into one with `landfall inspect`.";
     H140: "files are late",
         "The feed expects files by a time (`[feed.<name>.expect]`), and they have not all come.",
         "Ask the sender; when the files come, this goes away. A day that has no files belongs into the file of `except`, followed by `landfall reload`.";

@@ -11,9 +11,13 @@
 
 mod check;
 mod history;
+mod propose;
 mod snippets;
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code, reason = "a part of it is used")]
+#[path = "../support/workbook.rs"]
+mod workbook;
 
 use std::fs;
 use std::path::Path;

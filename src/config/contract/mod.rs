@@ -56,8 +56,10 @@ use crate::zone::Zone;
 use column::Defaults;
 
 mod column;
+mod render;
 mod settings;
 
+pub use render::render;
 pub use settings::settings;
 
 /// Bytes of a contract.

@@ -24,7 +24,7 @@ mod printed;
 mod rejected;
 
 pub(super) use declared::Declared;
-pub(super) use printed::{Printed, texts_of};
+pub(super) use printed::{Printed, PrintedColumn, texts_of};
 pub(super) use rejected::Rejected;
 
 /// What a proof came to.

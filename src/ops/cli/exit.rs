@@ -14,12 +14,13 @@ Exit codes: 0 ok · 1 failed · 2 usage · 3 finished, problems found · 4 not f
 130 interrupted";
 
 /// Codes that a script should tell from a plain failure.
-const SPECIAL: [(Code, Exit); 8] = [
+const SPECIAL: [(Code, Exit); 9] = [
     (Code::Z101, Exit::Config),
     (Code::Z102, Exit::NotAZone),
     (Code::Z103, Exit::Locked),
     (Code::Z104, Exit::NotFound),
     (Code::H131, Exit::NotFound),
+    (Code::H132, Exit::NotFound),
     (Code::Z106, Exit::Temporary),
     (Code::Z107, Exit::Usage),
     (Code::R103, Exit::Temporary),

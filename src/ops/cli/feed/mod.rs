@@ -8,6 +8,7 @@ mod check;
 mod diff;
 mod history;
 mod look;
+mod propose;
 mod snippet;
 
 #[derive(Debug, clap::Subcommand)]
@@ -29,6 +30,8 @@ pub(super) enum Command {
     },
     /// What would become of files if they were sent now; nothing is taken
     Check(check::Args),
+    /// A contract from what the archive holds: types, formats, required, unique
+    Propose(propose::Args),
     /// When a feed's columns and contract changed, and through whom
     History(history::Args),
     /// What is different between two states of a feed's columns, or of its contract
@@ -52,6 +55,7 @@ pub(super) fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exi
             look::files(&zone, &live, out);
         }
         Command::Check(args) => return check::run(&args, &config, ledger, out),
+        Command::Propose(args) => return propose::run(&args, &zone, &config, ledger, out),
         Command::History(args) => history::run(&args, &config, ledger, out)?,
         Command::Diff(args) => return diff::run(&args, &zone, ledger, out),
         Command::Snippet(args) => snippet::run(&args, &zone, &config, out)?,
