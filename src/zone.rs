@@ -4,7 +4,7 @@
 //! landfall.toml  partners/<name>.toml  contracts/<feed>.toml  samples/  inbox/<feed>/
 //! .landfall/     staging/ converted/ keys/ ledger.db control.sock lock
 //! archive/<feed>/2026/11/22/<arrival id>_<safe name>
-//! archive/_events/<log id>/2026-11-22.jsonl
+//! archive/_events/<log id>/2026-11-22.jsonl  archive/_erased/<arrival id>.json
 //! lake/<feed>/v1/lf_date=2026-11-22/<batch id>-0000.parquet
 //! lake/<feed>/_manifests/<sequence>.json
 //! rejects/<feed>/…   retracted/<feed>/…
@@ -170,6 +170,26 @@ impl Zone {
     /// `archive/SHA256SUMS-2026-11-22`, what the archive took on a day.
     pub fn seal(&self, day: &str) -> PathBuf {
         self.archive().join(format!("SHA256SUMS-{day}"))
+    }
+
+    /// `archive/_erased/`, the tombstones of what was erased.
+    pub fn tombstones(&self) -> PathBuf {
+        self.archive().join("_erased")
+    }
+
+    /// `archive/_erased/<arrival id>.json`.
+    pub fn tombstone(&self, id: ArrivalId) -> PathBuf {
+        self.tombstones().join(format!("{id}.json"))
+    }
+
+    /// `archive/REMOVED-2026-11-22`, what was removed from the zone on a day.
+    pub fn removed(&self, day: &str) -> PathBuf {
+        self.archive().join(format!("REMOVED-{day}"))
+    }
+
+    /// `.landfall/damaged/`, damaged files that were mended from a copy.
+    pub fn damaged(&self) -> PathBuf {
+        self.run_time().join("damaged")
     }
 
     /// `archive/_events/`, the events of every log.

@@ -219,6 +219,8 @@ fn the_outcome_follows_the_state() {
     Retracted accepted
     Tested accepted
     Rejected failed
+    Erasing erased
+    Erased erased
     ");
     assert_eq!(Outcome::of(&held(Code::C111)), Outcome::Failed);
     assert_eq!(Outcome::of(&converted(1)), Outcome::Partial);
@@ -387,6 +389,8 @@ fn every_state_has_one_sentence() {
     Retracted: Taken for orders as it is: it is not a table that can be converted.
     Tested: Tried for orders; nothing of it is handed on.
     Rejected: Not taken: a person looked at it and let it go no further. The file itself is safe.
+    Erasing: Erased: no copy of it is kept any more.
+    Erased: Erased: no copy of it is kept any more.
     ");
 }
 

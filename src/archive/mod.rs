@@ -7,7 +7,7 @@
 //! Raw objects are never changed. What the archive promises is checked against the ledger's
 //! digests, not against the file system's times.
 //!
-//! Verification is in [`crate::custody`]. Left out so far: sealing, retention, object stores.
+//! Verification and erasure are in [`crate::custody`]. Left out so far: object stores.
 
 use std::fs::File;
 use std::path::PathBuf;

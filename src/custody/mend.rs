@@ -142,7 +142,7 @@ fn put_in_place(
     Durability::Full.sync_file_and_attributes(file, fresh)?;
     let mut aside = None;
     if place.exists() {
-        let damaged = zone.run_time().join("damaged");
+        let damaged = zone.damaged();
         Durability::Full.create_folders(&damaged)?;
         let name = finding.path.as_str().replace('/', "_");
         let at = now.strftime("%Y%m%dT%H%M%S%6f");

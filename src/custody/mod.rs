@@ -6,30 +6,40 @@
 //!   damaged one is kept aside; nothing is replaced in place.
 //! - [`scrub`]: a running server reads everything again in the period of `[verify] every`, a little
 //!   at a time.
+//! - [`mod@erase`]: every copy of an arrival is removed, and a signed tombstone says so.
 //!
 //! Left out: the ledger's own history and the segments of events, which [`crate::evidence`] checks;
 //! receipts, which are rendered from the ledger and lie on no disk.
 
 use std::path::PathBuf;
 
-use crate::{durable, ledger};
+use crate::{durable, evidence, ledger, signing};
 
+mod erase;
 mod mend;
 mod pace;
 mod scrub;
+mod tombstone;
 mod verify;
 
+pub use erase::{Doors, Elsewhere, Eraser, Outcome};
 pub use mend::{Copies, Mended, mend};
 pub use pace::Pace;
 pub use scrub::Scrub;
 pub use verify::{Sample, Step, Verifier, Wish};
 
-/// Kept files could not be compared, or not be mended.
+/// Kept files could not be compared, mended or erased.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
+    /// The archived lines beside the events could not be used.
+    #[error(transparent)]
+    Evidence(#[from] evidence::Error),
+    /// The zone's key cannot sign.
+    #[error(transparent)]
+    Key(#[from] signing::key_file::KeyError),
     /// A durable step failed.
     #[error(transparent)]
     Durable(#[from] durable::Error),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::clock::Timestamp;
-use crate::ledger::{Batch, Finding, Kept, KeptKind, Ledger, Problem, Verified};
+use crate::ledger::{Batch, Finding, Kept, KeptKind, Ledger, Problem, State, Verified};
 use crate::names::{ArrivalId, BatchId, FeedName};
 use crate::zone::{Zone, ZonePath};
 
@@ -134,6 +134,9 @@ impl<'v> Verifier<'v> {
                 (Problem::Unreadable, None)
             }
         };
+        if problem == Problem::Missing && self.is_erased(kept) {
+            return;
+        }
         self.verified.problems += 1;
         tell(Step::Found(Finding {
             path: kept.path.clone(),
@@ -142,6 +145,12 @@ impl<'v> Verifier<'v> {
             recorded: Some(kept.digest),
             found,
         }));
+    }
+
+    /// Whether it was erased since it was looked up.
+    fn is_erased(&self, kept: &Kept) -> bool {
+        let arrival = kept.arrival.and_then(|id| self.ledger.arrival(id).ok().flatten());
+        arrival.is_some_and(|arrival| arrival.state.is_erased())
     }
 
     fn read(&mut self, kept: &Kept) -> io::Result<(u64, crate::names::Digest)> {
@@ -235,7 +244,8 @@ impl<'v> Verifier<'v> {
         let id = path.base().split_once('_').and_then(|(id, _)| id.parse::<ArrivalId>().ok());
         let Some(id) = id else { return Ok(false) };
         let known = self.ledger.arrival(id)?;
-        Ok(known.is_some_and(|arrival| arrival.raw == *path))
+        // What is erased should not be there, and one that came back is no file of ours.
+        Ok(known.is_some_and(|arrival| arrival.raw == *path && arrival.state != State::Erased))
     }
 
     /// Whether a batch published this file. `last` is the batch that was looked at last: files of
@@ -307,7 +317,7 @@ fn folders_of_feeds(room: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// The entries of a folder but hidden ones, which are being written. No folder, no entries.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| Error::Io { doing: "list", path: folder.to_owned(), source };
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,

@@ -145,6 +145,15 @@ codes! {
     A125: "file could not be brought back",
         "A damaged or missing file could not be put in its place; the causes say why. The damaged one is kept in `.landfall/damaged`.",
         "Mend what the causes name and run the command again.";
+    A126: "file cannot be erased now",
+        "The file is being converted or handed off, or its sender has it in progress. Nothing was done.",
+        "Wait for its end, as `landfall show ID` tells it, and run the command again.";
+    A127: "erasure is not finished",
+        "The ledger says that a file is being erased, and a copy of it could not be removed, or its tombstone not be written; the causes say why. There is no way back.",
+        "Mend what the causes name and run `landfall erase ID --reason TEXT` again, or start the server again: it goes on.";
+    A128: "file was erased",
+        "No copy of the file is kept any more; its tombstone in archive/_erased says who decided it, when, and why.",
+        "Ask its sender for it. It is taken like any other file.";
     C101: "file is empty",
         "The file has no bytes or no records, so there is nothing to convert.",
         "Send the file with its content. If empty files are expected, no action is needed.";

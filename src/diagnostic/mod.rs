@@ -15,6 +15,10 @@ pub mod codes;
 
 pub use codes::Code;
 
+/// The name of a fact whose value is text of a file. It is kept with the file and goes with it;
+/// history, which cannot be altered, never has it.
+pub const QUOTE: &str = "text";
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,6 +88,12 @@ impl Diagnostic {
     /// Adds what is different in a file's columns.
     pub fn changes(mut self, changes: impl IntoIterator<Item = Change>) -> Self {
         self.changes = self.changes.into_iter().chain(changes).collect();
+        self
+    }
+
+    /// The same without what it quotes of a file.
+    pub fn without_quotes(mut self) -> Self {
+        self.facts.retain(|(name, _)| name != QUOTE);
         self
     }
 

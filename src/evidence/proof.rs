@@ -62,6 +62,8 @@ pub(super) fn decides(event: &Event) -> bool {
             | Event::TakenRaw { .. }
             | Event::Held { .. }
             | Event::Renamed { .. }
+            | Event::Erasing { .. }
+            | Event::Erased { .. }
     )
 }
 

@@ -4,14 +4,18 @@
 //! was signed over it. What no checkpoint covers may also be missing; the ledger still has it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{
+    self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _,
+};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Timestamp, utc_day};
-use crate::durable::Durability;
+use crate::durable::{self, Durability};
 use crate::ledger::log::{Leaf, Signed};
+use crate::ledger::sqlite::{Blank, Blanking};
+use crate::names::ArrivalId;
 use crate::zone::Zone;
 
 use super::{Checkpoint, Error};
@@ -241,6 +245,21 @@ impl Segments {
         Ok(())
     }
 
+    /// Takes out of what the ledger knew since a day what that quotes of an arrival's bytes. Answers
+    /// the files that speak of it.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Durable`]; then it is to be done again.
+    pub fn blank(&mut self, since: &str, id: ArrivalId) -> Result<Vec<PathBuf>, Error> {
+        self.sync()?;
+        let about = blank_since(&self.folder, since, id, self.durability)?;
+        if self.open.is_some() {
+            // One of them may have another inode now.
+            self.open = Some(self.files_of(&self.day)?);
+        }
+        Ok(about)
+    }
+
     fn files_of(&self, day: &str) -> Result<Open, Error> {
         let (events, rows) = (events_file(&self.folder, day), rows_file(&self.folder, day));
         Ok(Open { rows: append(&rows)?, events: append(&events)? })
@@ -251,6 +270,45 @@ impl Segments {
         self.durability.sync_file(&open.rows, &rows_file(&self.folder, &self.day))?;
         Ok(self.durability.sync_file(&open.events, &events_file(&self.folder, &self.day))?)
     }
+}
+
+/// Takes out of the lines of a log since a day what they quote of an arrival's bytes; a file that has
+/// such lines is written anew beside itself and takes its own place. Answers the files that speak of
+/// the arrival.
+pub(super) fn blank_since(
+    folder: &Path,
+    since: &str,
+    id: ArrivalId,
+    durability: Durability,
+) -> Result<Vec<PathBuf>, Error> {
+    let (mut about, mut blanking) = (Vec::new(), Blanking::of(id));
+    for day in days(folder)?.into_iter().filter(|day| day.as_str() >= since) {
+        let path = rows_file(folder, &day);
+        let fresh = folder.join(format!(".{day}{ROWS}.blank"));
+        let (mut is_about, mut changed) = (false, false);
+        let mut text = BufWriter::new(File::create(&fresh).map_err(doing("create", &fresh))?);
+        for line in lines(&path)? {
+            let line = line?;
+            let blank = blanking.line(&line);
+            is_about |= blank != Blank::OfOthers;
+            changed |= matches!(blank, Blank::Now(_));
+            let kept = match &blank {
+                Blank::Now(blank) => blank.as_bytes(),
+                Blank::OfOthers | Blank::Already => &line,
+            };
+            let written = text.write_all(kept).and_then(|()| text.write_all(b"\n"));
+            written.map_err(doing("write", &fresh))?;
+        }
+        let file = text.into_inner().map_err(|error| doing("write", &fresh)(error.into_error()))?;
+        if changed {
+            durability.sync_file(&file, &fresh)?;
+            durability.replace_by(&fresh, &path)?;
+        } else {
+            durable::remove_quietly(&fresh);
+        }
+        about.extend(is_about.then_some(path));
+    }
+    Ok(about)
 }
 
 /// Where a day's events are.

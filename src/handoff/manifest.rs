@@ -112,7 +112,8 @@ struct Retracts<'a> {
     arrival: ArrivalId,
     batch: BatchId,
     url: &'a ZonePath,
-    replaced_by: ArrivalId,
+    /// `null` when it is erased.
+    replaced_by: Option<ArrivalId>,
 }
 
 /// A member of a batch and its history so far.

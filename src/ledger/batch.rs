@@ -59,8 +59,8 @@ pub struct Retraction {
     pub batch: BatchId,
     /// Its published name in the lake.
     pub path: ZonePath,
-    /// The arrival that takes its place; the same when that was replayed.
-    pub replaced_by: ArrivalId,
+    /// The arrival that takes its place; the same when that was replayed, none when it is erased.
+    pub replaced_by: Option<ArrivalId>,
 }
 
 /// Where a batch stands.

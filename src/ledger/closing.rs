@@ -81,6 +81,8 @@ pub enum Because {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         control: Option<ArrivalId>,
     },
+    /// What it takes back is erased, and its readers are told at once.
+    Erased,
 }
 
 /// What is ready for a feed's next batch.

@@ -95,7 +95,7 @@ pub struct Round {
 pub trait Custody {
     /// The files of at most `limit` arrivals with a sequence above `after`, in order of receipt, and
     /// the sequence of the last of these; `None` when there is no such arrival. What no manifest has
-    /// published yet is left out.
+    /// published yet, and what is erased, is left out.
     ///
     /// # Errors
     /// [`Error::Store`].

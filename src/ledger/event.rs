@@ -89,7 +89,12 @@ pub enum Event {
     /// Every sink acknowledged its batch, or a person skipped the sink.
     HandedOff { batch: BatchId },
     /// A later batch took it back.
-    Retracted { batch: BatchId, replaced_by: ArrivalId },
+    Retracted {
+        batch: BatchId,
+        /// What takes its place; nothing does when it is erased.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaced_by: Option<ArrivalId>,
+    },
     /// A person wants it to be converted again; what is published of it stays meanwhile.
     ReplayAsked { by: String, reason: String },
     /// It was converted again.
@@ -107,6 +112,14 @@ pub enum Event {
     },
     /// Its replay has ended.
     ReplayEnded { end: ReplayEnd },
+    /// It was decided that no copy of it is kept; they are being removed.
+    Erasing { by: String, reason: String },
+    /// Every copy is gone; its tombstone is in the archive.
+    Erased {
+        tombstone: Digest,
+        /// Files that were removed.
+        files: u64,
+    },
     /// Its sender renamed it.
     Renamed { from: FileName, to: FileName },
     /// Its sender set its times or permissions.

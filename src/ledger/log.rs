@@ -79,7 +79,7 @@ impl Touched {
             Event::Duplicate { of } => self.arrivals.extend([*of]),
             Event::Superseded { by } => self.arrivals.extend([*by]),
             Event::Retracted { batch, replaced_by } => {
-                self.arrivals.extend([*replaced_by]);
+                self.arrivals.extend(*replaced_by);
                 self.batches.extend([*batch]);
             }
             Event::BatchClosed { batch, .. }

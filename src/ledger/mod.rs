@@ -22,6 +22,7 @@ mod closing;
 mod conversion;
 mod custody;
 mod delivery;
+mod erasure;
 mod event;
 mod expected;
 pub mod log;
@@ -41,6 +42,7 @@ pub use closing::{Because, Closing, Closings, Empty, LastWindow, Over, ReadyNow}
 pub use conversion::{Conversion, NewConversion, Output, Revision};
 pub use custody::{Custody, Finding, Kept, KeptKind, Problem, Round, Verified};
 pub use delivery::{Delivery, DeliveryOutcome, DeliveryState, UsedBy};
+pub use erasure::{Begun, Erasure, Erasures};
 pub use event::{Event, Recorded};
 pub use expected::{
     CalendarPage, Counted, Counts, DateState, Expected, ExpectedDate, Measured, Remark, Size,
@@ -115,7 +117,7 @@ impl Error {
 
 /// The interface in domain verbs. All calls block; write calls return when the commit is durable.
 pub trait Ledger:
-    Sidecars + Sinks + Pulls + Closings + Replays + Custody + Expected + Log + Send + Sync
+    Sidecars + Sinks + Pulls + Closings + Replays + Custody + Erasures + Expected + Log + Send + Sync
 {
     // ---- receiving ----
 

@@ -9,6 +9,8 @@
 //!           ├─ (a test: Converted or Raw, then) Tested
 //!           └─ Superseded (also from Converted, Raw, Held)
 //! ```
+//!
+//! What is not in a batch on its way may be erased: Erasing, then Erased.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +44,10 @@ pub enum State {
     Tested,
     /// A person decided that it goes nowhere.
     Rejected,
+    /// No copy of it is to be kept; they are being removed.
+    Erasing,
+    /// Every copy of it is gone.
+    Erased,
 }
 
 /// An event that is not allowed in a state.
@@ -56,7 +62,7 @@ pub struct Refused {
 
 impl State {
     /// Every state, in the order of the drawing.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Received,
         Self::Converted,
         Self::Raw,
@@ -69,6 +75,8 @@ impl State {
         Self::Retracted,
         Self::Tested,
         Self::Rejected,
+        Self::Erasing,
+        Self::Erased,
     ];
 
     /// Whether nothing more happens to an arrival by itself: only a person, its sender or a newer
@@ -81,9 +89,20 @@ impl State {
             | Self::Superseded
             | Self::Retracted
             | Self::Tested
-            | Self::Rejected => true,
-            Self::Received | Self::Converted | Self::Raw | Self::Batched | Self::Published => false,
+            | Self::Rejected
+            | Self::Erased => true,
+            Self::Received
+            | Self::Converted
+            | Self::Raw
+            | Self::Batched
+            | Self::Published
+            | Self::Erasing => false,
         }
+    }
+
+    /// Whether its bytes are gone, or are going.
+    pub fn is_erased(self) -> bool {
+        matches!(self, Self::Erasing | Self::Erased)
     }
 
     /// The state after an event: the only way a state changes. Events about the zone and about a
@@ -116,9 +135,13 @@ impl State {
             Event::Batched { .. } => self.only_from(&[Self::Converted, Self::Raw], Self::Batched),
             Event::Published { .. } => self.only_from(&[Self::Batched], Self::Published),
             Event::HandedOff { .. } => self.only_from(&[Self::Published], Self::HandedOff),
+            // What is erased is taken back as well, and stays what it is.
+            Event::Retracted { .. } if self.is_erased() => Some(self),
             Event::Retracted { .. } => {
                 self.only_from(&[Self::Published, Self::HandedOff], Self::Retracted)
             }
+            Event::Erasing { .. } => self.only_from(&Self::MAY_BE_ERASED, Self::Erasing),
+            Event::Erased { .. } => self.only_from(&[Self::Erasing], Self::Erased),
             // What an arrival waits for is no state: it is received, and what is missing is told.
             Event::Completed { .. } => [Self::Received, Self::Held].contains(&self).then_some(self),
             // What is published stays so until a batch takes it back.
@@ -185,6 +208,21 @@ impl State {
         };
         next.ok_or_else(|| Refused { state: self, event: event.kind() })
     }
+
+    /// What no batch has on its way. One that is erased is erased again when a copy came back.
+    const MAY_BE_ERASED: [Self; 11] = [
+        Self::Received,
+        Self::Converted,
+        Self::Raw,
+        Self::HandedOff,
+        Self::Held,
+        Self::Duplicate,
+        Self::Superseded,
+        Self::Retracted,
+        Self::Tested,
+        Self::Rejected,
+        Self::Erased,
+    ];
 
     fn only_from(self, from: &[Self], to: Self) -> Option<Self> {
         from.contains(&self).then_some(to)

@@ -13,6 +13,7 @@ pub mod courier;
 pub mod custody;
 pub mod default_zone;
 pub mod diagnostic;
+pub mod erase;
 pub mod hostkeys;
 pub mod kept;
 pub mod local;

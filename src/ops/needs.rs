@@ -10,8 +10,8 @@ use crate::config::{Config, Problems, Wants, When};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::evidence::{Duty, Failing};
 use crate::ledger::{
-    Arrival, ArrivalQuery, DeliveryState, Error, Finding, Ledger, Paused, Problem, Sidecar, State,
-    Told,
+    Arrival, ArrivalQuery, DeliveryState, Erasure, Error, Finding, Ledger, Paused, Problem,
+    Sidecar, State, Told,
 };
 use crate::names::{FeedName, SinkName};
 use crate::ops::overdue;
@@ -19,6 +19,9 @@ use crate::zone::Zone;
 
 /// Held files that are looked at; more are as wrong as these.
 const HELD_MAX: u32 = 10_000;
+
+/// How long an erasure may take.
+const ERASING: Duration = Duration::from_secs(60);
 
 /// How long a sidecar is listed when the configuration cannot be read.
 const LISTED_DEFAULT: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -157,7 +160,24 @@ fn of_custody(ledger: &dyn Ledger, suffix: &str) -> Result<Vec<Need>, Error> {
     let broken =
         need(Code::A123, broken, ("is damaged or missing", "are damaged or missing"), restore);
     let unknown = need(Code::A124, unknown, ("is unknown", "are unknown"), look);
-    Ok(broken.into_iter().chain(unknown).collect())
+    let mut needs: Vec<Need> = broken.into_iter().chain(unknown).collect();
+    let patience = Clock::system().now().checked_sub(ERASING).unwrap_or(Timestamp::MIN);
+    let late = ledger.erasures_open(HELD_MAX)?.into_iter().filter(|open| open.began_at < patience);
+    needs.extend(late.map(|Erasure { arrival, began_at, reason, .. }| Need {
+        code: Some(Code::A127),
+        cause: format!(
+            "{} of {} is to be erased, and copies of it are left",
+            arrival.name, arrival.feed
+        ),
+        owner: None,
+        since: Some(began_at),
+        command: format!(
+            "landfall erase {} --reason '{}'{suffix}",
+            arrival.id,
+            reason.replace('\'', "'\\''")
+        ),
+    }));
+    Ok(needs)
 }
 
 /// Checksums that came after their file was handed on and differ from it, and sidecars whose file

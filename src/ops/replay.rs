@@ -62,6 +62,7 @@ fn refused(id: ArrivalId, arrival: Option<Arrival>) -> Diagnostic {
         }
         State::Tested => "It was a test: nothing of it is handed on.",
         State::Rejected => "It was rejected: send it again if it is wanted after all.",
+        State::Erasing | State::Erased => "It is erased: send it again if it is wanted after all.",
         // What is published of it is being taken back.
         State::Published | State::HandedOff => "A newer version takes its place just now.",
     };

@@ -19,8 +19,8 @@ use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::convert::worker::Pool;
-use crate::custody::Scrub;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::custody::{Eraser, Scrub};
+use crate::diagnostic::{Code, Diagnostic, on_one_line};
 use crate::evidence::{Keeping, Notary};
 use crate::handoff::outbox::Outbox;
 use crate::ledger::{Event, Ledger, sqlite};
@@ -32,6 +32,7 @@ use crate::zone::Zone;
 
 use super::control;
 use super::diagnostic::{not_the_signed, unusable};
+use super::erase;
 use super::kept;
 use super::lock::ZoneLock;
 use super::reload::Reload;
@@ -83,6 +84,8 @@ pub struct Core {
     pub archive: Archive,
     /// Who signs the ledger's heads.
     pub notary: Arc<Notary>,
+    /// What erases its files.
+    pub eraser: Arc<Eraser>,
     /// The time.
     pub clock: Clock,
     /// What this start set beside the configuration.
@@ -128,6 +131,14 @@ impl Core {
         let environment = super::environment();
         let (place, live) = (zone.clone(), config.clone());
         let pulls = pull::Door::new(place, live, intake.clone(), clock.clone(), environment);
+        let notary = Arc::new(notary);
+        let eraser = Eraser::new(
+            zone.clone(),
+            (config.clone(), clock.clone()),
+            Arc::clone(&ledger),
+            Arc::clone(&notary),
+            erase::doors(&zone, &config),
+        );
         let core = Self {
             zone,
             config: config.clone(),
@@ -136,7 +147,8 @@ impl Core {
             pulls,
             completions,
             archive,
-            notary: Arc::new(notary),
+            notary,
+            eraser: Arc::new(eraser),
             clock,
             options,
             _lock: lock,
@@ -144,6 +156,10 @@ impl Core {
         core.keep_config(&core.config.now(), None)?;
         reconcile::reconcile(&core.zone, &config.now(), &core.archive, core.ledger.as_ref())
             .map_err(|error| unusable(&error))?;
+        if let Err(error) = core.eraser.finish() {
+            // What could not be erased needs a person; the rest of the zone does not wait for that.
+            tracing::error!(error = on_one_line(&error), "an erasure is not finished");
+        }
         Ok(core)
     }
 
@@ -426,6 +442,7 @@ async fn open_control(
         config: core.config.clone(),
         intake: Arc::clone(&core.intake),
         ledger: Arc::clone(&core.ledger),
+        eraser: Arc::clone(&core.eraser),
         pulls: core.pulls.clone(),
         status: control::ServerStatus {
             pid: std::process::id(),

@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::clock::Pace;
 use crate::handoff::batch::Publisher;
+use crate::ledger::{Because, Closing, Empty, Over};
 
 use super::closer::{self, Closer};
 use super::conversions::log_failure;
@@ -49,12 +50,31 @@ fn look_once(closer: &Closer<'_>, publisher: &Publisher) {
         }
         Err(error) => log_failure("look for closed batches", &error),
     }
+    if let Err(error) = take_back_erased(closer, publisher) {
+        log_failure("take back what is erased", &error);
+    }
     if let Err(error) = close_ready(closer, publisher) {
         log_failure("look for what is ready", &error);
     }
     if let Err(error) = publisher.retire_retracted() {
         log_failure("retire retracted files", &error);
     }
+}
+
+/// What is erased is taken back at once, by a batch of its own, whatever the rule of its feed.
+fn take_back_erased(closer: &Closer<'_>, publisher: &Publisher) -> Result<(), closer::Error> {
+    for feed in closer.ledger.feeds_to_retract()? {
+        let closing = Closing {
+            bounds: closer.config.now().feed(&feed).batch.bounds,
+            over: Over::These(Vec::new()),
+            empty: Empty::Skip,
+            because: Because::Erased,
+        };
+        if let Err(error) = publisher.close_over_and_publish(&feed, closing) {
+            log_failure("publish a batch", &error);
+        }
+    }
+    Ok(())
 }
 
 fn close_ready(closer: &Closer<'_>, publisher: &Publisher) -> Result<(), closer::Error> {

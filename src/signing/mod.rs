@@ -25,6 +25,8 @@ pub enum Namespace {
     Checkpoint,
     /// A list of digests: of an audit's bundle, or of a day's files.
     Sums,
+    /// What is left of a file that was erased.
+    Tombstone,
 }
 
 impl Namespace {
@@ -34,6 +36,7 @@ impl Namespace {
             Self::Receipt => "landfall-receipt",
             Self::Checkpoint => "landfall-checkpoint",
             Self::Sums => "landfall-sums",
+            Self::Tombstone => "landfall-tombstone",
         }
     }
 }
@@ -84,7 +87,8 @@ pub fn principal(zone_name: &str) -> String {
 /// The line of an allowed-signers file (ssh-keygen(1), ALLOWED SIGNERS) by which all that a zone
 /// signs is checked.
 pub fn allowed_signer(zone_name: &str, line: &str) -> String {
-    let all = [Namespace::Receipt, Namespace::Checkpoint, Namespace::Sums].map(Namespace::as_str);
+    let all = [Namespace::Receipt, Namespace::Checkpoint, Namespace::Sums, Namespace::Tombstone];
+    let all = all.map(Namespace::as_str);
     format!("{} namespaces=\"{}\" {line}", principal(zone_name), all.join(","))
 }
 
@@ -126,8 +130,8 @@ mod tests {
         let line = allowed_signer("our zone,*!", "ssh-ed25519 AAAA");
         assert_eq!(
             line,
-            "our-zone--- namespaces=\"landfall-receipt,landfall-checkpoint,landfall-sums\" \
-             ssh-ed25519 AAAA"
+            "our-zone--- namespaces=\"landfall-receipt,landfall-checkpoint,landfall-sums,\
+             landfall-tombstone\" ssh-ed25519 AAAA"
         );
     }
 }

@@ -56,7 +56,7 @@ fn a_partner_is_added_and_told_how_to_connect() {
       SHA-256, its outcome; NAME.problem.txt beside it says what is wrong, if anything is.
       README.txt on the server says the same, and how to check the signatures of receipts with
       this line in a file allowed_signers:
-        landfall namespaces="landfall-receipt,landfall-checkpoint,landfall-sums" <receipt key>
+        landfall namespaces="landfall-receipt,landfall-checkpoint,landfall-sums,landfall-tombstone" <receipt key>
       Try it: sftp -P 2222 acme@127.0.0.1
     --- Partner acme: added with 1 key for orders. Live now.
 

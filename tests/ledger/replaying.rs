@@ -54,7 +54,7 @@ pub(crate) fn a_replay_takes_the_place_of_what_was_published(place: &mut Place) 
     let second = second.expect("a batch");
     assert_eq!((second.members.as_slice(), second.files.len()), ([a].as_slice(), 1));
     let taken_back = &second.retracts[0];
-    assert_eq!((taken_back.arrival, taken_back.replaced_by), (a, a));
+    assert_eq!((taken_back.arrival, taken_back.replaced_by), (a, Some(a)));
     assert_eq!((taken_back.batch, &taken_back.path), (first.id, &first.files[0].to));
     assert_eq!(live(place, None), [(a, first.files[0].to.to_string())], "until it is published");
     place.ledger().published(second.id, digest_of("m"), &[]).expect("published");

@@ -287,7 +287,7 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date() {
     drop(place.ledger.take());
     // The same rows as the first version had them.
     let conn = Connection::open(place.path()).expect("opened");
-    let later = "DROP TABLE expecting; DROP TABLE expected; DROP TABLE counted; DROP TABLE calendar;
+    let later = "DROP TABLE erasure; DROP TABLE expecting; DROP TABLE expected; DROP TABLE counted; DROP TABLE calendar;
         DROP TABLE replay; DROP TABLE pull; DROP TABLE finding; DROP TABLE verify_round; ALTER TABLE arrival DROP COLUMN allowance; DROP INDEX arrival_older; CREATE INDEX arrival_received ON arrival (received_at);
         DROP INDEX batch_window; ALTER TABLE batch DROP COLUMN because;
         ALTER TABLE batch DROP COLUMN window_end; DROP TABLE sink_pause; DROP TABLE tree_node; DROP TABLE log; DROP TABLE checkpoint;
@@ -295,7 +295,8 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date() {
         ALTER TABLE arrival DROP COLUMN waits; ALTER TABLE arrival DROP COLUMN look_at;
         ALTER TABLE arrival DROP COLUMN same_bytes_as;
         PRAGMA writable_schema = ON;
-        UPDATE sqlite_schema SET sql = replace(replace(sql, ', ''tested'', ''rejected''', ''), ', ''pull'')', ')') WHERE name = 'arrival';
+        UPDATE sqlite_schema SET sql = replace(replace(sql, ', ''tested'', ''rejected'', ''erasing'', ''erased''', ''), ', ''pull'')', ')') WHERE name = 'arrival';
+        UPDATE sqlite_schema SET sql = replace(sql, 'replaced_by BLOB CHECK', 'replaced_by BLOB NOT NULL CHECK') WHERE name = 'retraction';
         PRAGMA writable_schema = RESET; PRAGMA user_version = 1;";
     conn.execute_batch(later).expect("turned back");
     let narrow = conn.execute("UPDATE arrival SET state = 'tested'", []);

@@ -44,7 +44,9 @@ fn about_an_arrival() -> Vec<Event> {
         Event::Batched { batch, sequence: 1 },
         Event::Published { batch },
         Event::HandedOff { batch },
-        Event::Retracted { batch, replaced_by: id },
+        Event::Retracted { batch, replaced_by: Some(id) },
+        Event::Erasing { by: "ops".to_owned(), reason: "request 17".to_owned() },
+        Event::Erased { tombstone: digest_of("t"), files: 3 },
         Event::Renamed { from: file("a"), to: file("b") },
         Event::Touched { modified_s: None, mode: None },
         Event::Hidden,
@@ -171,28 +173,30 @@ fn every_state_meets_every_event() {
         table += &line(&event.kind(), &cells);
     }
     insta::assert_snapshot!(table, @"
-    event            Received   Converted  Raw        Batched    Published  HandedOff  Held       Duplicate  Superseded Retracted  Tested     Rejected
-    received         -          -          -          -          -          -          -          -          -          -          -          -
-    duplicate        Duplicate  -          -          -          -          -          -          -          -          -          -          -
-    converted        Converted  =          -          -          -          -          -          -          -          -          -          -
-    taken_raw        Raw        -          -          -          -          -          -          -          -          -          -          -
-    held             Held       Held       Held       -          -          -          =          -          -          -          -          -
-    released         -          Received   -          -          -          -          Received   -          -          -          -          -
-    rejected         -          -          -          -          -          -          Rejected   -          -          -          -          -
-    superseded       Superseded Superseded Superseded -          -          -          Superseded -          -          -          -          -
-    batched          -          Batched    Batched    -          -          -          -          -          -          -          -          -
-    published        -          -          -          Published  -          -          -          -          -          -          -          -
-    handed_off       -          -          -          -          HandedOff  -          -          -          -          -          -          -
-    retracted        -          -          -          -          Retracted  Retracted  -          -          -          -          -          -
-    renamed          =          =          =          =          =          =          =          =          =          =          =          =
-    touched          =          =          =          =          =          =          =          =          =          =          =          =
-    hidden           =          =          =          =          =          =          =          =          =          =          =          =
-    completed        =          -          -          -          -          -          =          -          -          -          -          -
-    tested           -          Tested     Tested     -          -          -          -          -          -          -          -          -
-    sidecar_received =          =          =          =          =          =          =          =          =          =          =          =
-    sidecar_joined   =          =          =          =          =          =          =          =          =          =          =          =
-    sidecar_checked  =          =          =          =          =          =          =          =          =          =          =          =
-    papers_hidden    =          =          =          =          =          =          =          =          =          =          =          =
+    event            Received   Converted  Raw        Batched    Published  HandedOff  Held       Duplicate  Superseded Retracted  Tested     Rejected   Erasing    Erased
+    received         -          -          -          -          -          -          -          -          -          -          -          -          -          -
+    duplicate        Duplicate  -          -          -          -          -          -          -          -          -          -          -          -          -
+    converted        Converted  =          -          -          -          -          -          -          -          -          -          -          -          -
+    taken_raw        Raw        -          -          -          -          -          -          -          -          -          -          -          -          -
+    held             Held       Held       Held       -          -          -          =          -          -          -          -          -          -          -
+    released         -          Received   -          -          -          -          Received   -          -          -          -          -          -          -
+    rejected         -          -          -          -          -          -          Rejected   -          -          -          -          -          -          -
+    superseded       Superseded Superseded Superseded -          -          -          Superseded -          -          -          -          -          -          -
+    batched          -          Batched    Batched    -          -          -          -          -          -          -          -          -          -          -
+    published        -          -          -          Published  -          -          -          -          -          -          -          -          -          -
+    handed_off       -          -          -          -          HandedOff  -          -          -          -          -          -          -          -          -
+    retracted        -          -          -          -          Retracted  Retracted  -          -          -          -          -          -          =          =
+    erasing          Erasing    Erasing    Erasing    -          -          Erasing    Erasing    Erasing    Erasing    Erasing    Erasing    Erasing    -          Erasing
+    erased           -          -          -          -          -          -          -          -          -          -          -          -          Erased     -
+    renamed          =          =          =          =          =          =          =          =          =          =          =          =          =          =
+    touched          =          =          =          =          =          =          =          =          =          =          =          =          =          =
+    hidden           =          =          =          =          =          =          =          =          =          =          =          =          =          =
+    completed        =          -          -          -          -          -          =          -          -          -          -          -          -          -
+    tested           -          Tested     Tested     -          -          -          -          -          -          -          -          -          -          -
+    sidecar_received =          =          =          =          =          =          =          =          =          =          =          =          =          =
+    sidecar_joined   =          =          =          =          =          =          =          =          =          =          =          =          =          =
+    sidecar_checked  =          =          =          =          =          =          =          =          =          =          =          =          =          =
+    papers_hidden    =          =          =          =          =          =          =          =          =          =          =          =          =          =
     ");
 }
 

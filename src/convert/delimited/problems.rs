@@ -6,7 +6,7 @@ use super::rows::Error as RowError;
 use super::scan::Scan;
 use super::write::Error as WriteError;
 use crate::convert::{Job, contract, table, text, unreadable};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, QUOTE};
 
 /// Why there is no table.
 #[derive(Debug)]
@@ -160,7 +160,7 @@ pub fn check(scan: &Scan, job: &Job) -> Result<(), Stop> {
     {
         let what = format!("line {} looks like the header of another table", second.line);
         let told = Diagnostic::error(Code::C149, what);
-        return Err(told.fact("line", second.line).fact("text", &second.raw).into());
+        return Err(told.fact("line", second.line).fact(QUOTE, &second.raw).into());
     }
     if let Some(contract) = &job.contract {
         contract::check_rows(contract, scan.records())?;

@@ -59,6 +59,8 @@ fn refuse_foreign(subject: &Subject, event: &Event) -> Result<(), Refused> {
             | Event::Published { .. }
             | Event::HandedOff { .. }
             | Event::Retracted { .. }
+            | Event::Erasing { .. }
+            | Event::Erased { .. }
             | Event::Tested
             | Event::ReplayAsked { .. }
             | Event::ReplayConverted { .. }
@@ -198,7 +200,9 @@ fn release(tx: &mut Transaction<'_>, subject: &mut Subject, was: State) -> Resul
 fn rename(tx: &mut Transaction<'_>, subject: &mut Subject, to: FileName) -> Result<(), Fault> {
     let before = tx.current(&subject.sender, &subject.feed, &to)?;
     let before = before.filter(|before| before.sequence != subject.sequence);
-    let same = before.as_ref().filter(|before| before.digest == subject.digest);
+    let same = before
+        .as_ref()
+        .filter(|before| before.digest == subject.digest && !before.state.is_erased());
     let duplicate_of = same.map(|same| same.id);
     let waits = subject.state == State::Held && subject.skip_duplicate;
     if waits {

@@ -86,6 +86,13 @@ fn fill(conn: &Connection, batch: &mut Batch) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What batches publish of an arrival, but for its raw object.
+pub(super) fn files_of(conn: &Connection, id: ArrivalId) -> Result<Vec<BatchFile>, Fault> {
+    let sql = file!("WHERE arrival = ?1 AND kind <> 'raw' ORDER BY feed, sequence, position");
+    let found = conn.prepare_cached(sql)?.query_map([id], file_of)?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
 /// [`crate::ledger::Ledger::batch`].
 pub(super) fn batch(conn: &Connection, id: BatchId) -> Result<Option<Batch>, Fault> {
     let sql = batch!("WHERE id = ?1");
@@ -156,6 +163,8 @@ pub(super) fn live_files(
     let sql = file!(
         "WHERE feed = ?1 AND sequence <= ?2 AND kind IN ('parquet', 'raw')
            AND (retracted IS NULL OR retracted > ?2)
+           AND arrival NOT IN (SELECT a.id FROM erasure e JOIN arrival a ON a.sequence = e.arrival
+             WHERE e.feed = ?1)
          ORDER BY sequence, position"
     );
     let mut statement = conn.prepare_cached(sql)?;

@@ -49,7 +49,8 @@ pub(super) fn close(
         | Because::Waited
         | Because::Asked { .. }
         | Because::Replay
-        | Because::Set { .. } => None,
+        | Because::Set { .. }
+        | Because::Erased => None,
     };
     tx.sql(
         "INSERT INTO batch (id, feed, sequence, previous, version, closed_at, because, window_end,
@@ -119,7 +120,7 @@ impl Ready {
 
     /// What a replay brings takes the place of what was published of the same arrival.
     fn taken_back(&self) -> TakenBack {
-        TakenBack { newer: self.subject.clone(), older: self.subject.clone() }
+        TakenBack { newer: Some(self.subject.clone()), older: self.subject.clone() }
     }
 
     fn output_bytes(&self) -> u64 {
@@ -243,7 +244,8 @@ fn fitting(
 
 /// An older arrival whose published file goes, and the one that takes its place.
 struct TakenBack {
-    newer: Subject,
+    /// Nothing when the older one is erased.
+    newer: Option<Subject>,
     older: Subject,
 }
 
@@ -261,7 +263,7 @@ fn to_take_back(
     for member in members.iter().filter(|member| member.subject.replace_same_name) {
         let mut statement = tx.sql(of_member)?;
         for older in statement.query_map([member.subject.sequence], Subject::of)? {
-            taken_back.push(TakenBack { newer: member.subject.clone(), older: older? });
+            taken_back.push(TakenBack { newer: Some(member.subject.clone()), older: older? });
         }
     }
     let mut late = tx.sql(
@@ -273,7 +275,14 @@ fn to_take_back(
         let (newer, older): (u64, u64) = pair?;
         let sql = subject!("WHERE a.sequence = ?1");
         let one = |sequence| tx.sql(sql)?.query_row([sequence], Subject::of);
-        taken_back.push(TakenBack { newer: one(newer)?, older: one(older)? });
+        taken_back.push(TakenBack { newer: Some(one(newer)?), older: one(older)? });
+    }
+    let erased = subject!(
+        "JOIN erasure e ON e.arrival = a.sequence WHERE e.feed = ?1 AND e.retract = 1
+         ORDER BY a.sequence"
+    );
+    for older in tx.sql(erased)?.query_map([feed], Subject::of)? {
+        taken_back.push(TakenBack { newer: None, older: older? });
     }
     Ok(taken_back)
 }
@@ -343,9 +352,18 @@ impl Fixed<'_> {
     fn take_back(&self, tx: &Transaction<'_>, pairs: Vec<TakenBack>) -> Result<(), Fault> {
         let mut position = 0_u32;
         for TakenBack { newer, older } in pairs {
-            tx.sql("DELETE FROM replacement WHERE newer = ?1 AND older = ?2")?
-                .execute([newer.sequence, older.sequence])?;
-            let Some((retraction, kind)) = published_file(tx, &older, &newer)? else { continue };
+            match &newer {
+                Some(newer) => {
+                    tx.sql("DELETE FROM replacement WHERE newer = ?1 AND older = ?2")?
+                        .execute([newer.sequence, older.sequence])?;
+                }
+                None => {
+                    tx.sql("UPDATE erasure SET retract = 0 WHERE arrival = ?1")?
+                        .execute([older.sequence])?;
+                }
+            }
+            let by = newer.as_ref().map(|newer| newer.id);
+            let Some((retraction, kind)) = published_file(tx, &older, by)? else { continue };
             tx.sql(
                 "INSERT INTO retraction (feed, sequence, position, arrival, batch, path,
                    replaced_by, done) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -358,8 +376,8 @@ impl Fixed<'_> {
                 retraction.batch,
                 &retraction.path,
                 retraction.replaced_by,
-                // A raw object stays where it is: the archive keeps it.
-                kind == FileKind::Raw,
+                // A raw object stays where it is: the archive keeps it. What is erased is removed.
+                kind == FileKind::Raw || by.is_none(),
             ))?;
             tx.sql(
                 "UPDATE batch_file SET retracted = ?2 WHERE arrival = ?1 AND retracted IS NULL",
@@ -375,19 +393,17 @@ impl Fixed<'_> {
 fn published_file(
     tx: &Transaction<'_>,
     older: &Subject,
-    newer: &Subject,
+    replaced_by: Option<ArrivalId>,
 ) -> Result<Option<(Retraction, FileKind)>, Fault> {
-    debug_assert!(matches!(older.state, State::Published | State::HandedOff));
+    debug_assert!(
+        matches!(older.state, State::Published | State::HandedOff) || older.state.is_erased()
+    );
     let sql = "SELECT b.id, f.target, f.kind FROM batch_file f
                JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
                WHERE f.arrival = ?1 AND f.kind IN ('parquet', 'raw') AND f.retracted IS NULL";
     let found = tx.sql(sql)?.query_row([older.id], |row| {
-        let retraction = Retraction {
-            arrival: older.id,
-            batch: row.get(0)?,
-            path: row.get(1)?,
-            replaced_by: newer.id,
-        };
+        let retraction =
+            Retraction { arrival: older.id, batch: row.get(0)?, path: row.get(1)?, replaced_by };
         Ok((retraction, row.get(2)?))
     });
     Ok(found.optional()?)

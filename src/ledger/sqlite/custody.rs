@@ -3,7 +3,9 @@
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::clock::Timestamp;
-use crate::ledger::{Custody, Error, Event, FileKind, Finding, Kept, KeptKind, Round, Verified};
+use crate::ledger::{
+    Custody, Error, Event, FileKind, Finding, Kept, KeptKind, Round, State, Verified,
+};
 use crate::zone::ZonePath;
 
 use super::SqliteLedger;
@@ -53,23 +55,23 @@ impl Custody for SqliteLedger {
 }
 
 fn kept(conn: &Connection, after: u64, limit: u32) -> Result<Option<(u64, Vec<Kept>)>, Fault> {
-    let sql = "SELECT sequence, id, raw, digest FROM arrival WHERE sequence > ?1
+    let sql = "SELECT sequence, id, raw, digest, state FROM arrival WHERE sequence > ?1
                ORDER BY sequence LIMIT ?2";
     let mut statement = conn.prepare_cached(sql)?;
     let raw = statement.query_map((after, limit), |row| {
         let (sequence, id) = (row.get::<_, u64>(0)?, row.get(1)?);
-        let (path, digest) = (row.get(2)?, row.get(3)?);
-        Ok((sequence, Kept { kind: KeptKind::Raw, arrival: Some(id), path, digest }))
+        let (path, digest, state) = (row.get(2)?, row.get(3)?, row.get::<_, State>(4)?);
+        Ok((sequence, state, Kept { kind: KeptKind::Raw, arrival: Some(id), path, digest }))
     })?;
-    let raw = raw.collect::<Result<Vec<_>, _>>()?;
-    let Some((last, _)) = raw.last() else { return Ok(None) };
-    let last = *last;
+    let mut raw = raw.collect::<Result<Vec<_>, _>>()?;
+    let Some(last) = raw.last().map(|(sequence, ..)| *sequence) else { return Ok(None) };
+    raw.retain(|(_, state, _)| !state.is_erased());
     let sql = "SELECT f.kind, f.target, f.digest FROM batch_file f
                JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
                WHERE f.arrival = ?1 AND f.kind <> 'raw' AND b.state = 'published'";
     let mut statement = conn.prepare_cached(sql)?;
     let mut all = Vec::new();
-    for (_, object) in raw {
+    for (_, _, object) in raw {
         let arrival = object.arrival;
         all.push(object);
         let published = statement.query_map([arrival], |row| {

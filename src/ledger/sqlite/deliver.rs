@@ -69,7 +69,7 @@ pub(super) fn published(
     tx.record(None, Event::BatchPublished { batch: id, feed, sequence, manifest })?;
     step_all(tx, &batch.members, State::Batched, &Event::Published { batch: id })?;
     // A replay takes a file of the arrival back, not the arrival.
-    for taken in batch.retracts.iter().filter(|taken| taken.arrival != taken.replaced_by) {
+    for taken in batch.retracts.iter().filter(|taken| taken.replaced_by != Some(taken.arrival)) {
         let mut older = tx.subject(taken.arrival)?;
         tx.step(&mut older, Event::Retracted { batch: id, replaced_by: taken.replaced_by })?;
         replays::end(tx, &older, ReplayEnd::Overtaken)?;

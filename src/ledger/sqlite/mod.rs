@@ -28,12 +28,14 @@ use super::{
 
 mod advance;
 mod batches;
+mod blank;
 mod close;
 mod closings;
 mod conversions;
 mod copy;
 mod custody;
 mod deliver;
+mod erasures;
 mod expected;
 mod fault;
 mod find;
@@ -52,6 +54,7 @@ mod transaction;
 mod values;
 mod writer;
 
+pub use blank::{Blank, Blanking};
 pub use copy::{check, copy};
 pub(super) use fault::is_disk_full;
 pub use rows::Rebuilding;

@@ -103,7 +103,8 @@ enum Place {
 impl Place {
     fn of(new: &NewArrival, current: Option<Subject>) -> Self {
         let Some(current) = current else { return Self::First };
-        let same_bytes = current.digest == new.digest;
+        // What is erased is not there any more: the same bytes are taken like others.
+        let same_bytes = current.digest == new.digest && !current.state.is_erased();
         if same_bytes && new.skip_duplicate {
             Self::Duplicate { of: current }
         } else if new.adopted && current.received_at > new.received_at {
@@ -232,7 +233,9 @@ fn supersede_incomplete(
         | State::Superseded
         | State::Retracted
         | State::Tested
-        | State::Rejected => Ok(()),
+        | State::Rejected
+        | State::Erasing
+        | State::Erased => Ok(()),
     }
 }
 
@@ -271,7 +274,9 @@ pub(super) fn take_name(
         | State::Superseded
         | State::Retracted
         | State::Tested
-        | State::Rejected => {
+        | State::Rejected
+        | State::Erasing
+        | State::Erased => {
             supersede_older(tx, newer)?;
             supersede_incomplete(tx, newer, older)
         }
@@ -306,7 +311,9 @@ pub(super) fn supersede_older(tx: &mut Transaction<'_>, newer: &Subject) -> Resu
                 | State::Superseded
                 | State::Retracted
                 | State::Tested
-                | State::Rejected => {}
+                | State::Rejected
+                | State::Erasing
+                | State::Erased => {}
                 State::Batched | State::Published | State::HandedOff => continue,
             }
             tx.sql(

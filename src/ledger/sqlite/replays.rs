@@ -137,6 +137,12 @@ pub(super) fn end(
     subject: &Subject,
     end: ReplayEnd,
 ) -> Result<(), Fault> {
+    let end = match end {
+        ReplayEnd::Held { diagnostic } => {
+            ReplayEnd::Held { diagnostic: diagnostic.without_quotes() }
+        }
+        other => other,
+    };
     let sql = "UPDATE replay SET state = 'ended', made = NULL, ended = ?2
                WHERE arrival = ?1 AND state IN ('asked', 'made')";
     if tx.sql(sql)?.execute((subject.sequence, Json(&end)))? > 0 {

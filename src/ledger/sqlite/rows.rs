@@ -21,7 +21,7 @@ use super::values::Micros;
 use super::{log, schema};
 
 /// Tables that lines speak of, those that others refer to first.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "arrival",
     "conversion",
     "learned",
@@ -36,17 +36,20 @@ const TABLES: [&str; 14] = [
     "expecting",
     "expected",
     "counted",
+    "erasure",
 ];
 
+/// A row of a table.
 #[derive(Serialize, Deserialize)]
-struct Line {
-    table: String,
-    row: BTreeMap<String, Cell>,
+pub(super) struct Line {
+    pub(super) table: String,
+    pub(super) row: BTreeMap<String, Cell>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// A value in a row.
+#[derive(PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Cell {
+pub(super) enum Cell {
     Null(()),
     Whole(i64),
     Real(f64),
@@ -66,6 +69,7 @@ pub(super) fn of(conn: &Connection, touched: &Touched) -> Result<Vec<String>, Fa
         dump(conn, &mut lines, "replay", &format!("arrival = {one}"), [id])?;
         dump(conn, &mut lines, "batch_file", "arrival = ?1", [id])?;
         dump(conn, &mut lines, "counted", "arrival = ?1", [id])?;
+        dump(conn, &mut lines, "erasure", &format!("arrival = {one}"), [id])?;
     }
     for (feed, revision) in &touched.revisions {
         dump(conn, &mut lines, "learned", "feed = ?1 AND revision = ?2", (feed, revision))?;

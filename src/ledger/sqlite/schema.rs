@@ -19,7 +19,7 @@ use super::log;
 /// Marks a file as a ledger (`PRAGMA application_id`): "land".
 const APPLICATION_ID: i32 = 0x6c61_6e64;
 /// How long a statement waits for another process; nobody else writes, so this is for recovery.
-const BUSY: Duration = Duration::from_secs(10);
+pub(super) const BUSY: Duration = Duration::from_secs(10);
 /// Statements kept prepared on a connection; there are fewer.
 const STATEMENTS_MAX: usize = 128;
 
@@ -28,7 +28,7 @@ const STATEMENTS_MAX: usize = 128;
 const CHECKPOINT_PAGES: u32 = 8192;
 
 /// What brings the tables from one version to the next.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
@@ -40,6 +40,7 @@ const STEPS: [&str; 11] = [
     include_str!("schema-9.sql"),
     include_str!("schema-10.sql"),
     include_str!("schema-11.sql"),
+    include_str!("schema-12.sql"),
 ];
 /// The step that made history a tree.
 const TREE_STEP: usize = 3;
@@ -64,6 +65,8 @@ pub(super) fn open_writer(path: &Path, durability: Durability) -> rusqlite::Resu
         },
     )?;
     conn.pragma_update(None, "foreign_keys", true)?;
+    // What is erased must not stay in pages that are free.
+    conn.pragma_update(None, "secure_delete", true)?;
     conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     conn.pragma_update(None, "cache_size", -16_384)?;

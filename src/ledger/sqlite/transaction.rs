@@ -176,6 +176,10 @@ impl<'t> Transaction<'t> {
     /// kept.
     pub(super) fn step(&mut self, subject: &mut Subject, event: Event) -> Result<(), Fault> {
         let next = subject.state.on(&event)?;
+        let event = match event {
+            Event::Held { diagnostic } => Event::Held { diagnostic: diagnostic.without_quotes() },
+            other => other,
+        };
         self.record(Some(subject.id), event)?;
         if next != subject.state {
             self.sql("UPDATE arrival SET state = ?2, changed_at = ?3 WHERE sequence = ?1")?

@@ -170,6 +170,8 @@ as_word! {
         Retracted = "retracted",
         Tested = "tested",
         Rejected = "rejected",
+        Erasing = "erasing",
+        Erased = "erased",
     }
     SidecarKind { Ok = "ok", Done = "done", Md5 = "md5", Sha1 = "sha1", Sha256 = "sha256" }
     Verdict {

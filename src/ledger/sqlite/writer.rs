@@ -33,6 +33,9 @@ const GROUP_MAX: usize = 256;
 /// … and how long a group may gather, so that the first in it does not wait for the last.
 const GATHER_MAX: Duration = Duration::from_millis(20);
 
+/// How long readers are waited for before the log is emptied.
+const EMPTYING: Duration = Duration::from_secs(1);
+
 /// Tells a caller, after the commit, what became of its request.
 type Answer = Box<dyn FnOnce(Result<(), Shared>) + Send>;
 /// A request: runs in a transaction, or is told that there is none; says what is to be kept, and
@@ -188,6 +191,19 @@ impl Writer {
         }
         // Nothing is there only if a request panicked.
         lock(&outcome).take().unwrap_or(Err(Error::Closed))
+    }
+
+    /// Takes the write-ahead log over into the database and empties it, so that nothing stays there
+    /// which a commit removed. Waits a second for readers; whether it could.
+    pub(super) fn empty_log(&self) -> rusqlite::Result<bool> {
+        let pen = lock(&self.pen);
+        let Some((conn, _)) = &pen.open else { return Ok(false) };
+        conn.busy_timeout(EMPTYING)?;
+        let emptied = conn
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+            .map(|busy| busy == 0);
+        conn.busy_timeout(schema::BUSY)?;
+        emptied
     }
 
     /// Queues a request; whether its caller is to lead.

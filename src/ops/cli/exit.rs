@@ -14,7 +14,7 @@ Exit codes: 0 ok · 1 failed · 2 usage · 3 finished, problems found · 4 not f
 130 interrupted";
 
 /// Codes that a script should tell from a plain failure.
-const SPECIAL: [(Code, Exit); 9] = [
+const SPECIAL: &[(Code, Exit)] = &[
     (Code::Z101, Exit::Config),
     (Code::Z102, Exit::NotAZone),
     (Code::Z103, Exit::Locked),
@@ -24,6 +24,8 @@ const SPECIAL: [(Code, Exit); 9] = [
     (Code::Z106, Exit::Temporary),
     (Code::Z107, Exit::Usage),
     (Code::R103, Exit::Temporary),
+    (Code::A126, Exit::Temporary),
+    (Code::A128, Exit::NotFound),
 ];
 
 /// How a command ended.

@@ -27,6 +27,10 @@ pub(super) struct Args {
 pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
     let zone = zone.find()?;
     let (_, arrival) = reading::arrival(&zone, &args.file)?;
+    if arrival.state.is_erased() {
+        let told = Diagnostic::error(Code::A128, format!("{} was erased", arrival.name));
+        return Err(told.hint(format!("`landfall show {}` tells by whom and why.", arrival.id)));
+    }
     let raw = Archive::new(zone, Durability::Relaxed).open(&arrival.raw).map_err(|error| {
         Diagnostic::error(Code::A101, "the raw object cannot be opened")
             .fact("path", &arrival.raw)

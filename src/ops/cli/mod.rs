@@ -21,6 +21,7 @@ mod check;
 mod convert;
 mod demo;
 mod drift;
+mod erase;
 mod events;
 mod exit;
 mod explain;
@@ -137,6 +138,8 @@ enum Command {
     Replay(replay::Args),
     /// Read everything that is kept again and compare it with the ledger
     Verify(verify::Args),
+    /// Remove every copy of a file for good; a signed tombstone and its history stay
+    Erase(erase::Args),
     /// Take a backup of the ledger, the configuration and the keys, at any moment
     Backup(backup::Args),
     /// Put a backup back, or make a zone from it
@@ -202,6 +205,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Events(args) => events::run(args, zone, out),
         Command::Replay(args) => replay::run(&args, zone, out),
         Command::Verify(args) => verify::run(args, zone, out),
+        Command::Erase(args) => erase::run(args, zone, out),
         Command::Backup(args) => backup::run(args, zone, out),
         Command::Restore(args) => restore::run(args, zone, out),
         Command::Rebuild(args) => rebuild::run(args, zone, out),

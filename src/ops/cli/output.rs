@@ -8,6 +8,11 @@ use serde::Serialize;
 use crate::diagnostic::Diagnostic;
 use crate::ops::diagnostic;
 
+/// Asks a person something on the terminal; the answer is for the caller to read.
+pub(super) fn ask(question: &str) {
+    to_stderr(question);
+}
+
 /// The two streams, and whether the result is for people or programs.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {

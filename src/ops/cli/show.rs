@@ -63,7 +63,7 @@ fn text(life: &Life) -> String {
     if let Some(told) = &arrival.diagnostic {
         out.push_str(&block("why", &diagnostic::text(told)));
     }
-    if let Some(made) = &arrival.conversion {
+    if let Some(made) = arrival.conversion.as_ref().filter(|_| !arrival.state.is_erased()) {
         out.push_str(&report::text(&made.report));
     }
     if let Some(batch) = &life.handed_off_in {
@@ -123,7 +123,7 @@ fn facts(arrival: &Arrival, outcome: &str) -> Vec<[String; 2]> {
         ("archive", arrival.raw.to_string()),
         ("outcome", outcome.to_owned()),
     ];
-    if let Some(made) = &arrival.conversion {
+    if let Some(made) = arrival.conversion.as_ref().filter(|_| !arrival.state.is_erased()) {
         let kind = &made.report.kind;
         let (version, revision) = (made.version, made.revision);
         let by = &made.converter;
@@ -138,7 +138,7 @@ fn facts(arrival: &Arrival, outcome: &str) -> Vec<[String; 2]> {
     if !arrival.current && arrival.duplicate_of.is_none() {
         facts.push(("current", "no: a newer version of this name came".to_owned()));
     }
-    if arrival.hidden {
+    if arrival.hidden && !arrival.state.is_erased() {
         facts.push(("listing", "removed by its sender".to_owned()));
     }
     facts.into_iter().map(|(name, value)| [name.to_owned(), value]).collect()

@@ -138,8 +138,8 @@ fn read_ledger(
             State::Held => &mut counts.held,
             State::Duplicate => &mut counts.duplicate,
             State::Superseded | State::Retracted => &mut counts.replaced,
-            // Tests are not counted.
-            State::Tested => continue,
+            // Tests are not counted, nor is what is not there any more.
+            State::Tested | State::Erasing | State::Erased => continue,
             State::Rejected => &mut counts.rejected,
         };
         *place += files;

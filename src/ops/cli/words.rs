@@ -26,6 +26,8 @@ pub(super) fn state(state: State) -> &'static str {
         State::Retracted => "retracted",
         State::Tested => "tested",
         State::Rejected => "rejected",
+        State::Erasing => "being erased",
+        State::Erased => "erased",
     }
 }
 
@@ -128,7 +130,10 @@ fn about_arrival(event: &Event) -> Option<String> {
         Event::Batched { sequence, .. } => format!("in batch {sequence}"),
         Event::Published { .. } => "published in the lake".to_owned(),
         Event::HandedOff { .. } => "handed off".to_owned(),
-        Event::Retracted { replaced_by, .. } => format!("retracted, replaced by {replaced_by}"),
+        Event::Retracted { replaced_by: Some(newer), .. } => {
+            format!("retracted, replaced by {newer}")
+        }
+        Event::Retracted { replaced_by: None, .. } => "retracted: its readers are told".to_owned(),
         Event::ReplayAsked { by, reason } => format!("replay asked for by {by}: {reason}"),
         Event::ReplayConverted { seen, written, rejected, skipped, version, contract, .. } => {
             let (written, seen) = (count(*written), count(*seen));
@@ -139,6 +144,10 @@ fn about_arrival(event: &Event) -> Option<String> {
             )
         }
         Event::ReplayEnded { end } => format!("replay ended: {}", replay_end(end)),
+        Event::Erasing { by, reason } => format!("to be erased, by {by}: {reason}"),
+        Event::Erased { files, .. } => {
+            format!("erased: {} removed, every copy is gone", counted(*files, "file"))
+        }
         Event::Renamed { from, to } => format!("renamed from {from} to {to}"),
         Event::Touched { .. } => "times or permissions set by its sender".to_owned(),
         Event::Hidden => "removed from its sender's listing".to_owned(),
@@ -239,6 +248,7 @@ pub(super) fn because(because: &Because) -> String {
         Because::Replay => "of what was replayed".to_owned(),
         Because::Set { control: Some(id) } => format!("as its set was complete by {id}"),
         Because::Set { control: None } => "as its set was complete".to_owned(),
+        Because::Erased => "as what it takes back is erased".to_owned(),
     }
 }
 
@@ -421,6 +431,8 @@ fn about_zone(event: &Event) -> String {
         | Event::ReplayAsked { .. }
         | Event::ReplayConverted { .. }
         | Event::ReplayEnded { .. }
+        | Event::Erasing { .. }
+        | Event::Erased { .. }
         | Event::Renamed { .. }
         | Event::Touched { .. }
         | Event::Hidden

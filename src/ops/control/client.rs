@@ -11,6 +11,7 @@ use crate::ledger::{Delivery, Recorded};
 use crate::names::{ArrivalId, FeedName, FileName, PartnerName, PullName};
 use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
+use crate::ops::erase;
 use crate::ops::hostkeys::Step;
 use crate::ops::quarantine::Judgement;
 use crate::ops::replay::ReplayWish;
@@ -132,6 +133,17 @@ impl Client {
     /// Why it does not hold; [`Code::Z106`].
     pub fn judge(&self, judgement: Judgement) -> Result<(), Diagnostic> {
         self.expect_done(&Request::Judge(judgement))
+    }
+
+    /// Has a file erased, and waits until no copy of it is left.
+    ///
+    /// # Errors
+    /// Why it is not; [`Code::Z106`].
+    pub fn erase(&self, wish: erase::Wish) -> Result<erase::Erased, Diagnostic> {
+        let Answer::Erased(done) = self.ask(&Request::Erase(wish), None)? else {
+            return Err(unexpected());
+        };
+        Ok(*done)
     }
 
     /// Has a sink pause or go on.

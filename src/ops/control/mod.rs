@@ -17,6 +17,7 @@ use crate::ledger::Delivery;
 use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName, PullName};
 use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
+use crate::ops::erase;
 use crate::ops::hostkeys::Step;
 use crate::ops::quarantine::Judgement;
 use crate::ops::replay::ReplayWish;
@@ -79,6 +80,8 @@ pub enum Request {
     Replay(ReplayWish),
     /// A person decided about a held file.
     Judge(Judgement),
+    /// A person wants a file to be erased.
+    Erase(erase::Wish),
     /// Read `landfall.toml` again.
     Reload {
         /// Who asks.
@@ -129,6 +132,8 @@ pub enum Answer {
         /// Its files.
         files: u64,
     },
+    /// The file is erased.
+    Erased(Box<erase::Erased>),
     /// What became of the host keys, in words.
     HostKey {
         /// As the ledger tells it.

@@ -14,12 +14,13 @@ use tokio::sync::Semaphore;
 
 use super::{Answer, REQUEST_BYTES_MAX, Request, ServerStatus, descriptor, with_socket_path};
 use crate::config;
+use crate::custody::Eraser;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
 use crate::evidence::Notary;
 use crate::ledger::{Event, Ledger};
 use crate::ops::local::{self, LocalFile};
-use crate::ops::{closing, custody, hostkeys, pulls, quarantine, replay, sinks, stalled};
+use crate::ops::{closing, custody, erase, hostkeys, pulls, quarantine, replay, sinks, stalled};
 use crate::receive::Intake;
 use crate::receive::pull;
 use crate::receive::sftp::Penalised;
@@ -45,6 +46,8 @@ pub struct Desk {
     pub intake: Arc<dyn Intake>,
     /// Its ledger.
     pub ledger: Arc<dyn Ledger>,
+    /// What erases its files.
+    pub eraser: Arc<Eraser>,
     /// What it pulls.
     pub pulls: pull::Door,
     /// What [`Request::Status`] is answered with.
@@ -211,6 +214,10 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
         }
         Request::Judge(judgement) => {
             quarantine::judge(desk.ledger.as_ref(), judgement).map(|_| Answer::Done)
+        }
+        Request::Erase(wish) => {
+            let done = erase::erase(&desk.zone, desk.ledger.as_ref(), &desk.eraser, wish)?;
+            Ok(Answer::Erased(Box::new(done)))
         }
         Request::Reload { by } => (desk.reload)(&by).map(|()| Answer::Done),
         Request::HostKey { step, by } => {

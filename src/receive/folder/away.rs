@@ -10,6 +10,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::archive::digest;
 use crate::clock::{Timestamp, utc_day};
 use crate::durable::{self, Durability};
 use crate::ledger::{Arrival, Sidecar};
@@ -26,7 +27,8 @@ const LASTING: Durability = Durability::Relaxed;
 
 /// What is put away: where to, as of when, and with which text.
 pub struct Put {
-    area: &'static str,
+    /// Nowhere when it is erased: then it is removed.
+    area: Option<&'static str>,
     received_at: Timestamp,
     text: Vec<u8>,
 }
@@ -35,8 +37,11 @@ impl Put {
     /// A file that has an outcome.
     pub fn file(arrival: &Arrival) -> Self {
         let area = match Outcome::of(arrival) {
-            Outcome::Held | Outcome::Failed => REJECTED,
-            Outcome::Received | Outcome::Accepted | Outcome::Partial | Outcome::Duplicate => DONE,
+            Outcome::Held | Outcome::Failed => Some(REJECTED),
+            Outcome::Received | Outcome::Accepted | Outcome::Partial | Outcome::Duplicate => {
+                Some(DONE)
+            }
+            Outcome::Erased => None,
         };
         let text = receipt::result_text(arrival);
         Self { area, received_at: arrival.received_at, text }
@@ -46,7 +51,7 @@ impl Put {
     pub fn sidecar(sidecar: &Sidecar) -> Self {
         let Sidecar { name, file, received_at, .. } = sidecar;
         let text = format!("\u{feff}{name}\r\nKept with {file}: see the result of that file.\r\n");
-        Self { area: DONE, received_at: *received_at, text: text.into_bytes() }
+        Self { area: Some(DONE), received_at: *received_at, text: text.into_bytes() }
     }
 
     /// Moves the file and writes the text beside it.
@@ -60,6 +65,9 @@ impl Put {
 
 fn put(root: &Path, name: &FileName, what: &Put) -> io::Result<()> {
     let Put { area, received_at, text } = what;
+    let Some(area) = area else {
+        return fs::remove_file(Inside::open(root, name.subfolder())?.path(name.base()));
+    };
     let day = utc_day(*received_at);
     let folder = [area.as_bytes(), day.as_bytes(), name.subfolder()].join(&b'/');
     let (here, there) = (Inside::open(root, name.subfolder())?, Inside::make(root, &folder)?);
@@ -123,6 +131,36 @@ pub fn prune(root: &Path, keep: Duration, now: Timestamp) {
             }
         }
     }
+}
+
+/// Removes what was put away of an arrival, with the text beside it; how many files. One that has
+/// other bytes by now is not a copy of it.
+///
+/// # Errors
+/// What the system said; what was found until then is removed.
+pub fn take_out(root: &Path, arrival: &Arrival) -> io::Result<u64> {
+    let mut removed = 0;
+    let day = utc_day(arrival.received_at);
+    let time = arrival.received_at.strftime("%H%M%S").to_string();
+    for area in [DONE, REJECTED] {
+        let name = &arrival.name;
+        let folder = [area.as_bytes(), day.as_bytes(), name.subfolder()].join(&b'/');
+        let folder = folder.strip_suffix(b"/").unwrap_or(&folder);
+        let Ok(there) = Inside::open(root, folder) else { continue };
+        for number in 0..NUMBERED_MAX {
+            let base = numbered(&time, name.base(), number);
+            let text = there.path(&[&base, RESULT.as_bytes()].concat());
+            let Ok(seen) = there.look(&base) else { continue };
+            let is_copy = seen.is_file() && seen.len() == arrival.size_bytes;
+            let path = there.path(&base);
+            if is_copy && digest::of_reader(fs::File::open(&path)?)?.1 == arrival.digest {
+                fs::remove_file(&path)?;
+                durable::remove_quietly(&text);
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
 }
 
 /// Makes a drop folder that is not there, with a note for people.

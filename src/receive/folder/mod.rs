@@ -12,15 +12,19 @@
 //! itself. A reload begins and ends them ([`threads`]).
 
 use std::collections::HashMap;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
 
+use crate::archive::digest;
 use crate::clock::{Clock, Pace};
-use crate::config::{self, Folder};
-use crate::ledger::Sender;
+use crate::config::{self, After, Config, Folder};
+use crate::ledger::{Arrival, Sender};
 use crate::names::FolderName;
 use crate::receive::Intake;
 use crate::zone::Zone;
@@ -42,6 +46,39 @@ mod watch;
 
 use copy::Taker;
 use threads::Threads;
+
+/// Removes what a drop folder has of an arrival: what it put away, and the file itself if it is still
+/// to be put away. Answers how many files these were, and the file that a folder keeps, which is not
+/// the zone's to remove.
+///
+/// # Errors
+/// What the system said; what was found until then is removed.
+pub fn take_out(
+    zone: &Zone,
+    config: &Config,
+    arrival: &Arrival,
+) -> io::Result<(u64, Option<PathBuf>)> {
+    let Sender::Folder(name) = &arrival.sender else { return Ok((0, None)) };
+    let Some(folder) = config.folders.get(name) else { return Ok((0, None)) };
+    let root = zone.root().join(&folder.path);
+    let there = match beneath::open_file(&root, &arrival.name) {
+        Ok(opened) => digest::of_reader(opened.file)?.1 == arrival.digest,
+        Err(_) => false,
+    };
+    let (mut removed, mut left) = (0, None);
+    match folder.after {
+        After::Move if there => {
+            let inside = beneath::Inside::open(&root, arrival.name.subfolder())?;
+            std::fs::remove_file(inside.path(arrival.name.base()))?;
+            removed += 1;
+        }
+        After::Keep if there => {
+            left = Some(root.join(std::ffi::OsStr::from_bytes(arrival.name.as_bytes())));
+        }
+        After::Move | After::Keep => {}
+    }
+    Ok((removed + away::take_out(&root, arrival)?, left))
+}
 
 /// How often the door looks whether it is to stop.
 const STOP_LOOK: Duration = Duration::from_millis(200);

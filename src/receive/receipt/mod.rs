@@ -48,6 +48,8 @@ pub enum Outcome {
     Duplicate,
     /// It waits because landfall failed on it: not the sender's fault.
     Failed,
+    /// No copy of it is kept any more.
+    Erased,
 }
 
 impl Outcome {
@@ -61,6 +63,7 @@ impl Outcome {
             },
             State::Duplicate => Self::Duplicate,
             State::Rejected => Self::Failed,
+            State::Erasing | State::Erased => Self::Erased,
             // It may have been superseded before anybody looked at it.
             State::Superseded if arrival.conversion.is_none() => Self::Received,
             State::Converted
@@ -81,7 +84,12 @@ impl Outcome {
     pub fn is_final(self) -> bool {
         match self {
             Self::Received => false,
-            Self::Accepted | Self::Partial | Self::Held | Self::Duplicate | Self::Failed => true,
+            Self::Accepted
+            | Self::Partial
+            | Self::Held
+            | Self::Duplicate
+            | Self::Failed
+            | Self::Erased => true,
         }
     }
 
@@ -94,6 +102,7 @@ impl Outcome {
             Self::Held => "held",
             Self::Duplicate => "duplicate",
             Self::Failed => "failed",
+            Self::Erased => "erased",
         }
     }
 }

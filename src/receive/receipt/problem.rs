@@ -13,7 +13,9 @@ pub fn problem(arrival: &Arrival) -> Option<Vec<u8>> {
             waiting(arrival, "This is our fault, not yours; nothing of it was handed on.")
         }
         Outcome::Partial => partial(arrival),
-        Outcome::Received | Outcome::Accepted | Outcome::Duplicate => return None,
+        Outcome::Received | Outcome::Accepted | Outcome::Duplicate | Outcome::Erased => {
+            return None;
+        }
     };
     Some(text.finish().into_bytes())
 }

@@ -68,6 +68,7 @@ fn standing(arrival: &Arrival) -> String {
             "Not taken: we failed on it, which is not your fault. The file itself is safe."
                 .to_owned()
         }
+        (Outcome::Erased, _) => "Erased: no copy of it is kept any more.".to_owned(),
         (Outcome::Duplicate, _) => {
             "The same file came before under this name; it was not taken twice.".to_owned()
         }

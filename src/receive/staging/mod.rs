@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::archive::Staged;
 use crate::clock::{Clock, Timestamp};
 use crate::durable::{self, Durability};
-use crate::ledger::Sender;
+use crate::ledger::{Arrival, Sender};
 use crate::names::{FeedName, FileName, PartnerName};
 use crate::zone::Zone;
 
@@ -175,6 +175,30 @@ struct Registry {
     uploads: Mutex<BTreeMap<Key, Arc<Upload>>>,
     used: Mutex<HashMap<PartnerName, Arc<AtomicU64>>>,
     folders: Folders,
+}
+
+/// Whether an upload of the name that an arrival has is in progress. It may have begun from the
+/// arrival's bytes.
+///
+/// # Errors
+/// When the staging folder cannot be read.
+pub fn is_in_progress(zone: &Zone, arrival: &Arrival) -> io::Result<bool> {
+    let entries = match fs::read_dir(zone.staging()) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let key = Identity::read(&entry?.path()).map(|identity| identity.key);
+        if key.is_some_and(|key| {
+            key.name == arrival.name
+                && key.shelf.feed == arrival.feed
+                && key.shelf.sender() == arrival.sender
+        }) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 impl Staging {

@@ -200,6 +200,9 @@ impl Bundle<'_> {
 
     fn raw_object(&mut self, arrival: &Arrival) -> Result<(), Failed> {
         let name = arrival.raw.base().to_owned();
+        if arrival.state.is_erased() {
+            return self.tombstone(arrival);
+        }
         self.raw.insert(name.clone(), arrival.digest.to_string());
         if self.digests_only {
             return Ok(());
@@ -215,6 +218,22 @@ impl Bundle<'_> {
             return Err(Failed::Altered(arrival.raw.to_string()));
         }
         self.sums.insert(below, found.to_string());
+        Ok(())
+    }
+
+    /// Writes what is left of a file that was erased.
+    fn tombstone(&mut self, arrival: &Arrival) -> Result<(), Failed> {
+        let path = self.zone.tombstone(arrival.id);
+        let signature = path.with_added_extension("sig");
+        if !self.folder.join("erased").exists() {
+            self.folder_of("erased")?;
+        }
+        for (path, end) in [(path, "json"), (signature, "json.sig")] {
+            // There is none while its erasure is not finished.
+            if let Ok(text) = fs::read(&path) {
+                self.write(&format!("erased/{}.{end}", arrival.id), &text)?;
+            }
+        }
         Ok(())
     }
 

@@ -1,0 +1,212 @@
+//! Removing every copy of an arrival, with a tombstone in its place.
+//!
+//! Bytes before ledger, turned round: the ledger says first that an arrival is being erased, then the
+//! copies go, then its tombstone and the list of what was removed that day are signed, then the ledger
+//! says that it is erased. Whatever a crash leaves in between the next start finishes
+//! ([`Eraser::finish`]). There is no way back from the first step.
+//!
+//! Every copy that the zone has goes: the raw object, Parquet and rejects (published, retracted, or
+//! waiting for a batch; a file of the lake has the rows of one arrival), damaged files that were kept
+//! aside, what a drop folder put away, and what ledger and archive quote of the bytes: reports with
+//! rejected records, diagnostics, sidecars. A tombstone outlives the ledger: one that does not know of
+//! an erasure, because it was made again or restored from a backup, erases again.
+//!
+//! Downstream learns of it by a batch of its own that retracts what was published; the pipeline
+//! closes it at once, whatever its feed's rule.
+//!
+//! Left out: backups, and copies that sinks made or readers hold, which are theirs to remove; the
+//! original in a drop folder that keeps its files; the events, which cannot be altered: they keep
+//! names (of files, columns and sheets), sizes, digests and decisions, and no value of a file.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::{Clock, Timestamp, utc_day};
+use crate::config;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::evidence::Notary;
+use crate::ledger::{Arrival, Begun, Erasure, Event, Ledger, State};
+use crate::names::ArrivalId;
+use crate::signing::SigningKey;
+use crate::zone::{Zone, ZonePath};
+
+use super::Error;
+use super::tombstone::{self, Mason};
+
+/// Erasures that are finished in one go.
+const AT_ONCE_MAX: u32 = 1000;
+/// Who erases again what has a tombstone.
+const BY: &str = "start-up";
+/// Why.
+const AGAIN: &str = "its tombstone says that it was erased";
+
+/// Copies that others have of an arrival.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Files that were removed.
+    pub removed: u64,
+    /// Files that are not the zone's to remove.
+    pub left: Vec<PathBuf>,
+}
+
+/// Removes the copies that doors have of an arrival.
+pub type Doors = Box<dyn Fn(&Arrival) -> io::Result<Elsewhere> + Send + Sync>;
+
+/// Erases arrivals of one zone, one at a time.
+pub struct Eraser {
+    zone: Zone,
+    config: config::Live,
+    ledger: Arc<dyn Ledger>,
+    notary: Arc<Notary>,
+    clock: Clock,
+    doors: Doors,
+    turn: Mutex<()>,
+}
+
+/// What came of a wish to erase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// No copy is left in the zone.
+    Erased(Elsewhere),
+    /// It stands like this, and must come to an end first. Nothing was done.
+    UnderWay(State),
+}
+
+impl Eraser {
+    /// An eraser of a zone; `doors` removes what lies outside of the archive, the lake and
+    /// `.landfall/`.
+    pub fn new(
+        zone: Zone,
+        (config, clock): (config::Live, Clock),
+        ledger: Arc<dyn Ledger>,
+        notary: Arc<Notary>,
+        doors: Doors,
+    ) -> Self {
+        Self { zone, config, ledger, notary, clock, doors, turn: Mutex::default() }
+    }
+
+    /// Erases an arrival. When it returns, no copy is left; one that was erased before is looked for
+    /// again.
+    ///
+    /// # Errors
+    /// [`Error`]; once the ledger says that it is being erased, [`Self::finish`] goes on.
+    pub fn erase(&self, id: ArrivalId, by: &str, reason: &str) -> Result<Outcome, Error> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.ledger.begin_erasure(id, by, reason)? {
+            Begun::Erasing(erasure) => self.carry_out(&erasure).map(Outcome::Erased),
+            Begun::UnderWay(state) => Ok(Outcome::UnderWay(state)),
+        }
+    }
+
+    /// Finishes what was begun, and erases again what has a tombstone and is there for the ledger. To
+    /// be called at a start, and again after a failure. Answers how many arrivals were erased.
+    ///
+    /// # Errors
+    /// [`Error`] of the first that could not be erased; the others were.
+    pub fn finish(&self) -> Result<u64, Error> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.ledger.erasures_open(AT_ONCE_MAX)?;
+        for id in tombstone::standing(&self.zone)? {
+            let Some(arrival) = self.ledger.arrival(id)? else { continue };
+            if arrival.state.is_erased() {
+                continue;
+            }
+            tracing::warn!(%id, "it was erased, and the ledger does not know: it is erased again");
+            if arrival.state == State::Received {
+                // Nothing is there to be converted.
+                let diagnostic = Diagnostic::error(Code::A128, AGAIN);
+                self.ledger.advance(id, Event::Held { diagnostic })?;
+            }
+            match self.ledger.begin_erasure(id, BY, AGAIN)? {
+                Begun::Erasing(erasure) => open.push(*erasure),
+                Begun::UnderWay(state) => {
+                    tracing::error!(%id, ?state, "it was erased, and the ledger has it under way");
+                }
+            }
+        }
+        let (mut erased, mut failed) = (0, None);
+        for erasure in open {
+            match self.carry_out(&erasure) {
+                Ok(_) => erased += 1,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(erased), Err)
+    }
+
+    fn carry_out(&self, erasure: &Erasure) -> Result<Elsewhere, Error> {
+        let id = erasure.arrival.id;
+        let mut removed = self.remove_copies(erasure)?;
+        let elsewhere = (self.doors)(&erasure.arrival).map_err(|source| {
+            io_error("remove what a drop folder has of", Path::new("it"))(source)
+        })?;
+        removed += elsewhere.removed;
+        let about = self.notary.blank(&erasure.arrival)?;
+        let key = SigningKey::open(&self.zone.receipt_key())?;
+        let durability = self.config.now().durability;
+        let mason = Mason { zone: &self.zone, key, durability };
+        let placed = mason.place(erasure, &about, self.clock.now())?;
+        let mut gone: Vec<ArrivalId> = self.erased_on(placed.erased_at)?;
+        gone.push(id);
+        mason.list(placed.erased_at, &gone)?;
+        self.ledger.erased(id, placed.erased_at, (placed.digest, removed))?;
+        tracing::info!(%id, removed, "erased");
+        Ok(Elsewhere { removed, ..elsewhere })
+    }
+
+    /// What was erased on the day (UTC) of a time.
+    fn erased_on(&self, at: Timestamp) -> Result<Vec<ArrivalId>, Error> {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        let midnight = format!("{}T00:00:00Z", utc_day(at)).parse().unwrap_or(at);
+        let end = midnight.checked_add(DAY).unwrap_or(Timestamp::MAX);
+        let all = self.ledger.erased_within(midnight, end)?;
+        Ok(all.into_iter().map(|erasure| erasure.arrival.id).collect())
+    }
+
+    /// Removes what the zone has, and makes that durable; how many files.
+    fn remove_copies(&self, erasure: &Erasure) -> Result<u64, Error> {
+        let arrival = &erasure.arrival;
+        let mut paths: Vec<ZonePath> = vec![arrival.raw.clone()];
+        for file in &erasure.files {
+            // The lake first: what moves to `retracted/` meanwhile is found there.
+            paths.extend([file.to.clone(), Zone::retracted_path(&file.to), file.from.clone()]);
+        }
+        let mut found: Vec<PathBuf> =
+            paths.iter().filter_map(|path| self.zone.resolve(path)).collect();
+        let waiting = format!("{}.", arrival.id);
+        found.extend(named(&self.zone.converted(), |name| name.starts_with(&waiting))?);
+        let names: Vec<&str> = paths.iter().map(ZonePath::base).collect();
+        let is_damaged = |name: &str| names.iter().any(|base| name.ends_with(base));
+        found.extend(named(&self.zone.damaged(), is_damaged)?);
+        let (mut removed, mut folders) = (0, BTreeSet::new());
+        for path in found {
+            match fs::remove_file(&path) {
+                Ok(()) => removed += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(io_error("remove", &path)(error)),
+            }
+            // Also where it is gone already: a kill may have come before the sync.
+            folders.extend(path.parent().filter(|folder| folder.exists()).map(Path::to_owned));
+        }
+        let durability = self.config.now().durability;
+        folders.iter().try_for_each(|folder| durability.sync_folder(folder))?;
+        Ok(removed)
+    }
+}
+
+/// The files in a folder whose name is meant. No folder, no files.
+fn named(folder: &Path, is_meant: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, Error> {
+    let all = super::verify::list(folder)?;
+    let name =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(&is_meant);
+    Ok(all.into_iter().filter(name).collect())
+}
+
+fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { doing, path, source }
+}
