@@ -91,10 +91,9 @@ impl Diagnostic {
         self
     }
 
-    /// The same without what it quotes of a file.
-    pub fn without_quotes(mut self) -> Self {
+    /// Takes out what it quotes of a file.
+    pub fn drop_quotes(&mut self) {
         self.facts.retain(|(name, _)| name != QUOTE);
-        self
     }
 
     /// Replaces the way out.

@@ -135,14 +135,11 @@ fn again(tx: &Transaction<'_>, id: ArrivalId) -> Result<(), Fault> {
 pub(super) fn end(
     tx: &mut Transaction<'_>,
     subject: &Subject,
-    end: ReplayEnd,
+    mut end: ReplayEnd,
 ) -> Result<(), Fault> {
-    let end = match end {
-        ReplayEnd::Held { diagnostic } => {
-            ReplayEnd::Held { diagnostic: diagnostic.without_quotes() }
-        }
-        other => other,
-    };
+    if let ReplayEnd::Held { diagnostic } = &mut end {
+        diagnostic.drop_quotes();
+    }
     let sql = "UPDATE replay SET state = 'ended', made = NULL, ended = ?2
                WHERE arrival = ?1 AND state IN ('asked', 'made')";
     if tx.sql(sql)?.execute((subject.sequence, Json(&end)))? > 0 {

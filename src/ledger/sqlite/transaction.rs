@@ -174,12 +174,11 @@ impl<'t> Transaction<'t> {
 
     /// Moves an arrival by an event and keeps the event. An event that changes no state is only
     /// kept.
-    pub(super) fn step(&mut self, subject: &mut Subject, event: Event) -> Result<(), Fault> {
+    pub(super) fn step(&mut self, subject: &mut Subject, mut event: Event) -> Result<(), Fault> {
         let next = subject.state.on(&event)?;
-        let event = match event {
-            Event::Held { diagnostic } => Event::Held { diagnostic: diagnostic.without_quotes() },
-            other => other,
-        };
+        if let Event::Held { diagnostic } = &mut event {
+            diagnostic.drop_quotes();
+        }
         self.record(Some(subject.id), event)?;
         if next != subject.state {
             self.sql("UPDATE arrival SET state = ?2, changed_at = ?3 WHERE sequence = ?1")?
