@@ -11,7 +11,9 @@
 mod dbt;
 mod inbox;
 mod readers;
+mod s3;
 mod shop;
+mod spark;
 #[path = "../support/mod.rs"]
 mod support;
 mod transform;
