@@ -13,6 +13,7 @@ mod inbox;
 mod readers;
 mod s3;
 mod shop;
+mod snowflake;
 mod spark;
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::shop::{self, python, spark};
+use crate::shop::{self, python, python_with_spark};
 use crate::support::{Server, TestZone};
 
 /// Every type that is found in text, with its least and greatest values, nulls and line ends.
@@ -182,10 +182,10 @@ fn duckdb_polars_and_pyarrow_read_all_that_is_written_alike() {
 }
 
 #[test]
-#[ignore = "needs Spark, half a gigabyte: tests/readers/run installs it and runs this"]
+#[ignore = "too big for every day: tests/readers/run installs Spark and runs this"]
 fn spark_reads_all_that_is_written_as_duckdb_does() {
     let (zone, _server) = zone();
-    let with_spark = read(&spark(), "spark", &zone);
+    let with_spark = read(&python_with_spark(), "spark", &zone);
     is_all_there(&with_spark);
     assert_eq!(with_spark, read(&python(), "duckdb", &zone));
 }

@@ -1,12 +1,11 @@
 //! `s3.py`, against an emulator of S3: each file once, the manifest last, nothing replaced.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::shop::{Shop, example, python};
+use crate::shop::{Background, Shop, example, python};
 use crate::support;
 
 /// What an S3 client is told by its environment.
@@ -18,7 +17,7 @@ const LOGIN: [(&str, &str); 3] = [
 
 /// An S3 that is emulated, with a bucket `lake`.
 struct S3 {
-    server: Child,
+    _server: Background,
     endpoint: String,
 }
 
@@ -27,16 +26,8 @@ impl S3 {
         let program = "import sys; from moto.server import ThreadedMotoServer; \
              server = ThreadedMotoServer(port=0, verbose=False); server.start(); \
              print(server.get_host_and_port()[1], flush=True); sys.stdin.read()";
-        // It ends when its input does.
-        let mut server = Command::new(python())
-            .args(["-c", program])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut port = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
-        let s3 = Self { server, endpoint: format!("http://127.0.0.1:{}", port.trim()) };
+        let (server, port) = Background::start(&python(), program);
+        let s3 = Self { _server: server, endpoint: format!("http://127.0.0.1:{port}") };
         s3.ask("client.create_bucket(Bucket='lake')");
         s3
     }
@@ -69,13 +60,6 @@ impl S3 {
         let endpoint = [("AWS_ENDPOINT_URL", self.endpoint.as_str())];
         let all = LOGIN.iter().chain(&endpoint);
         all.map(|(name, value)| format!("{name}={value} ")).collect()
-    }
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        drop(self.server.kill());
-        drop(self.server.wait());
     }
 }
 

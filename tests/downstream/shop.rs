@@ -1,7 +1,9 @@
 //! A zone whose feed `orders` is handed off to one of the examples, and files for it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use landfall::ledger::{Batch, Delivery, DeliveryState};
 
@@ -17,8 +19,8 @@ pub fn python() -> String {
     python_in("tests-python")
 }
 
-/// Python with what `tests/readers/run` installs.
-pub fn spark() -> String {
+/// Python with what `tests/readers/run` installs: Spark, and an emulator of Snowflake.
+pub fn python_with_spark() -> String {
     python_in("tests-readers")
 }
 
@@ -26,6 +28,34 @@ fn python_in(environment: &str) -> String {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(environment).join("bin/python");
     path.to_str().unwrap().to_owned()
+}
+
+/// A server in Python that runs until it is dropped.
+pub struct Background(Child);
+
+impl Background {
+    /// Starts a program that prints one line when it is ready, and ends when its input does.
+    pub fn start(python: &str, program: &str) -> (Self, String) {
+        let mut child = Command::new(python)
+            .args(["-c", program])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = lines.next().expect("it gets ready").unwrap();
+        // Keep the pipe open and drained, so that the server can go on printing.
+        std::thread::spawn(move || lines.for_each(drop));
+        (Self(child), ready)
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 /// Sends a file to `orders`.

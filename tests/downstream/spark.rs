@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use crate::shop::{example, send, spark};
+use crate::shop::{example, python_with_spark, send};
 use crate::support::TestZone;
 
 #[test]
-#[ignore = "needs Spark, half a gigabyte: tests/readers/run installs it and runs this"]
+#[ignore = "too big for every day: tests/readers/run installs Spark and runs this"]
 fn spark_reads_what_is_live_through_all_versions() {
     let zone = TestZone::new("[feed.orders]\nsame_name = 'replace'\nretract_grace = '1h'\n");
     let _server = zone.serve();
@@ -21,7 +21,7 @@ fn spark_reads_what_is_live_through_all_versions() {
     let to = zone.path().join("rows");
     // The second time takes the place of the first.
     for _ in 0..2 {
-        let ended = Command::new(spark())
+        let ended = Command::new(python_with_spark())
             .args([&example("spark.py"), zone.path().to_str().unwrap(), "orders"])
             .arg(&to)
             .output()
