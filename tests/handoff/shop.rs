@@ -251,7 +251,12 @@ impl Shop {
 
     /// Waits on the ledger until `found` finds something.
     pub fn wait<T>(&self, found: impl Fn(&dyn Ledger) -> Option<T>) -> T {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        self.wait_for(Duration::from_secs(60), found)
+    }
+
+    /// As [`Self::wait`], as long as this.
+    pub fn wait_for<T>(&self, time: Duration, found: impl Fn(&dyn Ledger) -> Option<T>) -> T {
+        let deadline = Instant::now() + time;
         loop {
             let head = self.ledger.head();
             if let Some(found) = found(self.ledger.as_ref()) {
