@@ -321,6 +321,48 @@ fn what_is_on_its_way_is_not_erased() {
 }
 
 #[test]
+fn a_hold_keeps_what_it_covers() {
+    let (zone, server) = handed_off();
+    let jane = find(&zone, "jane.csv");
+    let reason = ["--reason", "Roe v. Doe"];
+    let hold = |words: &[&str]| said(&zone, &[&["hold"], words, &reason].concat());
+    let (code, text) = hold(&["add", "case-17"]);
+    assert!(code == 4 && text.contains("what it covers"), "{text}");
+    let (code, text) = hold(&["add", "case-17", "--file", "jane.csv"]);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(hold(&["add", "case-17", "--feed", "orders"]).0, 4, "it stands already");
+    assert_eq!(hold(&["add", "others", "--from", "folder:elsewhere"]).0, 0);
+    assert_eq!(hold(&["add", "all", "--feed", "orders", "--since", "2020-01-01"]).0, 0);
+    let (code, text) = erase(&zone, jane.id);
+    assert!(code == 1 && text.contains("A129") && text.contains("on hold: all, case-17"), "{text}");
+    assert!(zone.path().join(jane.raw.as_str()).exists());
+    assert_eq!(find(&zone, "jane.csv").state, State::HandedOff);
+    let (_, text) = said(&zone, &["show", "jane.csv"]);
+    assert!(text.contains("case-17: Roe v. Doe"), "{text}");
+    assert_eq!(hold(&["release", "all"]).0, 0);
+    assert_eq!(erase(&zone, find(&zone, "other.csv").id).0, 0, "no hold covers it");
+    server.stop();
+    // It stands in a ledger that is made again, and can be released while nobody serves.
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        drop(fs::remove_file(zone.path().join(".landfall").join(name)));
+    }
+    let (code, text) = said(&zone, &["rebuild"]);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(erase(&zone, jane.id).0, 1);
+    let (_, text) = said(&zone, &["hold", "list"]);
+    assert!(
+        text.contains("case-17") && text.contains("others") && !text.contains("all "),
+        "{text}"
+    );
+    assert_eq!(hold(&["release", "case-17"]).0, 0);
+    assert_eq!(hold(&["release", "case-17"]).0, 4, "it does not stand any more");
+    let (_, text) = said(&zone, &["hold", "list", "--all"]);
+    assert_eq!(text.matches("released 2").count(), 2, "{text}");
+    assert_eq!(erase(&zone, jane.id).0, 0);
+    whole(&zone, jane.id);
+}
+
+#[test]
 fn the_same_bytes_are_taken_again_after_an_erasure() {
     let zone = TestZone::new("[feed.orders]\n");
     let key = zone.partner("acme", &["orders"], "");

@@ -14,6 +14,8 @@
 //! Downstream learns of it by a batch of its own that retracts what was published; the pipeline
 //! closes it at once, whatever its feed's rule.
 //!
+//! A legal hold stands in the way of the first step, and of no other.
+//!
 //! Left out: backups, and copies that sinks made or readers hold, which are theirs to remove; the
 //! original in a drop folder that keeps its files; the events, which cannot be altered: they keep
 //! names (of files, columns and sheets), sizes, digests and decisions, and no value of a file.
@@ -29,7 +31,7 @@ use crate::clock::{Clock, Timestamp, utc_day};
 use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::evidence::Notary;
-use crate::ledger::{Arrival, Begun, Erasure, Event, Ledger, State};
+use crate::ledger::{Arrival, Begun, Erasure, Event, Hold, Ledger, State};
 use crate::names::ArrivalId;
 use crate::signing::SigningKey;
 use crate::zone::{Zone, ZonePath};
@@ -74,6 +76,8 @@ pub enum Outcome {
     Erased(Elsewhere),
     /// It stands like this, and must come to an end first. Nothing was done.
     UnderWay(State),
+    /// These holds stand on it. Nothing was done.
+    OnHold(Vec<Hold>),
 }
 
 impl Eraser {
@@ -99,6 +103,7 @@ impl Eraser {
         match self.ledger.begin_erasure(id, by, reason)? {
             Begun::Erasing(erasure) => self.carry_out(&erasure).map(Outcome::Erased),
             Begun::UnderWay(state) => Ok(Outcome::UnderWay(state)),
+            Begun::OnHold(holds) => Ok(Outcome::OnHold(holds)),
         }
     }
 
@@ -125,6 +130,9 @@ impl Eraser {
                 Begun::Erasing(erasure) => open.push(*erasure),
                 Begun::UnderWay(state) => {
                     tracing::error!(%id, ?state, "it was erased, and the ledger has it under way");
+                }
+                Begun::OnHold(holds) => {
+                    tracing::error!(%id, ?holds, "it was erased, and a hold stands on it");
                 }
             }
         }

@@ -154,6 +154,9 @@ codes! {
     A128: "file was erased",
         "No copy of the file is kept any more; its tombstone in archive/_erased says who decided it, when, and why.",
         "Ask its sender for it. It is taken like any other file.";
+    A129: "file is on hold",
+        "A legal hold covers the file: nothing of it is removed while the hold stands.",
+        "`landfall hold list` says who placed it and why. Once it may go, release it with `landfall hold release NAME --reason TEXT`.";
     C101: "file is empty",
         "The file has no bytes or no records, so there is nothing to convert.",
         "Send the file with its content. If empty files are expected, no action is needed.";

@@ -8,7 +8,7 @@
 //! bytes of sidecars) and the name is hidden from its sender. What it keeps is who sent what when:
 //! name, size, digest, and the events, which cannot be altered.
 
-use super::{Arrival, BatchFile, Error, State};
+use super::{Arrival, BatchFile, Error, Hold, State};
 use crate::clock::Timestamp;
 use crate::names::{ArrivalId, Digest, FeedName};
 
@@ -36,6 +36,8 @@ pub enum Begun {
     Erasing(Box<Erasure>),
     /// It is under way, and must come to an end first.
     UnderWay(State),
+    /// These holds stand on it.
+    OnHold(Vec<Hold>),
 }
 
 /// The ledger's part about erasures.

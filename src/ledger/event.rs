@@ -10,14 +10,15 @@ use crate::clock::Timestamp;
 use crate::contract::Allowance;
 use crate::diagnostic::Diagnostic;
 use crate::names::{
-    ArrivalId, BatchId, Digest, FeedName, FileName, FolderName, PartnerName, PullName, SinkName,
+    ArrivalId, BatchId, Digest, FeedName, FileName, FolderName, HoldName, PartnerName, PullName,
+    SinkName,
 };
 use crate::schema::Change;
 use crate::zone::ZonePath;
 
 use super::{
-    Because, Door, Finding, ReplayEnd, Sender, SidecarKind, Unlike, UsedBy, Verdict, Verified,
-    WaitsFor,
+    Because, Door, Finding, ReplayEnd, Scope, Sender, SidecarKind, Unlike, UsedBy, Verdict,
+    Verified, WaitsFor,
 };
 
 /// What happened.
@@ -299,6 +300,10 @@ pub enum Event {
     Verified { verified: Verified, by: String },
     /// A host key was changed.
     HostKeyChanged { by: String, change: String },
+    /// A legal hold was placed.
+    HoldPlaced { hold: HoldName, scope: Scope, by: String, reason: String },
+    /// A legal hold was released.
+    HoldReleased { hold: HoldName, by: String, reason: String },
     /// A partner's account was written.
     PartnerChanged { partner: PartnerName, by: String, change: String },
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 use crate::clock::Timestamp;
-use crate::names::{ArrivalId, BatchId, Digest, FeedName, PullName};
+use crate::names::{ArrivalId, BatchId, Digest, FeedName, HoldName, PullName};
 
 use super::{Error, Event, Recorded, tree};
 
@@ -63,6 +63,8 @@ pub struct Touched {
     pub revisions: BTreeSet<(FeedName, u32)>,
     /// Pulls.
     pub pulls: BTreeSet<PullName>,
+    /// Legal holds.
+    pub holds: BTreeSet<HoldName>,
     /// Feeds that are expected, or no longer.
     pub expecting: BTreeSet<FeedName>,
     /// Dates of feeds.
@@ -104,6 +106,9 @@ impl Touched {
             | Event::FeedRecovered { feed, date, .. }
             | Event::FeedExcused { feed, date, .. } => {
                 self.dates.insert((feed.clone(), *date));
+            }
+            Event::HoldPlaced { hold, .. } | Event::HoldReleased { hold, .. } => {
+                self.holds.insert(hold.clone());
             }
             _ => {}
         }

@@ -25,6 +25,7 @@ mod delivery;
 mod erasure;
 mod event;
 mod expected;
+mod hold;
 pub mod log;
 mod pull;
 mod query;
@@ -48,6 +49,7 @@ pub use expected::{
     CalendarPage, Counted, Counts, DateState, Expected, ExpectedDate, Measured, Remark, Size,
     Unlike,
 };
+pub use hold::{Covered, Hold, Holds, Release, Scope};
 pub use log::Log;
 pub use pull::{Failing, PullFailure, PullState, Pulled, Pulls};
 pub use query::{ArrivalQuery, DigestRange, Found, Listed, NamePattern, NotDigits, Usage};
@@ -117,7 +119,18 @@ impl Error {
 
 /// The interface in domain verbs. All calls block; write calls return when the commit is durable.
 pub trait Ledger:
-    Sidecars + Sinks + Pulls + Closings + Replays + Custody + Erasures + Expected + Log + Send + Sync
+    Sidecars
+    + Sinks
+    + Pulls
+    + Closings
+    + Replays
+    + Custody
+    + Erasures
+    + Holds
+    + Expected
+    + Log
+    + Send
+    + Sync
 {
     // ---- receiving ----
 

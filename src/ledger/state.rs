@@ -204,6 +204,8 @@ impl State {
             | Event::ArchiveCorrupt { .. }
             | Event::ArchiveMended { .. }
             | Event::Verified { .. }
+            | Event::HoldPlaced { .. }
+            | Event::HoldReleased { .. }
             | Event::PartnerChanged { .. } => Some(self),
         };
         next.ok_or_else(|| Refused { state: self, event: event.kind() })

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::custody::{self, Doors, Elsewhere, Eraser};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{self, Arrival, ArrivalQuery, Ledger, State};
+use crate::ledger::{self, Arrival, ArrivalQuery, Hold, Ledger, State};
 use crate::names::{ArrivalId, FileName};
 use crate::receive::{folder, staging};
 use crate::zone::Zone;
@@ -47,7 +47,7 @@ pub struct Erased {
 /// Erases a file; when it returns no copy is left in the zone.
 ///
 /// # Errors
-/// [`Code::A126`] when it is under way, [`Code::Z104`] when there is none or no reason is given,
+/// [`Code::A126`] when it is under way, [`Code::A129`] when it is on hold, [`Code::Z104`] when there is none or no reason is given,
 /// [`Code::A127`].
 pub fn erase(
     zone: &Zone,
@@ -86,10 +86,20 @@ pub fn erase(
             same_bytes: same_bytes(ledger, &arrival).map_err(|e| unreadable(&e))?,
             tombstone: zone.tombstone(id),
         }),
+        Ok(custody::Outcome::OnHold(holds)) => Err(on_hold(&arrival, &holds)),
         Ok(custody::Outcome::UnderWay(state)) => Err(of_state(&arrival, state)),
         Err(custody::Error::Ledger(error)) => Err(unreadable(&error)),
         Err(error) => Err(failed(&error)),
     }
+}
+
+fn on_hold(arrival: &Arrival, holds: &[Hold]) -> Diagnostic {
+    let names: Vec<&str> = holds.iter().map(|hold| hold.name.as_str()).collect();
+    let names = names.join(", ");
+    let told = Diagnostic::error(Code::A129, format!("{} is on hold: {names}", arrival.name));
+    holds.iter().fold(told.fact("id", arrival.id), |told, hold| {
+        told.fact(hold.name.as_str(), format!("placed by {}: {}", hold.by, hold.reason))
+    })
 }
 
 fn under_way(arrival: &Arrival, why: &str) -> Diagnostic {

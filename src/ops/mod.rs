@@ -14,6 +14,7 @@ pub mod custody;
 pub mod default_zone;
 pub mod diagnostic;
 pub mod erase;
+pub mod hold;
 pub mod hostkeys;
 pub mod kept;
 pub mod local;

@@ -11,6 +11,7 @@ use super::SqliteLedger;
 use super::batches;
 use super::fault::Fault;
 use super::find;
+use super::holds;
 use super::replays;
 use super::transaction::{Subject, Transaction};
 use super::values::{Cells, Json, Micros};
@@ -134,6 +135,10 @@ fn begin(
         | State::Tested
         | State::Rejected
         | State::Erased => {
+            let holds = holds::on(tx, &subject)?;
+            if !holds.is_empty() {
+                return Ok(Begun::OnHold(holds));
+            }
             let (told_by, why) = (by.clone(), reason.clone());
             tx.step(&mut subject, Event::Erasing { by: told_by, reason: why })?;
             remember(tx, &subject, (&by, &reason))?;

@@ -40,6 +40,7 @@ mod expected;
 mod fault;
 mod find;
 mod history;
+mod holds;
 mod log;
 mod pulls;
 mod readers;

@@ -21,7 +21,7 @@ use super::values::Micros;
 use super::{log, schema};
 
 /// Tables that lines speak of, those that others refer to first.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "arrival",
     "conversion",
     "learned",
@@ -37,6 +37,7 @@ const TABLES: [&str; 15] = [
     "expected",
     "counted",
     "erasure",
+    "hold",
 ];
 
 /// A row of a table.
@@ -80,6 +81,9 @@ pub(super) fn of(conn: &Connection, touched: &Touched) -> Result<Vec<String>, Fa
         dump(conn, &mut lines, "batch_file", own, [id])?;
         dump(conn, &mut lines, "retraction", own, [id])?;
         dump(conn, &mut lines, "delivery", "batch = ?1", [id])?;
+    }
+    for name in &touched.holds {
+        dump(conn, &mut lines, "hold", "name = ?1", [name])?;
     }
     for name in &touched.pulls {
         dump(conn, &mut lines, "pull", "name = ?1", [name])?;

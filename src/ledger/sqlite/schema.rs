@@ -28,7 +28,7 @@ const STATEMENTS_MAX: usize = 128;
 const CHECKPOINT_PAGES: u32 = 8192;
 
 /// What brings the tables from one version to the next.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 13] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
@@ -41,6 +41,7 @@ const STEPS: [&str; 12] = [
     include_str!("schema-10.sql"),
     include_str!("schema-11.sql"),
     include_str!("schema-12.sql"),
+    include_str!("schema-13.sql"),
 ];
 /// The step that made history a tree.
 const TREE_STEP: usize = 3;

@@ -11,7 +11,7 @@ use crate::ledger::{
     BatchState, Counts, DateState, DeliveryState, Door, FileKind, Measured, Problem, Sender,
     SidecarKind, State, Verdict, WaitsFor,
 };
-use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, PullName, SinkName};
+use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, HoldName, PullName, SinkName};
 use crate::zone::ZonePath;
 
 /// A time as integer microseconds since the Unix epoch.
@@ -92,7 +92,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(FeedName, PullName, SinkName);
+as_text!(FeedName, HoldName, PullName, SinkName);
 
 impl ToSql for Sender {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {

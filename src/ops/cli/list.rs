@@ -106,7 +106,7 @@ fn text(arrivals: &[Arrival]) -> String {
     table(&rows)
 }
 
-fn sender(text: &str) -> Result<Sender, crate::names::Error> {
+pub(super) fn sender(text: &str) -> Result<Sender, crate::names::Error> {
     if text.contains(':') { text.parse() } else { Ok(Sender::Partner(text.parse()?)) }
 }
 

@@ -27,6 +27,7 @@ mod exit;
 mod explain;
 mod feed;
 mod get;
+mod hold;
 mod hostkey;
 mod init;
 mod inspect;
@@ -140,6 +141,9 @@ enum Command {
     Verify(verify::Args),
     /// Remove every copy of a file for good; a signed tombstone and its history stay
     Erase(erase::Args),
+    /// Legal holds: what they cover is not removed
+    #[command(subcommand)]
+    Hold(hold::Command),
     /// Take a backup of the ledger, the configuration and the keys, at any moment
     Backup(backup::Args),
     /// Put a backup back, or make a zone from it
@@ -206,6 +210,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Replay(args) => replay::run(&args, zone, out),
         Command::Verify(args) => verify::run(args, zone, out),
         Command::Erase(args) => erase::run(args, zone, out),
+        Command::Hold(command) => hold::run(command, zone, out),
         Command::Backup(args) => backup::run(args, zone, out),
         Command::Restore(args) => restore::run(args, zone, out),
         Command::Rebuild(args) => rebuild::run(args, zone, out),

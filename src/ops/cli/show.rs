@@ -8,7 +8,9 @@ use super::{Exit, Output, ZoneArgs, reading, report, words};
 use crate::clock::rfc3339_millis;
 use crate::diagnostic::Diagnostic;
 use crate::evidence::{Checkpoint, Proof};
-use crate::ledger::{self, Arrival, Batch, BatchFile, Delivery, Door, Ledger, Recorded, State};
+use crate::ledger::{
+    self, Arrival, Batch, BatchFile, Covered, Delivery, Door, Hold, Ledger, Recorded, State,
+};
 use crate::ops::diagnostic;
 use crate::receive::receipt;
 
@@ -27,6 +29,9 @@ struct Life {
     #[serde(skip_serializing_if = "Option::is_none")]
     handed_off_in: Option<Batch>,
     deliveries: Vec<Delivery>,
+    /// Legal holds that stand on it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    holds: Vec<Hold>,
     events: Vec<Recorded>,
     /// That it is in the log; `None` until a checkpoint covers it.
     proof: Option<Proof>,
@@ -51,7 +56,9 @@ fn read(ledger: &dyn Ledger, arrival: Arrival) -> Result<Life, ledger::Error> {
     };
     let events = ledger.history(arrival.id)?;
     let proof = Proof::of(ledger, &events)?;
-    Ok(Life { arrival, handed_off_in: batch, deliveries, events, proof })
+    let mut holds = ledger.holds()?;
+    holds.retain(|hold| hold.released.is_none() && hold.scope.covers(Covered::of(&arrival)));
+    Ok(Life { arrival, handed_off_in: batch, deliveries, holds, events, proof })
 }
 
 fn text(life: &Life) -> String {
@@ -59,7 +66,7 @@ fn text(life: &Life) -> String {
     let outcome = receipt::Outcome::of(arrival).as_str();
     let test = if arrival.sender.is_test() { " (a test: nothing is handed on)" } else { "" };
     let mut out = format!("{} is {}{test}\n", arrival.name, words::standing(arrival));
-    out.push_str(&indented(&table(&facts(arrival, outcome))));
+    out.push_str(&indented(&table(&facts(life, outcome))));
     if let Some(told) = &arrival.diagnostic {
         out.push_str(&block("why", &diagnostic::text(told)));
     }
@@ -101,7 +108,8 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
-fn facts(arrival: &Arrival, outcome: &str) -> Vec<[String; 2]> {
+fn facts(life: &Life, outcome: &str) -> Vec<[String; 2]> {
+    let Life { arrival, holds, .. } = life;
     let door = match arrival.door {
         Door::Sftp => "SFTP",
         Door::Folder => "a drop folder",
@@ -138,6 +146,11 @@ fn facts(arrival: &Arrival, outcome: &str) -> Vec<[String; 2]> {
     if !arrival.current && arrival.duplicate_of.is_none() {
         facts.push(("current", "no: a newer version of this name came".to_owned()));
     }
+    facts.extend(
+        holds
+            .iter()
+            .map(|hold| ("on hold", format!("{}: {}", hold.name, receipt::shown(&hold.reason)))),
+    );
     if arrival.hidden && !arrival.state.is_erased() {
         facts.push(("listing", "removed by its sender".to_owned()));
     }

@@ -9,6 +9,7 @@ use crate::ledger::{
 use crate::receive::receipt::shown;
 use crate::schema::Change;
 
+use super::hold::covers;
 use super::output::{count, counted, size};
 
 /// A state in words: `handed off`.
@@ -330,6 +331,12 @@ fn about_custody(event: &Event) -> Option<String> {
             Problem::Unknown => format!("{path} is there, and nobody knows it"),
         },
         Event::ArchiveMended { path, how } => format!("{path} {how}"),
+        Event::HoldPlaced { hold, scope, by, reason } => {
+            format!("hold {hold} placed on {} by {by}: {}", covers(scope), shown(reason))
+        }
+        Event::HoldReleased { hold, by, reason } => {
+            format!("hold {hold} released by {by}: {}", shown(reason))
+        }
         Event::Verified { verified: Verified { files, problems, unknown, .. }, by } => format!(
             "{} read by {by}: {} not whole, {} unknown",
             counted(*files, "kept file"),
@@ -433,6 +440,8 @@ fn about_zone(event: &Event) -> String {
         | Event::ReplayEnded { .. }
         | Event::Erasing { .. }
         | Event::Erased { .. }
+        | Event::HoldPlaced { .. }
+        | Event::HoldReleased { .. }
         | Event::Renamed { .. }
         | Event::Touched { .. }
         | Event::Hidden

@@ -12,6 +12,7 @@ use crate::names::{ArrivalId, FeedName, FileName, PartnerName, PullName};
 use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
 use crate::ops::erase;
+use crate::ops::hold;
 use crate::ops::hostkeys::Step;
 use crate::ops::quarantine::Judgement;
 use crate::ops::replay::ReplayWish;
@@ -133,6 +134,14 @@ impl Client {
     /// Why it does not hold; [`Code::Z106`].
     pub fn judge(&self, judgement: Judgement) -> Result<(), Diagnostic> {
         self.expect_done(&Request::Judge(judgement))
+    }
+
+    /// Has a legal hold placed or released.
+    ///
+    /// # Errors
+    /// Why it is not; [`Code::Z106`].
+    pub fn hold(&self, wish: hold::Wish) -> Result<(), Diagnostic> {
+        self.expect_done(&Request::Hold(wish))
     }
 
     /// Has a file erased, and waits until no copy of it is left.

@@ -18,6 +18,7 @@ use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName, PullName}
 use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
 use crate::ops::erase;
+use crate::ops::hold;
 use crate::ops::hostkeys::Step;
 use crate::ops::quarantine::Judgement;
 use crate::ops::replay::ReplayWish;
@@ -80,6 +81,8 @@ pub enum Request {
     Replay(ReplayWish),
     /// A person decided about a held file.
     Judge(Judgement),
+    /// A person wants a legal hold to be placed or released.
+    Hold(hold::Wish),
     /// A person wants a file to be erased.
     Erase(erase::Wish),
     /// Read `landfall.toml` again.

@@ -20,7 +20,9 @@ use crate::durable;
 use crate::evidence::Notary;
 use crate::ledger::{Event, Ledger};
 use crate::ops::local::{self, LocalFile};
-use crate::ops::{closing, custody, erase, hostkeys, pulls, quarantine, replay, sinks, stalled};
+use crate::ops::{
+    closing, custody, erase, hold, hostkeys, pulls, quarantine, replay, sinks, stalled,
+};
 use crate::receive::Intake;
 use crate::receive::pull;
 use crate::receive::sftp::Penalised;
@@ -215,6 +217,7 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
         Request::Judge(judgement) => {
             quarantine::judge(desk.ledger.as_ref(), judgement).map(|_| Answer::Done)
         }
+        Request::Hold(wish) => hold::apply(desk.ledger.as_ref(), &wish).map(|()| Answer::Done),
         Request::Erase(wish) => {
             let done = erase::erase(&desk.zone, desk.ledger.as_ref(), &desk.eraser, wish)?;
             Ok(Answer::Erased(Box::new(done)))
