@@ -3,7 +3,7 @@
 //! The table is written out, so that a change of any cell is a change of this file.
 
 use landfall::diagnostic::{Code, Diagnostic};
-use landfall::ledger::{Event, SidecarKind, State, Verdict};
+use landfall::ledger::{Event, Scope, SidecarKind, State, Verdict};
 use landfall::names::{ArrivalId, BatchId};
 
 use crate::making::{acme, digest_of, feed, file, incoming, now, sink};
@@ -153,6 +153,17 @@ fn about_the_zone() -> Vec<Event> {
         Event::SinkStalled { sink: sink("lake"), feed: orders.clone(), batch, error: text() },
         Event::SinkResumed { sink: sink("lake"), feed: orders.clone(), batch, reason: text() },
         Event::SinkSkipped { sink: sink("lake"), feed: orders, batch, reason: text() },
+        Event::HoldPlaced {
+            hold: "case-17".parse().expect("a hold"),
+            scope: Scope { feed: Some(feed("orders")), ..Scope::default() },
+            by: text(),
+            reason: text(),
+        },
+        Event::HoldReleased {
+            hold: "case-17".parse().expect("a hold"),
+            by: text(),
+            reason: text(),
+        },
         Event::PartnerChanged { partner: partner(), by: text(), change: text() },
     ]
 }
