@@ -2,13 +2,14 @@
 //! the versions of a feed, and no column of the partner's hidden.
 
 use std::collections::BTreeMap;
+use std::io::{Cursor, Write as _};
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::shop::{self, python, python_with_spark};
-use crate::support::{Server, TestZone};
+use crate::support::{self, Server, TestZone};
 
 /// Every type that is found in text, with its least and greatest values, nulls and line ends.
 const ALL_TYPES: &str = r#"id,amount,price,rate,day,at,at_utc,flag,name,empty,big
@@ -24,7 +25,7 @@ const NEXT_VERSION: &str = "id,amount,price,rate,day,at,at_utc,flag,name,empty,b
     5,5 or so,20.00,1.25,soon,2026-02-01 10:00:00.500000,2026-02-01T10:00:00Z,maybe,bo,x,5,newer\n";
 
 /// Names that readers fold, hide, or read as something else.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 25] = [
     "ID",
     "id",
     "Id",
@@ -42,6 +43,7 @@ const NAMES: [&str; 24] = [
     "Name ",
     "name",
     "a;b{}()",
+    "e\u{301}",
     "x=y",
     "ı",
     "I",
@@ -56,12 +58,39 @@ const NESTED: &str = r#"{"id":1,"a":{"x":1,"y":[1,2,{"z":3}]},"tags":["p","q"],"
 "#;
 const A_FIELD_MORE: &str = r#"{"id":3,"a":{"x":2,"new":true},"tags":[null],"s":[{"k":1,"n":2.5}]}"#;
 
-const DECLARED: &str = "[column]\namount = { type = 'decimal(10,2)', decimal = ',', thousands = '.' }\n\
+/// With columns from the file's name, and room for a reject.
+const DECLARED: &str = "match = 'sales_{region}_{date:%Y%m%d}.csv'\nmax_rejects = 1\n[column]\namount = { type = 'decimal(10,2)', decimal = ',', thousands = '.' }\n\
     due = { type = 'date', format = '%d.%m.%Y' }\nshare = 'double'\nopen = 'bool'\n";
 
+/// Every kind of column that Parquet is taken with, in the widths and units of others.
+const PARQUET: &str = "SELECT 255::UTINYINT AS small, 18446744073709551615::UBIGINT AS large, \
+    0.1::FLOAT AS single, 1e300::DOUBLE AS double, 'žluť' AS text, true AS flag, \
+    DATE '1066-10-14' AS day, TIMESTAMP_MS '2026-01-31 10:00:00.001' AS ms, \
+    TIMESTAMP_NS '2026-01-31 10:00:00.000001' AS ns, TIMESTAMP '1582-10-10 23:59:59.999999' AS us, \
+    TIMESTAMPTZ '2026-01-31 10:00:00+02' AS moment, 1.5::DECIMAL(38,10) AS exact, NULL::INTEGER AS none";
+
+/// What the text of [`PARQUET`] is as a file.
+fn parquet() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("1.parquet");
+    let copy = format!("COPY ({PARQUET}) TO '{}' (FORMAT parquet)", file.display());
+    support::python("import duckdb, sys; duckdb.sql(sys.argv[1])", &[&copy]);
+    std::fs::read(file).unwrap()
+}
+
+/// Two tables in one archive.
+fn archive() -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in [("a.csv", "id,name\n1,ana\n"), ("b.csv", "id,name\n2,bo\n")] {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(content.as_bytes()).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
 fn zone() -> (TestZone, Server) {
-    let zone =
-        TestZone::new("[feed.orders]\n[feed.names]\n[feed.nested]\n[feed.declared]\n[feed.book]\n");
+    let feeds = ["archive", "book", "declared", "names", "nested", "orders", "parquet"];
+    let zone = TestZone::new(&feeds.map(|feed| format!("[feed.{feed}]\n")).concat());
     std::fs::create_dir(zone.path().join("contracts")).unwrap();
     std::fs::write(zone.path().join("contracts/declared.toml"), DECLARED).unwrap();
     let server = zone.serve();
@@ -79,7 +108,10 @@ fn zone() -> (TestZone, Server) {
     send("names", "1.csv", format!("{header}\n{}\n", numbers.join(",")).as_bytes());
     send("nested", "1.jsonl", NESTED.as_bytes());
     send("nested", "2.jsonl", A_FIELD_MORE.as_bytes());
-    send("declared", "1.csv", b"amount;due;share;open\n1.234,50;31.01.2026;1e300;true\n;;;\n");
+    let sales = "amount;due;share;open\n1.234,50;31.01.2026;1e300;true\n;;;\nmuch;;;\n";
+    send("declared", "sales_north_20260131.csv", sales.as_bytes());
+    send("parquet", "1.parquet", &parquet());
+    send("archive", "1.zip", &archive());
     let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/workbooks/orders.xlsb");
     send("book", "1.xlsb", &std::fs::read(book).unwrap());
     (zone, server)
@@ -93,7 +125,8 @@ fn read(python: &str, reader: &str, zone: &TestZone) -> BTreeMap<String, Vec<Val
     let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for line in String::from_utf8(output.stdout).unwrap().lines() {
         let (dataset, row) = line.split_once(' ').unwrap();
-        found.entry(dataset.to_owned()).or_default().push(serde_json::from_str(row).unwrap());
+        let row = serde_json::from_str(row).unwrap();
+        found.entry(dataset.to_owned()).or_default().push(row);
     }
     found
 }
@@ -111,11 +144,20 @@ fn all_sent(rows: &[Value]) -> Vec<Value> {
 
 fn is_all_there(read: &BTreeMap<String, Vec<Value>>) {
     let datasets: Vec<_> = read.iter().map(|(name, rows)| (name.as_str(), rows.len())).collect();
-    let expected = [("book/v1", 3), ("declared/v1", 2), ("names/v1", 1), ("nested/v1", 3)];
-    assert_eq!(datasets[..4], expected);
-    assert_eq!(datasets[4..], [("orders/v1", 4), ("orders/v2", 1)]);
+    let expected = [
+        ("lake/archive/v1", 2),
+        ("lake/book/v1", 3),
+        ("lake/declared/v1", 2),
+        ("lake/names/v1", 1),
+        ("lake/nested/v1", 3),
+        ("lake/orders/v1", 4),
+        ("lake/orders/v2", 1),
+        ("lake/parquet/v1", 1),
+        ("rejects/declared", 1),
+    ];
+    assert_eq!(datasets, expected);
     assert_eq!(
-        all_sent(&read["orders/v1"]),
+        all_sent(&read["lake/orders/v1"]),
         [
             json!({"id": 1, "amount": 10, "price": "decimal 19.90", "rate": "1.5", "day": "date 2026-01-31",
             "at": "timestamp 2026-01-31T10:00:00", "at_utc": "timestamp 2026-01-31T10:00:00+00:00",
@@ -136,7 +178,7 @@ fn is_all_there(read: &BTreeMap<String, Vec<Value>>) {
         ]
     );
     assert_eq!(
-        all_sent(&read["orders/v2"]),
+        all_sent(&read["lake/orders/v2"]),
         [
             json!({"id": 5, "amount": "5 or so", "price": "decimal 20.00", "rate": "1.25", "day": "soon",
             "at": "timestamp 2026-02-01T10:00:00.500000",
@@ -144,15 +186,23 @@ fn is_all_there(read: &BTreeMap<String, Vec<Value>>) {
             "empty": "x", "big": "decimal 5", "more": "newer"}),
         ]
     );
+    names_are_all_there(&read["lake/names/v1"]);
+    all_kinds_are_there(read);
+}
+
+fn names_are_all_there(rows: &[Value]) {
     // Every number that was sent is in a column of its own.
-    let names = sent(&read["names/v1"][0]);
+    let names = sent(&rows[0]);
     let values = names.as_object().unwrap().values();
     let mut numbers: Vec<_> = values.filter_map(Value::as_u64).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=NAMES.len() as u64).collect::<Vec<_>>(), "{names}");
     assert_eq!(names["lf_date_2"], 4);
+}
+
+fn all_kinds_are_there(read: &BTreeMap<String, Vec<Value>>) {
     assert_eq!(
-        all_sent(&read["nested/v1"]),
+        all_sent(&read["lake/nested/v1"]),
         [
             json!({"id": 1, "a": {"x": 1, "y": ["1", "2", "{\"z\":3}"], "new": null}, "tags": ["p", "q"],
             "s": [{"k": 1, "l": null, "n": null}, {"k": 2, "l": "m", "n": null}]}),
@@ -162,13 +212,30 @@ fn is_all_there(read: &BTreeMap<String, Vec<Value>>) {
         ]
     );
     assert_eq!(
-        all_sent(&read["declared/v1"]),
+        all_sent(&read["lake/parquet/v1"]),
+        [
+            json!({"small": 255, "large": "decimal 18446744073709551615", "single": f64::from(0.1_f32),
+            "double": 1e300, "text": "žluť", "flag": true, "day": "date 1066-10-14",
+            "ms": "timestamp 2026-01-31T10:00:00.001000", "ns": "timestamp 2026-01-31T10:00:00.000001",
+            "us": "timestamp 1582-10-10T23:59:59.999999", "moment": "timestamp 2026-01-31T08:00:00+00:00",
+            "exact": "decimal 1.5000000000", "none": null})
+        ]
+    );
+    assert_eq!(
+        read["lake/archive/v1"].iter().map(|row| &row["_lf_member"]).collect::<Vec<_>>(),
+        ["a.csv", "b.csv"]
+    );
+    assert_eq!(read["lake/declared/v1"][0]["_lf_name_region"], "north");
+    assert_eq!(read["lake/declared/v1"][0]["_lf_name_date"], "date 2026-01-31");
+    assert_eq!(read["rejects/declared"][0]["raw"], "much;;;");
+    assert_eq!(
+        all_sent(&read["lake/declared/v1"]),
         [
             json!({"amount": "decimal 1234.50", "due": "date 2026-01-31", "share": 1e300, "open": true}),
             json!({"amount": null, "due": null, "share": null, "open": null}),
         ]
     );
-    assert_eq!(all_sent(&read["book/v1"])[2], json!({"id": 3, "code": "x", "price": -0.1}));
+    assert_eq!(all_sent(&read["lake/book/v1"])[2], json!({"id": 3, "code": "x", "price": -0.1}));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 
     read.py duckdb|polars|pyarrow|spark ZONE
 
-A line is `orders/v1 {"id": 1, …}`: numbers and text as JSON has them, of other types the name and the value.
-Rows are in the order of `_lf_arrival` and `_lf_record`, columns by name, `lf_date` is the folders' column.
+A line is `lake/orders/v1 {"id": 1, …}`: numbers and text as JSON has them, of other types the name and the
+value. Columns are in the order of their names, rows in that of their text; `lf_date` is the folders' column.
+What was rejected is `rejects/orders`.
 """
 import datetime
 import decimal
@@ -80,11 +81,10 @@ def cell(value):
 
 def main(reader, zone):
     read = globals()[f"with_{reader}"]
-    for folder in sorted(glob.glob(f"{zone}/lake/*/v*")):
-        rows = sorted(read(folder), key=lambda row: (row["_lf_arrival"], row["_lf_record"]))
-        for row in rows:
-            dataset = os.path.relpath(folder, f"{zone}/lake")
-            print(dataset, json.dumps(cell(row), sort_keys=True, ensure_ascii=False))
+    for folder in sorted(glob.glob(f"{zone}/lake/*/v*") + glob.glob(f"{zone}/rejects/*")):
+        rows = [json.dumps(cell(row), sort_keys=True, ensure_ascii=False) for row in read(folder)]
+        for row in sorted(rows):
+            print(os.path.relpath(folder, zone), row)
 
 
 if __name__ == "__main__":
