@@ -8,6 +8,7 @@
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::disallowed_methods,
     clippy::print_stderr,
     clippy::indexing_slicing,
     missing_docs,
