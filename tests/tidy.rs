@@ -64,6 +64,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["ops"]),
     ("sd_notify", &["ops"]),
     ("toml", &["config"]),
+    ("toml_edit", &["config/new_feed"]),
     ("regex", &["contract"]),
 ];
 

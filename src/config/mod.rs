@@ -25,6 +25,7 @@ pub mod contract;
 mod expect;
 mod glob;
 mod live;
+mod new_feed;
 pub mod partner;
 mod problem;
 mod pull;
@@ -37,11 +38,12 @@ pub use batching::{Batching, Ends, Set, Wants, When, Windows};
 pub use contract::Written;
 pub use expect::{Beside, Expect};
 pub use live::{Live, needing_restart};
+pub use new_feed::{Card, NotAdded, spelled, with_feed};
 pub use partner::Partner;
 pub use problem::{Problem, Problems};
 pub use pull::Pull;
 pub use sink::{Copies, Nats, Postgres, Secret, Sink, SinkKind, Success, Webhook};
-pub(crate) use value::{bytes, end_of};
+pub(crate) use value::{bytes, end_of, lasting};
 pub use written::{load, parse};
 
 /// A zone's configuration, valid as a whole.
@@ -189,6 +191,12 @@ pub struct Feed {
     pub owner: Option<String>,
     /// `purpose`: why it exists.
     pub purpose: Option<String>,
+    /// `uses = ["the finance dashboard"]`: who reads it, for what.
+    pub uses: Vec<String>,
+    /// `freshness = "1d"`: how old its newest file may be; [`Self::expect`] is what raises alarms.
+    pub freshness: Option<Duration>,
+    /// `personal_data = true | false`: whether there are data of persons in it.
+    pub personal_data: Option<bool>,
     /// `match = ["orders_*.csv"]`: glob patterns (`*`, `?`, `[…]`, without regard to case) on the
     /// name's last part; none means every name. A name that ends like a sidecar (`.ok`, `.done`,
     /// `.md5`, `.sha1`, `.sha256`) is one, unless a pattern ends in just that, as `*.ok` does.
@@ -224,6 +232,9 @@ impl Default for Feed {
         Self {
             owner: None,
             purpose: None,
+            uses: Vec::new(),
+            freshness: None,
+            personal_data: None,
             patterns: Vec::new(),
             same_name: SameName::Append,
             duplicates: Duplicates::Skip,

@@ -51,17 +51,21 @@ const WIDTH_MAX: u32 = 1 << 20;
 pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, Wrong> {
     const WHAT: &str = "a duration such as \"2s\", \"10m\", \"24h\" or \"7d\"";
     let text = as_text(value, WHAT)?;
-    let refused = || Wrong::new(format!("must be {WHAT}, not `{text}`"));
-    let (number, unit) = number_and_unit(text).ok_or_else(refused)?;
+    lasting(text).ok_or_else(|| Wrong::new(format!("must be {WHAT}, not `{text}`")))
+}
+
+/// How long a text lasts: `500ms`, `2s`, `10m`, `24h`, `7d`.
+pub(crate) fn lasting(text: &str) -> Option<Duration> {
+    let (number, unit) = number_and_unit(text)?;
     let millis: u64 = match unit {
         "ms" => 1,
         "s" => 1000,
         "m" | "min" => 60 * 1000,
         "h" => 3600 * 1000,
         "d" => 24 * 3600 * 1000,
-        _ => return Err(refused()),
+        _ => return None,
     };
-    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(refused)
+    number.checked_mul(millis).map(Duration::from_millis)
 }
 
 /// Bytes: an integer, or text such as `"256 MiB"` or `"10 GB"`.

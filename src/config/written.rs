@@ -190,6 +190,9 @@ fn read_feed(table: Reader<'_, '_>, declared: &Declared, root: Option<&Path>) ->
     let mut feed = Feed {
         owner: table.get("owner", text),
         purpose: table.get("purpose", text),
+        uses: table.list("uses", text).unwrap_or_default(),
+        freshness: table.get("freshness", duration),
+        personal_data: table.get("personal_data", truth),
         patterns: table.list("match", glob).unwrap_or_default(),
         sinks: table.list("sinks", reference("sink", &declared.sinks)).unwrap_or_default(),
         ..Feed::default()
