@@ -292,6 +292,12 @@ codes! {
     H132: "nothing to propose a contract from",
         "A contract is proposed from the tables that a feed has taken, and it has none.",
         "Send some files first, or look into one with `landfall inspect`.";
+    H133: "a question has no answer",
+        "A new feed is not made without an owner, a purpose, and a word on names that come again and on personal data.",
+        "Answer it, or give the flag that is named; `landfall feed new --help` lists them.";
+    H134: "the feed was not added",
+        "The feed could not be written into landfall.toml; nothing was changed.",
+        "See the cause; take another name, or write the feed yourself and run `landfall check`.";
     H140: "files are late",
         "The feed expects files by a time (`[feed.<name>.expect]`), and they have not all come.",
         "Ask the sender; when the files come, this goes away. A day that has no files belongs into the file of `except`, followed by `landfall reload`.";

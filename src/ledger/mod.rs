@@ -52,7 +52,7 @@ pub use expected::{
 pub use hold::{Covered, Hold, Holds, Release, Scope};
 pub use log::Log;
 pub use pull::{Failing, PullFailure, PullState, Pulled, Pulls};
-pub use query::{ArrivalQuery, DigestRange, Found, Listed, NamePattern, NotDigits, Usage};
+pub use query::{ArrivalQuery, DigestRange, Found, Holding, Listed, NamePattern, NotDigits, Usage};
 pub use replay::{Replay, ReplayEnd, ReplayStanding, Replays, ReplaysNow};
 pub use sender::{Door, Sender};
 pub use sidecar::{
@@ -374,6 +374,12 @@ pub trait Ledger:
     /// # Errors
     /// [`Error::Store`].
     fn counts(&self) -> Result<Vec<(FeedName, State, u64)>, Error>;
+
+    /// What the archive took for each feed that ever had a file, by feed.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn holdings(&self) -> Result<Vec<Holding>, Error>;
 
     /// The sequence of the newest event; 0 for none. Waits for nothing.
     fn head(&self) -> u64;

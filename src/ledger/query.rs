@@ -125,6 +125,19 @@ impl std::str::FromStr for DigestRange {
 #[error("must be a SHA-256, or its first 4 hexadecimal digits or more")]
 pub struct NotDigits;
 
+/// What the archive took for a feed, in all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Which feed, declared or not.
+    pub feed: FeedName,
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When the newest came.
+    pub newest: Timestamp,
+}
+
 /// What a partner sent in a period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {

@@ -283,13 +283,17 @@ fn feeds_are_listed_and_shown() {
     ");
     assert_snapshot!(place.told(&["feed", "show", "orders"]), @"
     orders
-      owner        sales
-      purpose      Orders of the day
-      match        *.csv
-      drop folder  inbox/orders
-      sinks        warehouse
-      contract     -
-      dataset      1 live file, 2 rows, 700 B; newest batch 1
+      owner          sales
+      purpose        Orders of the day
+      used by        -
+      newest file    of any age
+      same name      adds to what came before
+      personal data  -
+      match          *.csv
+      drop folder    inbox/orders
+      sinks          warehouse
+      contract       -
+      dataset        1 live file, 2 rows, 700 B; newest batch 1
       columns of v1, revision 1
         id     text
         price  decimal(18,2)

@@ -11,6 +11,7 @@
 
 mod check;
 mod history;
+mod new;
 mod propose;
 mod snippets;
 #[path = "../support/mod.rs"]

@@ -22,8 +22,8 @@ use crate::zone::ZonePath;
 use super::log::{Leaf, Signed, Touched};
 use super::{
     Arrival, ArrivalQuery, Batch, BatchFile, Delivery, DeliveryOutcome, Error, Event, Found,
-    Ledger, Listed, Log, NewArrival, NewConversion, NewSidecar, Recorded, Retraction, Revision,
-    Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor, tree,
+    Holding, Ledger, Listed, Log, NewArrival, NewConversion, NewSidecar, Recorded, Retraction,
+    Revision, Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor, tree,
 };
 
 mod advance;
@@ -40,6 +40,7 @@ mod expected;
 mod fault;
 mod find;
 mod history;
+mod holdings;
 mod holds;
 mod log;
 mod pulls;
@@ -269,6 +270,12 @@ impl Ledger for SqliteLedger {
 
     fn counts(&self) -> Result<Vec<(FeedName, State, u64)>, Error> {
         self.readers.read("count arrivals", find::counts)
+    }
+
+    fn holdings(&self) -> Result<Vec<Holding>, Error> {
+        holdings::in_all(|after| {
+            self.readers.read("sum up what is held", |conn| holdings::part(conn, after))
+        })
     }
 
     fn head(&self) -> u64 {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::brief;
+
 use crate::config::{Config, Feed};
 use crate::diagnostic::Diagnostic;
 use crate::ledger::{self, BatchFile, FileKind, Ledger};
@@ -31,6 +33,8 @@ struct Listed<'a> {
     feed: &'a FeedName,
     owner: Option<&'a str>,
     purpose: Option<&'a str>,
+    uses: &'a [String],
+    personal_data: Option<bool>,
     #[serde(rename = "match")]
     patterns: &'a [String],
     folders: Vec<String>,
@@ -55,6 +59,8 @@ fn listed<'a>(
         feed: name,
         owner: feed.owner.as_deref(),
         purpose: feed.purpose.as_deref(),
+        uses: &feed.uses,
+        personal_data: feed.personal_data,
         patterns: &feed.patterns,
         folders: folders.map(|folder| folder.path.display().to_string()).collect(),
         sinks: feed.sinks.iter().map(ToString::to_string).collect(),
@@ -142,7 +148,7 @@ pub(super) fn show(
     };
     if let Some(ledger) = ledger {
         let failed = |error: ledger::Error| reading::unreadable(&error);
-        shown.batches = newest_batch(ledger, name)?;
+        shown.batches = newest_batch(ledger, name).map_err(failed)?;
         shown.learned = ledger.learned(name).map_err(failed)?;
         shown.revisions = drift::revisions(ledger, name, drift::SHOWN_MAX).map_err(failed)?;
         shown.drift = drift::recent(ledger, name).map_err(failed)?;
@@ -158,16 +164,15 @@ pub(super) fn show(
         counted(listed.live_rows, "row"),
         size(listed.live_bytes)
     );
-    let facts = [
-        ["owner", listed.owner.unwrap_or("-")],
-        ["purpose", listed.purpose.unwrap_or("-")],
+    let more = [
         ["match", &patterns(listed.patterns)],
         ["drop folder", &listed.folders.join(", ")],
         ["sinks", &listed.sinks.join(", ")],
         ["contract", &contract.map_or("-".to_owned(), |digest| digest.to_string())],
         ["dataset", &dataset],
     ];
-    let facts = facts.map(|fact| fact.map(str::to_owned));
+    let more = more.map(|fact| fact.map(str::to_owned));
+    let facts: Vec<_> = brief::about(feed).into_iter().chain(more).collect();
     let facts: String = table(&facts).lines().map(|line| format!("  {line}\n")).collect();
     let schema = schema(zone, name, learned.as_ref());
     let history = drift::history(&revisions) + &drift::text(&drift);
@@ -175,12 +180,11 @@ pub(super) fn show(
     Ok(())
 }
 
-fn newest_batch(ledger: &dyn Ledger, feed: &FeedName) -> Result<u64, Diagnostic> {
+/// The sequence of a feed's newest batch; 0 for none.
+pub(super) fn newest_batch(ledger: &dyn Ledger, feed: &FeedName) -> Result<u64, ledger::Error> {
     let mut newest = 0;
     loop {
-        let batches = ledger.batches(feed, newest, BATCHES_AT_A_TIME);
-        let batches = batches.map_err(|error| reading::unreadable(&error))?;
-        match batches.last() {
+        match ledger.batches(feed, newest, BATCHES_AT_A_TIME)?.last() {
             Some(last) => newest = last.sequence,
             None => return Ok(newest),
         }

@@ -4,17 +4,27 @@ use super::{Exit, Output, ZoneArgs, reading};
 use crate::diagnostic::Diagnostic;
 use crate::names::FeedName;
 
+mod brief;
 mod check;
 mod diff;
 mod history;
 mod look;
+mod new;
 mod propose;
+mod questions;
 mod snippet;
+mod swamp;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Every feed: owner, patterns, folder, live files and rows
-    List,
+    List {
+        /// Only those without owner, purpose, contract or a known use, with what they hold
+        #[arg(long)]
+        swamp: bool,
+    },
+    /// Make a feed: asks what a lake needs to know of it, and writes it into landfall.toml
+    New(new::Args),
     /// One feed: settings, columns, dataset
     Show {
         /// Which
@@ -41,11 +51,14 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
+    let suffix = zone.suffix();
     let (zone, config) = zone.load()?;
     let ledger = reading::open(&zone)?;
     let ledger = ledger.as_deref();
     match command {
-        Command::List => look::list(&config, ledger, out)?,
+        Command::List { swamp: true } => return swamp::run(&config, ledger, out),
+        Command::New(args) => return new::run(args, &zone, &config, &suffix, out),
+        Command::List { swamp: false } => look::list(&config, ledger, out)?,
         Command::Show { feed } => look::show(&zone, &config, ledger, &feed, out)?,
         Command::Files { feed, as_of } => {
             let live = look::live(ledger, &feed, as_of)?;
