@@ -58,6 +58,9 @@ keep_done = "5d"
 [feed.budget]
 owner = "finance"
 purpose = "plan"
+uses = ["board"]
+freshness = "1d"
+personal_data = false
 match = ["*.xlsx", "*.csv"]
 same_name = "replace"
 duplicates = "process"
@@ -168,6 +171,9 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
     let budget = Feed {
         owner: Some("finance".into()),
         purpose: Some("plan".into()),
+        uses: vec!["board".into()],
+        freshness: Some(seconds(86400)),
+        personal_data: Some(false),
         patterns: vec!["*.xlsx".into(), "*.csv".into()],
         same_name: SameName::Replace,
         duplicates: Duplicates::Process,
