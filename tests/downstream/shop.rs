@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use landfall::ledger::{Batch, Delivery, DeliveryState};
 
-use crate::support::{Server, TestZone};
+use crate::support::{Server, TestZone, interpreter};
 
 pub fn example(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/downstream").join(name);
@@ -16,18 +16,12 @@ pub fn example(name: &str) -> String {
 
 /// Python with what `tests/setup` installs.
 pub fn python() -> String {
-    python_in("tests-python")
+    interpreter("python").to_str().unwrap().to_owned()
 }
 
 /// Python with what `tests/readers/run` installs: Spark, and an emulator of Snowflake.
 pub fn python_with_spark() -> String {
-    python_in("tests-readers")
-}
-
-fn python_in(environment: &str) -> String {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(environment).join("bin/python");
-    path.to_str().unwrap().to_owned()
+    interpreter("readers").to_str().unwrap().to_owned()
 }
 
 /// A server in Python that runs until it is dropped.

@@ -1,5 +1,6 @@
 //! `feed snippet`: what is printed runs as it is, over versions, and without what was taken back.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -52,19 +53,63 @@ fn duckdb_reads_the_live_rows() {
     assert_eq!(support::python(program, &arguments), ROWS);
 }
 
-/// The Python of the snippet asks the `landfall` of the path.
+/// Runs a snippet of Python, which asks the `landfall` of the path, and prints what `rows` makes of it.
+fn python(environment: &str, snippet: &str, rows: &str) -> String {
+    let program = format!(
+        "import os, sys, types\n\
+         os.environ['PATH'] = sys.argv[2] + os.pathsep + os.environ['PATH']\n\
+         snippet = types.ModuleType('snippet')\n\
+         exec(sys.argv[1], snippet.__dict__)\n\
+         for row in {rows}: print('|'.join(map(str, row)))"
+    );
+    let binary = Path::new(env!("CARGO_BIN_EXE_landfall")).parent().expect("a folder");
+    support::python_with(environment, &program, &[snippet, plain(binary)])
+}
+
 #[test]
 fn polars_reads_the_live_rows() {
+    let rows = "snippet.live_rows().select('id', 'n', 'city').sort('id').collect().rows()";
+    assert_eq!(python("python", &snippet(&zone(), "polars"), rows), ROWS);
+}
+
+#[test]
+fn polars_reads_nested_fields_that_a_version_gained() {
+    let zone = TestZone::new("[feed.orders]\n");
+    let server = zone.serve();
+    let old = r#"{"id": 1, "at": {"city": "Oslo"}}"#;
+    let new = r#"{"id": 2, "at": {"city": "Rome", "zip": "00100"}}"#;
+    send_all(&zone, &[("a.jsonl", old), ("b.jsonl", new)]);
+    server.stop();
+    let rows = "snippet.live_rows().select('id', 'at').sort('id').collect().rows()";
+    assert_eq!(
+        python("python", &snippet(&zone, "polars"), rows),
+        "1|{'city': 'Oslo', 'zip': None}\n2|{'city': 'Rome', 'zip': '00100'}"
+    );
+}
+
+#[test]
+#[ignore = "too big for every day: tests/readers/run installs Spark and runs this"]
+fn spark_reads_the_live_rows() {
+    let rows = "snippet.live_rows(snippet.SparkSession.builder.getOrCreate())\
+                .select('id', 'n', 'city').sort('id').collect()";
+    assert_eq!(python("readers", &snippet(&zone(), "spark"), rows), ROWS);
+}
+
+#[test]
+fn dbt_reads_the_live_rows() {
     let zone = zone();
-    let program = "import os, sys, types\n\
-                   os.environ['PATH'] = sys.argv[2] + os.pathsep + os.environ['PATH']\n\
-                   snippet = types.ModuleType('snippet')\n\
-                   exec(sys.argv[1], snippet.__dict__)\n\
-                   rows = snippet.live_rows().select('id', 'n', 'city').sort('id').collect()\n\
-                   for row in rows.rows(): print('|'.join(map(str, row)))";
-    let binary = Path::new(env!("CARGO_BIN_EXE_landfall")).parent().expect("a folder");
-    let arguments = [&snippet(&zone, "polars"), plain(binary)];
-    assert_eq!(support::python(program, &arguments), ROWS);
+    let project = zone.path().join("project");
+    fs::create_dir_all(project.join("models")).expect("made");
+    let write = |name: &str, text: &str| fs::write(project.join(name), text).expect("written");
+    write("dbt_project.yml", "{name: it, profile: it, flags: {send_anonymous_usage_stats: false}}");
+    write("profiles.yml", "it: {target: it, outputs: {it: {type: duckdb, path: it.duckdb}}}");
+    write("models/orders.sql", &snippet(&zone, "dbt"));
+    let dbt = "import os, sys; from dbt.cli.main import dbtRunner; os.chdir(sys.argv[1])\n\
+               done = dbtRunner().invoke(['--quiet', 'build']); sys.exit(not done.success)";
+    support::python(dbt, &[plain(&project)]);
+    let rows =
+        "ATTACH '{zone}/project/it.duckdb' AS it; SELECT id, n, city FROM it.orders ORDER BY id";
+    assert_eq!(zone.duckdb(rows), ROWS);
 }
 
 #[test]

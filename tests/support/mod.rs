@@ -180,9 +180,21 @@ impl TestZone {
 
 /// Runs Python from the environment that `tests/setup` made.
 pub fn python(program: &str, arguments: &[&str]) -> String {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tests-python/bin/python");
+    python_with("python", program, arguments)
+}
+
+/// The Python that `tests/setup` ("python") or `tests/readers/run` ("readers") made.
+pub fn interpreter(environment: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    let python = target.join(format!("tests-{environment}")).join("bin/python");
     assert!(python.exists(), "run tests/setup first: {} is missing", python.display());
-    let output = Command::new(python).arg("-c").arg(program).args(arguments).output();
+    python
+}
+
+/// As [`python`], with another [`interpreter`].
+pub fn python_with(environment: &str, program: &str, arguments: &[&str]) -> String {
+    let output =
+        Command::new(interpreter(environment)).arg("-c").arg(program).args(arguments).output();
     let output = output.expect("python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text").trim_end().to_owned()

@@ -20,10 +20,11 @@ def live_rows(zone={zone_json}, feed="{feed}"):
         versions.setdefault(int(file["version"][1:]), []).append(file["path"])
     if not versions:
         raise LookupError("the feed has no live files yet")
-    # Files are read one by one: those of before a column was added do not have it.
+    # Files are read one by one: those of before a column was added do not have it. `relaxed` is for
+    # nested ones, whose fields may be more in a later file.
     frames = {
         version: pl.concat(
-            [pl.scan_parquet(path, hive_partitioning=False) for path in paths], how="diagonal"
+            [pl.scan_parquet(path, hive_partitioning=False) for path in paths], how="diagonal_relaxed"
         )
         for version, paths in versions.items()
     }
