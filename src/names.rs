@@ -131,6 +131,7 @@ word!(FolderName, "folder", "The name of a watched folder.");
 word!(SinkName, "sink", "The name of a sink.");
 word!(PullName, "pull", "The name of a pull.");
 word!(HoldName, "hold", "The name of a legal hold.");
+word!(AlertName, "alert", "The name of an alert.");
 
 fn is_word(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();

@@ -18,8 +18,11 @@ use ipnet::IpNet;
 use crate::contract::Contract;
 use crate::durable::Durability;
 use crate::ledger::{SidecarKind, SidecarName};
-use crate::names::{Digest, FeedName, FileName, FolderName, PartnerName, PullName, SinkName};
+use crate::names::{
+    AlertName, Digest, FeedName, FileName, FolderName, PartnerName, PullName, SinkName,
+};
 
+mod alert;
 mod batching;
 pub mod contract;
 mod expect;
@@ -34,6 +37,7 @@ mod sink;
 mod value;
 mod written;
 
+pub use alert::{Alert, Way};
 pub use batching::{Batching, Ends, Set, Wants, When, Windows};
 pub use contract::Written;
 pub use expect::{Beside, Expect};
@@ -67,6 +71,8 @@ pub struct Config {
     pub sinks: BTreeMap<SinkName, Sink>,
     /// The pulls.
     pub pulls: BTreeMap<PullName, Pull>,
+    /// The alerts.
+    pub alerts: BTreeMap<AlertName, Alert>,
     /// Converter workers.
     pub workers: Workers,
     /// The ledger as evidence.

@@ -166,12 +166,8 @@ fn read_kind(table: &Reader<'_, '_>) -> Option<SinkKind> {
             table.problem(Wrong::new(format!("a sink needs one of {kinds}")));
             None
         }
-        ["command"] => read_command(table),
-        ["webhook"] => {
-            let secrets = table.list("secrets", secret).unwrap_or_default();
-            let url = table.get("webhook", web_address)?;
-            Some(SinkKind::Webhook(Webhook { url, secrets }))
-        }
+        ["command"] => read_command(table).map(SinkKind::Command),
+        ["webhook"] => read_webhook(table).map(SinkKind::Webhook),
         ["folder"] => {
             let success = table.get("success", choice(SUCCESS)).unwrap_or(Success::None);
             let path = table.get("folder", text).map(PathBuf::from)?;
@@ -207,12 +203,17 @@ fn read_nats(table: &Reader<'_, '_>) -> Option<SinkKind> {
 
 const SUCCESS: &[(&str, Success)] = &[("file", Success::File), ("none", Success::None)];
 
-fn read_command(table: &Reader<'_, '_>) -> Option<SinkKind> {
+pub(super) fn read_webhook(table: &Reader<'_, '_>) -> Option<Webhook> {
+    let secrets = table.list("secrets", secret).unwrap_or_default();
+    Some(Webhook { url: table.get("webhook", web_address)?, secrets })
+}
+
+pub(super) fn read_command(table: &Reader<'_, '_>) -> Option<Vec<String>> {
     let command = table.list("command", text)?;
     if command.first().is_none_or(String::is_empty) {
         table.problem_at("command", Wrong::new("`command` names no program"));
     }
-    Some(SinkKind::Command(command))
+    Some(command)
 }
 
 /// A host and a port, with or without `nats://`.

@@ -13,8 +13,8 @@ use super::value::{
 };
 use super::{
     After, Audit, Complete, Config, Duplicates, Escape, Feed, FixedColumn, Folder, Format, Legacy,
-    RecordEnd, SameName, Sftp, ShortLines, Verify, Workers, batching, contract, expect, partner,
-    pull, sink,
+    RecordEnd, SameName, Sftp, ShortLines, Verify, Workers, alert, batching, contract, expect,
+    partner, pull, sink,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName};
@@ -79,6 +79,7 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
         contracts: BTreeMap::new(),
         sinks: BTreeMap::new(),
         pulls: BTreeMap::new(),
+        alerts: BTreeMap::new(),
         workers: Workers::default(),
         audit: Audit::default(),
         verify: Verify::default(),
@@ -99,6 +100,7 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
     }
     config.sinks = sink::read_all(&top);
     config.pulls = pull::read_all(&top, &declared.feeds);
+    config.alerts = alert::read_all(&top);
     if let Some(audit) = top.table("audit") {
         config.audit.publish_to = audit.get("publish_to", self::text).map(PathBuf::from);
         audit.finish();

@@ -310,6 +310,15 @@ codes! {
     H143: "file is unusually large or small",
         "Its rows or bytes are more than five times the median deviation, and more than half of the median, away from the median of the feed's 20 files before it; or it is empty and none of them was. It is taken as any other.",
         "Look at it with `landfall show`, and ask the sender. It goes away with the next file that is as usual; `tell` without `\"unusual\"` in `[feed.<name>.expect]` says nothing of sizes.";
+    H144: "a door is down",
+        "A part of the running server that takes files in ended by itself. Nothing comes in that way.",
+        "See the log for why, and restart the server.";
+    H145: "an alert is not told",
+        "Somebody is to be told of what needs a person (`[[alert]]`), and did not take the message. It is sent again until it is taken.",
+        "Mend the receiver or the command; `landfall alert test NAME` tries it.";
+    H146: "the disk is nearly full",
+        "Less is free on the zone's disk than `[zone] free_reserve`: uploads are refused, so that what was begun can be finished.",
+        "Free disk space; uploads are taken again by themselves.";
     L101: "ledger is not usable",
         "The ledger could not be opened, read or written.",
         "Check disk space and permissions; restore it from a backup if it is damaged.";

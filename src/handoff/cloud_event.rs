@@ -14,7 +14,7 @@ use crate::ledger::Recorded;
 use crate::names::FeedName;
 
 /// The kinds of the ledger's events that have a type of their own.
-const TYPES: [(&str, &str); 37] = [
+const TYPES: [(&str, &str); 39] = [
     ("received", "file.received"),
     ("completed", "file.completed"),
     ("duplicate", "file.duplicate"),
@@ -33,6 +33,8 @@ const TYPES: [(&str, &str); 37] = [
     ("file_refused", "file.refused"),
     ("pulled", "pull.ended"),
     ("pull_failed", "pull.failed"),
+    ("alerted", "alert.taken"),
+    ("alert_failing", "alert.failing"),
     ("schema_changed", "schema.changed"),
     ("feed_expected", "feed.expected"),
     ("feed_unexpected", "feed.unexpected"),

@@ -10,15 +10,15 @@ use crate::clock::Timestamp;
 use crate::contract::Allowance;
 use crate::diagnostic::Diagnostic;
 use crate::names::{
-    ArrivalId, BatchId, Digest, FeedName, FileName, FolderName, HoldName, PartnerName, PullName,
-    SinkName,
+    AlertName, ArrivalId, BatchId, Digest, FeedName, FileName, FolderName, HoldName, PartnerName,
+    PullName, SinkName,
 };
 use crate::schema::Change;
 use crate::zone::ZonePath;
 
 use super::{
-    Because, Door, Finding, ReplayEnd, Scope, Sender, SidecarKind, Unlike, UsedBy, Verdict,
-    Verified, WaitsFor,
+    Because, Door, Finding, ReplayEnd, Scope, Sender, SidecarKind, Unlike, Urgency, UsedBy,
+    Verdict, Verified, WaitsFor,
 };
 
 /// What happened.
@@ -292,6 +292,18 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bytes: Option<Unlike>,
     },
+    /// Somebody took an alert's message about what needs a person.
+    Alerted {
+        alert: AlertName,
+        number: u64,
+        urgency: Urgency,
+        /// The keys of what it told of for the first time.
+        raised: Vec<String>,
+        /// The keys of what is gone.
+        resolved: Vec<String>,
+    },
+    /// An alert's message was refused; it is sent again until it is taken.
+    AlertFailing { alert: AlertName, number: u64, error: String },
     /// A kept file is not as the ledger says.
     ArchiveCorrupt { finding: Finding },
     /// A kept file that was not as the ledger says is whole again.

@@ -16,6 +16,7 @@ use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, SinkName};
 use crate::schema::LearnedSchema;
 use crate::zone::ZonePath;
 
+mod alerts;
 mod arrival;
 mod batch;
 mod closing;
@@ -37,6 +38,7 @@ pub mod sqlite;
 mod state;
 pub mod tree;
 
+pub use alerts::{AlertState, Alerts, Cause, Causes, Urgency, Waiting};
 pub use arrival::{Arrival, NewArrival};
 pub use batch::{Batch, BatchBounds, BatchFile, BatchState, FileKind, Retraction};
 pub use closing::{Because, Closing, Closings, Empty, LastWindow, Over, ReadyNow};
@@ -128,6 +130,7 @@ pub trait Ledger:
     + Erasures
     + Holds
     + Expected
+    + Alerts
     + Log
     + Send
     + Sync

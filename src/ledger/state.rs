@@ -175,6 +175,8 @@ impl State {
             | Event::FeedExcused { .. }
             | Event::FeedExtra { .. }
             | Event::FeedUnusual { .. }
+            | Event::Alerted { .. }
+            | Event::AlertFailing { .. }
             | Event::ConfigLoaded { .. }
             | Event::ContractLoaded { .. }
             | Event::LoggedIn { .. }

@@ -5,6 +5,7 @@
 //! The library below never prints: it returns values and [`crate::diagnostic::Diagnostic`]s, which
 //! [`diagnostic`] renders.
 
+pub mod alerts;
 pub mod backup;
 pub mod cli;
 pub mod closing;
@@ -13,6 +14,7 @@ pub mod courier;
 pub mod custody;
 pub mod default_zone;
 pub mod diagnostic;
+pub mod doors;
 pub mod erase;
 pub mod hold;
 pub mod hostkeys;
@@ -20,6 +22,7 @@ pub mod kept;
 pub mod local;
 pub mod lock;
 pub mod needs;
+pub mod options;
 pub mod overdue;
 pub mod pulls;
 pub mod quarantine;

@@ -14,7 +14,10 @@ use crate::ledger::{
     Sidecar, State, Told,
 };
 use crate::names::{FeedName, SinkName};
+use crate::ops::alerts::desk::own_key;
+use crate::ops::doors::Down;
 use crate::ops::overdue;
+use crate::receive::staging::Space;
 use crate::zone::Zone;
 
 /// Held files that are looked at; more are as wrong as these.
@@ -29,6 +32,8 @@ const LISTED_DEFAULT: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Something a person must do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Need {
+    /// What stands, in words that stay the same while it does: `H101 warehouse orders`.
+    pub key: String,
     /// The diagnostic code, when there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
@@ -47,6 +52,7 @@ pub struct Need {
 /// The configuration is not valid: a restart would fail, and changes are not in force.
 pub fn of_problems(problems: &Problems, suffix: &str) -> Need {
     Need {
+        key: Code::Z101.to_string(),
         code: Some(Code::Z101),
         cause: format!("{problems}; a restart would fail"),
         owner: None,
@@ -64,6 +70,7 @@ pub fn of_notary(failing: &Failing, suffix: &str) -> Need {
         }
     };
     Need {
+        key: code.to_string(),
         code: Some(code),
         cause: format!("{what}: {}", failing.error),
         owner: None,
@@ -75,6 +82,7 @@ pub fn of_notary(failing: &Failing, suffix: &str) -> Need {
 /// The configuration was changed and is not in force.
 pub fn of_changed_config(suffix: &str) -> Need {
     Need {
+        key: "changed".to_owned(),
         code: None,
         cause: "landfall.toml was changed, and the server goes by the old one".to_owned(),
         owner: None,
@@ -86,7 +94,8 @@ pub fn of_changed_config(suffix: &str) -> Need {
 /// A diagnostic of ours.
 pub fn of_diagnostic(told: &Diagnostic, command: String) -> Need {
     let cause = told.to_string();
-    Need { code: Some(told.code), cause, owner: None, since: None, command }
+    let key = told.code.to_string();
+    Need { key, code: Some(told.code), cause, owner: None, since: None, command }
 }
 
 /// Watched folders that are not there.
@@ -94,6 +103,7 @@ pub fn of_folders(zone: &Zone, config: &Config) -> Vec<Need> {
     let gone = config.folders.values().filter_map(|folder| {
         let path = zone.root().join(&folder.path);
         (!path.is_dir()).then(|| Need {
+            key: format!("{} {}", Code::F102, folder.path.display()),
             code: Some(Code::F102),
             cause: format!("the drop folder {} is not there", folder.path.display()),
             owner: config.feed(&folder.feed).owner,
@@ -102,6 +112,50 @@ pub fn of_folders(zone: &Zone, config: &Config) -> Vec<Need> {
         })
     });
     gone.collect()
+}
+
+/// Doors of the server that ended by themselves.
+pub fn of_doors(down: &[Down], suffix: &str) -> Vec<Need> {
+    let needs = down.iter().map(|Down { door, since }| Need {
+        key: format!("{} {door}", Code::H144),
+        code: Some(Code::H144),
+        cause: format!("the {door} door is down: nothing comes in that way"),
+        owner: None,
+        since: Some(*since),
+        command: format!("landfall serve{suffix}"),
+    });
+    needs.collect()
+}
+
+/// The disk has less free than is kept in reserve.
+pub fn of_disk(zone: &Zone, config: &Config) -> Option<Need> {
+    let space = Space::new(zone.root().to_owned());
+    space.keep_free(config.free_reserve);
+    space.is_scarce().then(|| Need {
+        key: Code::H146.to_string(),
+        code: Some(Code::H146),
+        cause: "the zone's disk is nearly full: uploads are refused".to_owned(),
+        owner: None,
+        since: None,
+        command: format!("df -h {}", zone.root().display()),
+    })
+}
+
+/// Alerts whose message is refused.
+fn of_alerts(ledger: &dyn Ledger, suffix: &str) -> Result<Vec<Need>, Error> {
+    let failing = ledger.alerts()?.into_iter().filter_map(|(name, state)| {
+        let failing = state.waiting?.failing?;
+        let (attempts, error) = (failing.attempts, failing.error);
+        Some(Need {
+            key: own_key(&name),
+            code: Some(Code::H145),
+            cause: format!("alert {name} cannot be told, attempt {attempts}: {error}"),
+            owner: None,
+            since: Some(failing.since),
+            command: format!("landfall alert test {name}{suffix}"),
+        })
+    });
+    Ok(failing.collect())
 }
 
 /// Held files, by feed and reason, and stalled sinks.
@@ -113,7 +167,8 @@ pub fn of_ledger(
     config: Option<&Config>,
     suffix: &str,
 ) -> Result<Vec<Need>, Error> {
-    let mut needs = stalled(ledger, config, suffix)?;
+    let mut needs = of_alerts(ledger, suffix)?;
+    needs.extend(stalled(ledger, config, suffix)?);
     let query = ArrivalQuery { states: vec![State::Held], limit: HELD_MAX, ..Default::default() };
     let mut groups: BTreeMap<(FeedName, Option<Code>), Vec<Arrival>> = BTreeMap::new();
     // What is only tried concerns nobody but its sender.
@@ -123,6 +178,7 @@ pub fn of_ledger(
         groups.entry((arrival.feed.clone(), code)).or_default().push(arrival);
     }
     needs.extend(groups.into_iter().map(|((feed, code), held)| Need {
+        key: format!("held {} {feed}", code.map_or("", Code::as_str)),
         code,
         cause: cause_of(&feed, code, &held),
         owner: owner(config, &feed),
@@ -145,16 +201,19 @@ fn of_custody(ledger: &dyn Ledger, suffix: &str) -> Result<Vec<Need>, Error> {
     let findings = ledger.findings(HELD_MAX)?;
     let (unknown, broken): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|(finding, _)| finding.problem == Problem::Unknown);
-    let need =
-        |code, found: Vec<(Finding, Timestamp)>, (one, several): (&str, &str), command: String| {
-            let (first, _) = found.first()?;
-            let cause = match found.as_slice() {
-                [_] => format!("{} {}", first.path, one),
-                all => format!("{} files {}, such as {}", all.len(), several, first.path),
-            };
-            let since = found.iter().map(|(_, since)| *since).min();
-            Some(Need { code: Some(code), cause, owner: None, since, command })
+    let need = |code: Code,
+                found: Vec<(Finding, Timestamp)>,
+                (one, several): (&str, &str),
+                command: String| {
+        let (first, _) = found.first()?;
+        let cause = match found.as_slice() {
+            [_] => format!("{} {}", first.path, one),
+            all => format!("{} files {}, such as {}", all.len(), several, first.path),
         };
+        let since = found.iter().map(|(_, since)| *since).min();
+        let key = code.to_string();
+        Some(Need { key, code: Some(code), cause, owner: None, since, command })
+    };
     let restore = format!("landfall verify --known --restore-from DIR{suffix}");
     let look = format!("landfall verify --known{suffix}");
     let broken =
@@ -164,6 +223,7 @@ fn of_custody(ledger: &dyn Ledger, suffix: &str) -> Result<Vec<Need>, Error> {
     let patience = Clock::system().now().checked_sub(ERASING).unwrap_or(Timestamp::MIN);
     let late = ledger.erasures_open(HELD_MAX)?.into_iter().filter(|open| open.began_at < patience);
     needs.extend(late.map(|Erasure { arrival, began_at, reason, .. }| Need {
+        key: format!("{} {arrival}", Code::A127, arrival = arrival.id),
         code: Some(Code::A127),
         cause: format!(
             "{} of {} is to be erased, and copies of it are left",
@@ -192,6 +252,7 @@ fn of_sidecars(
         ledger.differs_too_late(HELD_MAX)?
     {
         needs.push(Need {
+            key: format!("{} {feed} {file}", Code::R108),
             code: Some(Code::R108),
             cause: format!(
                 "{file} of {feed} was handed on before {name} came, which states another checksum"
@@ -214,6 +275,7 @@ fn of_sidecars(
         }
     }
     needs.extend(alone.into_iter().map(|(feed, sidecars)| Need {
+        key: format!("{} {feed}", Code::R111),
         code: Some(Code::R111),
         cause: match sidecars.as_slice() {
             [Sidecar { name, sender, file, .. }] => {
@@ -249,6 +311,7 @@ fn stalled(ledger: &dyn Ledger, config: Option<&Config>, suffix: &str) -> Result
         }
         let said = delivery.last_error.unwrap_or_default();
         needs.push(Need {
+            key: format!("{} {sink} {feed}", Code::H101),
             code: Some(Code::H101),
             cause: format!(
                 "sink {sink} is stalled for {feed} at batch {}, attempt {}: {said}",
@@ -276,6 +339,7 @@ fn of_sets(ledger: &dyn Ledger, config: Option<&Config>, suffix: &str) -> Result
         };
         let Some(oldest) = ready.oldest.filter(late) else { continue };
         needs.push(Need {
+            key: format!("{} {feed}", Code::H111),
             code: Some(Code::H111),
             cause: match ready.files {
                 1 => format!("a set of {feed} is late: 1 file waits for the others"),
@@ -299,6 +363,7 @@ fn paused(ledger: &dyn Ledger, suffix: &str) -> Result<Vec<Need>, Error> {
     let needs = paused.map(|Paused { sink, since, reason }| (waiting(&sink), sink, since, reason));
     let needs =
         needs.filter(|(batches, ..)| *batches > 0).map(|(batches, sink, since, reason)| Need {
+            key: format!("{} {sink}", Code::H110),
             code: Some(Code::H110),
             cause: match batches {
                 1 => format!("sink {sink} is paused and 1 batch waits for it: {reason}"),
@@ -323,6 +388,7 @@ fn of_pulls(
         let failing = state.failing?;
         let (name, feed, attempts) = (&state.pull, &pull.feed, failing.attempts);
         Some(Need {
+            key: format!("{} {name}", Code::F110),
             code: Some(Code::F110),
             cause: format!("pull {name} for {feed} fails, attempt {attempts}: {}", failing.error),
             owner: owner(config, feed),

@@ -11,11 +11,11 @@ use crate::names::FeedName;
 
 use super::needs::{Need, owner};
 
-/// Dates that are named; more are counted.
+/// Dates of a feed that are named; what is older is counted.
 const NAMED_MAX: usize = 5;
 
-/// One need for a feed's late dates, one for its missing ones, one for its extra files and one for
-/// its unusual ones.
+/// One need for each date that is late or missing, one for a feed's extra files and one for its
+/// unusual ones.
 ///
 /// # Errors
 /// What the ledger said.
@@ -24,23 +24,32 @@ pub fn needs(
     config: Option<&Config>,
     suffix: &str,
 ) -> Result<Vec<Need>, Error> {
-    let mut dates: BTreeMap<(FeedName, Code), Vec<ExpectedDate>> = BTreeMap::new();
+    let mut dates: BTreeMap<FeedName, Vec<ExpectedDate>> = BTreeMap::new();
     for date in ledger.late_dates()? {
-        let code = match date.state {
-            DateState::Missing => Code::H141,
-            DateState::Late | DateState::Complete | DateState::Excused => Code::H140,
-        };
-        dates.entry((date.feed.clone(), code)).or_default().push(date);
+        dates.entry(date.feed.clone()).or_default().push(date);
     }
     let mut needs = Vec::new();
-    for ((feed, code), dates) in dates {
-        needs.push(Need {
+    for (feed, mut dates) in dates {
+        let named = dates.split_off(dates.len().saturating_sub(NAMED_MAX));
+        let need = |key: String, code, cause, since| Need {
+            key,
             code: Some(code),
-            cause: overdue(&feed, code, &dates),
+            cause,
             owner: owner(config, &feed),
-            since: dates.iter().map(|date| date.due_at).min(),
+            since,
             command: format!("landfall list --feed {feed}{suffix}"),
-        });
+        };
+        if let (Some(first), Some(last)) = (dates.first(), dates.last()) {
+            let (count, until) = (dates.len(), last.date);
+            let cause = format!("{feed} is missing for {count} earlier dates until {until}");
+            needs.push(need(format!("earlier {feed}"), Code::H141, cause, Some(first.due_at)));
+        }
+        needs.extend(named.into_iter().map(|date| {
+            // The same while it goes from late to missing.
+            let key = format!("due {feed} {}", date.date);
+            let (code, cause) = overdue(&date);
+            need(key, code, cause, Some(date.due_at))
+        }));
     }
     let mut told: BTreeMap<(FeedName, Code), Vec<(Remark, String)>> = BTreeMap::new();
     for remark in ledger.remarks()? {
@@ -55,6 +64,7 @@ pub fn needs(
             count => format!(" (and {} more before it)", count - 1),
         };
         needs.push(Need {
+            key: format!("{code} {feed}"),
             code: Some(code),
             cause: format!("{words}{more}"),
             owner: owner(config, &feed),
@@ -65,22 +75,18 @@ pub fn needs(
     Ok(needs)
 }
 
-fn overdue(feed: &FeedName, code: Code, dates: &[ExpectedDate]) -> String {
-    let named: Vec<String> =
-        dates.iter().rev().take(NAMED_MAX).map(|date| date.date.to_string()).collect();
-    let more = match dates.len().saturating_sub(NAMED_MAX) {
-        0 => String::new(),
-        more => format!(" and {more} before"),
+fn overdue(date: &ExpectedDate) -> (Code, String) {
+    let ExpectedDate { feed, date, state, due_at, files } = date;
+    let (code, what) = match state {
+        DateState::Missing => (Code::H141, "missing"),
+        DateState::Late | DateState::Complete | DateState::Excused => (Code::H140, "late"),
     };
-    let what = if code == Code::H141 { "missing" } else { "late" };
-    let came = match dates {
-        [ExpectedDate { due_at, files: files @ 1.., .. }] => {
-            format!("; {files} came, not all that were due {}", at(*due_at))
-        }
-        [ExpectedDate { due_at, .. }] => format!(", due {}", at(*due_at)),
-        _ => String::new(),
+    let due = at(*due_at);
+    let came = match files {
+        0 => format!(", due {due}"),
+        files => format!("; {files} came, not all that were due {due}"),
     };
-    format!("{feed} is {what} for {}{more}{came}", named.join(", "))
+    (code, format!("{feed} is {what} for {date}{came}"))
 }
 
 fn at(time: Timestamp) -> String {

@@ -5,7 +5,6 @@
 //! other way round and is a courtesy: every step may be killed at any instruction.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -30,40 +29,15 @@ use crate::receive::staging::Staging;
 use crate::receive::{Intake, LocalIntake, folder, pull, reconcile, sftp};
 use crate::zone::Zone;
 
+use super::alerts::{self, Alerting};
 use super::control;
 use super::diagnostic::{not_the_signed, unusable};
+use super::doors::Doors;
 use super::erase;
 use super::kept;
 use super::lock::ZoneLock;
+pub use super::options::Options;
 use super::reload::Reload;
-
-/// What a start may set beside the configuration.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where the SFTP door listens, instead of `[sftp] listen`.
-    pub listen: Option<SocketAddr>,
-    /// The time.
-    pub clock: Clock,
-    /// What converter workers are started from.
-    pub worker: PathBuf,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        // The running binary, also after an upgrade has replaced its file.
-        Self { listen: None, clock: Clock::system(), worker: PathBuf::from("/proc/self/exe") }
-    }
-}
-
-impl Options {
-    /// The configuration with what this start sets beside it.
-    pub fn apply(&self, mut config: Config) -> Config {
-        if self.listen.is_some() && config.sftp.listen.is_some() {
-            config.sftp.listen = self.listen;
-        }
-        config
-    }
-}
 
 /// A zone whose ledger is open and agrees with the disk: everything but the doors. Holds the zone's
 /// lock.
@@ -240,10 +214,13 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let hangup = runtime.block_on(async { signal(SignalKind::hangup()) });
     let hangup = hangup.map_err(|error| not_started("reload by SIGHUP", &error))?;
     tasks.spawn_on(Arc::clone(&reload).at_each(hangup, stopped.clone()), runtime.handle());
-    let sftp = runtime.block_on(open_sftp(&core, staging, &mut tasks, &stopped))?;
-    let folders = open_folders(&core, stopped.clone())?;
-    let pulls = open_pulls(&core, stopped.clone())?;
-    runtime.block_on(open_control(&core, (sftp.as_ref(), reload), &mut tasks, &stop))?;
+    let doors = Doors::new(core.clock.clone(), stopped.clone());
+    let sftp = runtime.block_on(open_sftp(&core, (staging, &doors), &mut tasks, &stopped))?;
+    let folders = open_folders(&core, &doors, stopped.clone())?;
+    let pulls = open_pulls(&core, &doors, stopped.clone())?;
+    let alerts = Alerting::new(alerts::Parts::of(&core, doors.clone()));
+    tasks.spawn_on(alerts.run(stopped), runtime.handle());
+    runtime.block_on(open_control(&core, (sftp.as_ref(), reload, doors), &mut tasks, &stop))?;
     let sftp_address = sftp.map(|(address, _)| address);
     Ok(Running {
         core,
@@ -384,7 +361,7 @@ type OpenDoor = (SocketAddr, Arc<sftp::Penalties>);
 
 async fn open_sftp(
     core: &Core,
-    staging: Staging,
+    (staging, doors): (Staging, &Doors),
     tasks: &mut JoinSet<()>,
     stopped: &watch::Receiver<bool>,
 ) -> Result<Option<OpenDoor>, Diagnostic> {
@@ -402,34 +379,55 @@ async fn open_sftp(
             .hint("Free the address, or set another one: [sftp] listen, or --listen.")
     })?;
     let open = (door.local_addr(), door.penalties());
-    tasks.spawn(door.run(stopped.clone()));
+    let (is_open, stopped) = (doors.open("SFTP"), stopped.clone());
+    tasks.spawn(async move {
+        let _is_open = is_open;
+        door.run(stopped).await;
+    });
     Ok(Some(open))
 }
 
-fn open_folders(core: &Core, stopped: watch::Receiver<bool>) -> Result<JoinHandle<()>, Diagnostic> {
+fn open_folders(
+    core: &Core,
+    doors: &Doors,
+    stopped: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, Diagnostic> {
     let door = folder::Door::new(
         core.zone.clone(),
         core.config.clone(),
         Arc::clone(&core.intake),
         core.clock.clone(),
     );
-    std::thread::Builder::new()
-        .name("folders".to_owned())
-        .spawn(move || door.run(&stopped))
-        .map_err(|error| not_started("folder door", &error))
+    in_thread("folder", doors, move || door.run(&stopped))
 }
 
-fn open_pulls(core: &Core, stopped: watch::Receiver<bool>) -> Result<JoinHandle<()>, Diagnostic> {
+fn open_pulls(
+    core: &Core,
+    doors: &Doors,
+    stopped: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, Diagnostic> {
     let door = core.pulls.clone();
-    std::thread::Builder::new()
-        .name("pulls".to_owned())
-        .spawn(move || door.run(&stopped))
-        .map_err(|error| not_started("pull door", &error))
+    in_thread("pull", doors, move || door.run(&stopped))
+}
+
+/// A door with a thread of its own, which is down when that ends too early.
+fn in_thread(
+    name: &'static str,
+    doors: &Doors,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Diagnostic> {
+    let is_open = doors.open(name);
+    let run = move || {
+        let _is_open = is_open;
+        run();
+    };
+    let thread = std::thread::Builder::new().name(format!("{name}s")).spawn(run);
+    thread.map_err(|error| not_started(&format!("{name} door"), &error))
 }
 
 async fn open_control(
     core: &Core,
-    (sftp, reload): (Option<&OpenDoor>, Arc<Reload>),
+    (sftp, reload, doors): (Option<&OpenDoor>, Arc<Reload>, Doors),
     tasks: &mut JoinSet<()>,
     stop: &watch::Sender<bool>,
 ) -> Result<(), Diagnostic> {
@@ -444,6 +442,7 @@ async fn open_control(
         ledger: Arc::clone(&core.ledger),
         eraser: Arc::clone(&core.eraser),
         pulls: core.pulls.clone(),
+        doors,
         status: control::ServerStatus {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -452,6 +451,7 @@ async fn open_control(
             config: core.config.now().digest,
             penalised: Vec::new(),
             failing: Vec::new(),
+            down: Vec::new(),
         },
         notary: Arc::clone(&core.notary),
         stop: Box::new(move || {

@@ -44,6 +44,7 @@ fn help_names_every_command_and_exit_code() {
       batch       Batches: what is handed off together
       quarantine  The desk for held files: look at one, let it go on, or decide that it goes nowhere
       sink        Sinks: who is told of each batch
+      alert       Alerts: who is told of what needs a person
       pull        Pulls: commands that fetch what nobody sends
       events      What happened, event by event; with --json as CloudEvents
       replay      Tell what converting again from the archive would change

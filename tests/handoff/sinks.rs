@@ -186,7 +186,13 @@ fn post(reply: Reply, manifest: &str, timeout: Duration) -> (Answer, Option<Requ
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = webhook::Http::new().unwrap();
     let to = webhook::Post { url, keys: Vec::new() };
-    let answer = runtime.block_on(webhook::tell(&client, &to, &notice, timeout, now));
+    let answer = runtime.block_on(webhook::tell(
+        &client,
+        &to,
+        (&notice.delivery, notice.event()),
+        timeout,
+        now,
+    ));
     // The connection of an attempt that was given up closes with its runtime.
     drop(runtime);
     (answer, requests.recv_timeout(LONG).ok())

@@ -287,7 +287,7 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date() {
     drop(place.ledger.take());
     // The same rows as the first version had them.
     let conn = Connection::open(place.path()).expect("opened");
-    let later = "DROP TABLE hold; DROP TABLE erasure; DROP TABLE expecting; DROP TABLE expected; DROP TABLE counted; DROP TABLE calendar;
+    let later = "DROP TABLE alert; DROP TABLE hold; DROP TABLE erasure; DROP TABLE expecting; DROP TABLE expected; DROP TABLE counted; DROP TABLE calendar;
         DROP TABLE replay; DROP TABLE pull; DROP TABLE finding; DROP TABLE verify_round; ALTER TABLE arrival DROP COLUMN allowance; DROP INDEX arrival_older; CREATE INDEX arrival_received ON arrival (received_at);
         DROP INDEX batch_window; ALTER TABLE batch DROP COLUMN because;
         ALTER TABLE batch DROP COLUMN window_end; DROP TABLE sink_pause; DROP TABLE tree_node; DROP TABLE log; DROP TABLE checkpoint;

@@ -1,10 +1,13 @@
 //! A zone that is served in this process, by a clock that the test moves.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::sync::{Arc, Mutex};
 
 use landfall::clock::{Clock, Timestamp};
 use landfall::ops::serve::{self, Options, Running};
 use landfall::zone::Zone;
+use serde_json::Value;
 
 use crate::support::TestZone;
 
@@ -42,6 +45,19 @@ pub fn serve<'z>(zone: &'z TestZone, clock: &Shown) -> Served<'z> {
 }
 
 impl Served<'_> {
+    /// What `landfall status --json` says.
+    pub fn status(&self) -> Value {
+        let status = self.zone.run(&["status", "--json"]);
+        serde_json::from_slice(&status.stdout).expect("json")
+    }
+
+    /// What needs a person, as `code: cause`.
+    pub fn needs(&self) -> Vec<String> {
+        let status = self.status();
+        let needs = status["needs"].as_array().unwrap().iter();
+        needs.map(|need| format!("{}: {}", need["code"], need["cause"]).replace('"', "")).collect()
+    }
+
     /// Stops in order.
     pub fn stop(mut self) {
         self.running.take().expect("it runs").shutdown();

@@ -2,12 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::clock::Timestamp;
-use crate::config::{Nats, Postgres, Secret, Sink, SinkKind, Webhook};
+use crate::config::{Alert, Nats, Postgres, Secret, Sink, SinkKind, Way, Webhook};
 use crate::durable::Durability;
 
+use super::message::{self, Message};
 use super::rows::ReadsRows;
 use super::secret::Secrets;
 use super::signature::SigningKey;
@@ -43,14 +44,8 @@ impl Courier {
         let deadline = Instant::now() + sink.timeout;
         match sink.kind.clone() {
             SinkKind::Webhook(hook) => {
-                let post = match self.post(hook) {
-                    Ok(post) => post,
-                    Err(why) => return Answer::refused(why),
-                };
-                match self.http() {
-                    Ok(http) => webhook::tell(http, &post, &notice, sink.timeout, now).await,
-                    Err(why) => Answer::refused(why),
-                }
+                let event = (notice.delivery.as_str(), notice.event());
+                self.send(hook, event, sink.timeout, now).await
             }
             SinkKind::Command(argv) => {
                 let timeout = sink.timeout;
@@ -74,6 +69,38 @@ impl Courier {
                 })
                 .await
             }
+        }
+    }
+
+    /// Sends a message to people once.
+    pub async fn alert(
+        self: &Arc<Self>,
+        alert: &Alert,
+        message: Message,
+        now: Timestamp,
+    ) -> Answer {
+        let timeout = alert.timeout;
+        match alert.way.clone() {
+            Way::Webhook(hook) => {
+                self.send(hook, (message.id.as_str(), message.event), timeout, now).await
+            }
+            Way::Command(argv) => {
+                self.blocking(move |this| message::tell(&argv, &message, timeout, &this.stop)).await
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        hook: Webhook,
+        event: (&str, Vec<u8>),
+        timeout: Duration,
+        now: Timestamp,
+    ) -> Answer {
+        let ready = self.post(hook).and_then(|post| self.http().map(|http| (http, post)));
+        match ready {
+            Ok((http, post)) => webhook::tell(http, &post, event, timeout, now).await,
+            Err(why) => Answer::refused(why),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::zone::{Zone, ZonePath};
 pub mod command;
 pub mod copies;
 pub mod courier;
+pub mod message;
 pub mod nats;
 pub mod postgres;
 pub mod rows;

@@ -14,7 +14,7 @@ use reqwest::{Client, Response, StatusCode, redirect};
 use crate::clock::Timestamp;
 
 use super::signature::{self, SigningKey};
-use super::{ACKNOWLEDGEMENT_BYTES_MAX, Answer, Notice, REFUSAL_BYTES_MAX, said};
+use super::{ACKNOWLEDGEMENT_BYTES_MAX, Answer, REFUSAL_BYTES_MAX, said};
 
 /// Time to connect, within the sink's timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,22 +55,21 @@ pub struct Post {
     pub keys: Vec<SigningKey>,
 }
 
-/// Posts the notice once.
+/// Posts an event with this id once.
 pub async fn tell(
     Http(client): &Http,
     post: &Post,
-    notice: &Notice,
+    (id, body): (&str, Vec<u8>),
     timeout: Duration,
     now: Timestamp,
 ) -> Answer {
-    let body = notice.event();
     let mut request = client
         .post(&post.url)
         .timeout(timeout)
         .header(CONTENT_TYPE, "application/cloudevents+json; charset=utf-8")
-        .header("webhook-id", &notice.delivery)
+        .header("webhook-id", id)
         .header("webhook-timestamp", now.as_second());
-    if let Some(signed) = signature::header(&post.keys, &notice.delivery, now.as_second(), &body) {
+    if let Some(signed) = signature::header(&post.keys, id, now.as_second(), &body) {
         request = request.header("webhook-signature", signed);
     }
     match request.body(body).send().await {

@@ -27,6 +27,7 @@ use super::{
 };
 
 mod advance;
+mod alerts;
 mod batches;
 mod blank;
 mod close;

@@ -11,7 +11,9 @@ use crate::ledger::{
     BatchState, Counts, DateState, DeliveryState, Door, FileKind, Measured, Problem, Sender,
     SidecarKind, State, Verdict, WaitsFor,
 };
-use crate::names::{ArrivalId, BatchId, Digest, FeedName, FileName, HoldName, PullName, SinkName};
+use crate::names::{
+    AlertName, ArrivalId, BatchId, Digest, FeedName, FileName, HoldName, PullName, SinkName,
+};
 use crate::zone::ZonePath;
 
 /// A time as integer microseconds since the Unix epoch.
@@ -92,7 +94,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(FeedName, HoldName, PullName, SinkName);
+as_text!(AlertName, FeedName, HoldName, PullName, SinkName);
 
 impl ToSql for Sender {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {

@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 use super::telemetry::{self, LogForm, Loudness};
 use crate::diagnostic::Diagnostic;
 
+mod alert;
 mod audit;
 mod backup;
 mod batch;
@@ -130,6 +131,9 @@ enum Command {
     /// Sinks: who is told of each batch
     #[command(subcommand)]
     Sink(sink::Command),
+    /// Alerts: who is told of what needs a person
+    #[command(subcommand)]
+    Alert(alert::Command),
     /// Pulls: commands that fetch what nobody sends
     #[command(subcommand)]
     Pull(pull::Command),
@@ -205,6 +209,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Batch(command) => batch::run(command, zone, out),
         Command::Quarantine(command) => quarantine::run(command, zone, out),
         Command::Sink(command) => sink::run(command, zone, out),
+        Command::Alert(command) => alert::run(command, zone, out),
         Command::Pull(command) => pull::run(command, zone, out),
         Command::Events(args) => events::run(args, zone, out),
         Command::Replay(args) => replay::run(&args, zone, out),

@@ -90,6 +90,8 @@ fn read(zone: &Zone, suffix: &str) -> Result<Status, Diagnostic> {
             }
             let failing = server.iter().flat_map(|server| &server.failing);
             needs.extend(failing.map(|failing| needs::of_notary(failing, suffix)));
+            let down = server.iter().flat_map(|server| &server.down).cloned();
+            needs.extend(needs::of_doors(&down.collect::<Vec<_>>(), suffix));
             server
         }
         Err(told) => {
@@ -113,6 +115,7 @@ fn read(zone: &Zone, suffix: &str) -> Result<Status, Diagnostic> {
     if let Some(config) = config {
         if status.server.is_some() {
             status.needs.extend(needs::of_folders(zone, &config));
+            status.needs.extend(needs::of_disk(zone, &config));
         }
         for feed in config.feeds.keys() {
             status.feeds.entry(feed.clone()).or_default();

@@ -3,8 +3,8 @@
 use crate::calendar::usual;
 use crate::clock::Timestamp;
 use crate::ledger::{
-    Arrival, BatchState, Because, DeliveryState, Event, Finding, Problem, ReplayEnd, State, UsedBy,
-    Verdict, Verified,
+    Arrival, BatchState, Because, DeliveryState, Event, Finding, Problem, ReplayEnd, State,
+    Urgency, UsedBy, Verdict, Verified,
 };
 use crate::receive::receipt::shown;
 use crate::schema::Change;
@@ -86,7 +86,7 @@ pub(super) fn event(event: &Event) -> String {
         .or_else(|| about_door(event))
         .or_else(|| about_folder_or_pull(event))
         .or_else(|| about_handoff(event))
-        .or_else(|| about_calendar(event))
+        .or_else(|| about_calendar_or_alert(event))
         .or_else(|| about_custody(event))
         .or_else(|| about_log(event))
         .unwrap_or_else(|| about_zone(event))
@@ -348,7 +348,7 @@ fn about_custody(event: &Event) -> Option<String> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by `about_zone`, in full")]
-fn about_calendar(event: &Event) -> Option<String> {
+fn about_calendar_or_alert(event: &Event) -> Option<String> {
     Some(match event {
         Event::FeedExpected { feed } => format!("files of {feed} are expected from now on"),
         Event::FeedUnexpected { feed } => format!("files of {feed} are no longer expected"),
@@ -374,6 +374,19 @@ fn about_calendar(event: &Event) -> Option<String> {
         Event::FeedUnusual { feed, name, rows, bytes } => {
             let how = usual::in_words(rows.as_ref(), bytes.as_ref());
             format!("{name} of {feed} is unusual: {how}")
+        }
+        Event::Alerted { alert, number, urgency, raised, resolved } => {
+            let urgency = match urgency {
+                Urgency::Page => "a page",
+                Urgency::Digest => "a digest",
+            };
+            let (raised, resolved) = (raised.len(), resolved.len());
+            format!(
+                "{alert} took message {number}, {urgency}: {raised} raised, {resolved} resolved"
+            )
+        }
+        Event::AlertFailing { alert, number, error } => {
+            format!("{alert} did not take message {number}: {}", shown(error))
         }
         _ => return None,
     })
@@ -472,6 +485,8 @@ fn about_zone(event: &Event) -> String {
         | Event::FeedExcused { .. }
         | Event::FeedExtra { .. }
         | Event::FeedUnusual { .. }
+        | Event::Alerted { .. }
+        | Event::AlertFailing { .. }
         | Event::ArchiveCorrupt { .. }
         | Event::ArchiveMended { .. }
         | Event::Verified { .. }

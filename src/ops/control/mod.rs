@@ -17,6 +17,7 @@ use crate::ledger::Delivery;
 use crate::names::{ArrivalId, Digest, FeedName, FileName, PartnerName, PullName};
 use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
+use crate::ops::doors::Down;
 use crate::ops::erase;
 use crate::ops::hold;
 use crate::ops::hostkeys::Step;
@@ -167,6 +168,9 @@ pub struct ServerStatus {
     /// Signing and publishing of checkpoints that fail.
     #[serde(default)]
     pub failing: Vec<Failing>,
+    /// Doors that ended by themselves.
+    #[serde(default)]
+    pub down: Vec<Down>,
 }
 
 /// Reaches the socket also where its path is too long for an address (107 bytes, unix(7)): through

@@ -19,6 +19,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
 use crate::evidence::Notary;
 use crate::ledger::{Event, Ledger};
+use crate::ops::doors::Doors;
 use crate::ops::local::{self, LocalFile};
 use crate::ops::{
     closing, custody, erase, hold, hostkeys, pulls, quarantine, replay, sinks, stalled,
@@ -52,6 +53,8 @@ pub struct Desk {
     pub eraser: Arc<Eraser>,
     /// What it pulls.
     pub pulls: pull::Door,
+    /// Which of its doors are down.
+    pub doors: Doors,
     /// What [`Request::Status`] is answered with.
     pub status: ServerStatus,
     /// Called by [`Request::Stop`].
@@ -180,7 +183,9 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
         Request::Status => {
             let (config, penalised) = (desk.config.now().digest, (desk.penalised)());
             let failing = desk.notary.failing();
-            Ok(Answer::Status(ServerStatus { config, penalised, failing, ..desk.status.clone() }))
+            let down = desk.doors.down();
+            let status = desk.status.clone();
+            Ok(Answer::Status(ServerStatus { config, penalised, failing, down, ..status }))
         }
         Request::Send { feed, name, modified_s, by } => {
             let file = file.ok_or_else(|| {

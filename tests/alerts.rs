@@ -1,0 +1,318 @@
+//! Who is told of what needs a person, in a zone that is served with a clock that the test moves.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "support/moved.rs"]
+mod moved;
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "handoff/receiver.rs"]
+mod receiver;
+mod support;
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use landfall::clock::Clock;
+use landfall::config;
+use landfall::durable::Durability;
+use landfall::handoff::sinks::courier::Courier;
+use landfall::handoff::sinks::secret::Secrets;
+use landfall::ledger::{Event, Ledger, sqlite};
+use landfall::ops::alerts::{Alerting, Parts};
+use landfall::ops::doors::Doors;
+use landfall::ops::rows::ParquetRows;
+use landfall::zone::Zone;
+use moved::{Served, Shown, serve};
+use receiver::{Reply, ok};
+use support::TestZone;
+
+/// A command that keeps each message in a file of its own.
+const KEEP: &str = r#"command = ["sh", "-c", 'cat > "told-$1-$LANDFALL_URGENCY-$(ls | grep -c "told-$1-")"', "keep", "NAME"]"#;
+
+fn keep(name: &str) -> String {
+    format!("[[alert]]\nname = '{name}'\n{}\n", KEEP.replace("NAME", name))
+}
+
+/// A feed that is late from six in the morning on.
+const NORTH: &str = "[zone]\nname = 'north'\n[feed.rates]\nowner = 'sales'\n\
+                     [feed.rates.expect]\nby = '06:00'\n";
+
+/// A drop folder that is not there, because what it lies in is not mounted.
+struct Share(tempfile::TempDir);
+
+impl Share {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("mount/share")
+    }
+
+    fn config(&self) -> String {
+        let path = self.path();
+        format!(
+            "[feed.orders]\nowner = 'orders'\n[folder.share]\npath = {path:?}\nfeed = 'orders'\n"
+        )
+    }
+}
+
+/// Messages that were taken: alert, urgency, keys raised and resolved.
+fn taken(ledger: &dyn Ledger) -> Vec<String> {
+    let events = ledger.events(0, 100_000).expect("events").into_iter();
+    let keys = |keys: Vec<String>| {
+        let short = |key: &String| match key.starts_with("F102 ") {
+            true => "F102 share".to_owned(),
+            false => key.clone(),
+        };
+        keys.iter().map(short).collect::<Vec<_>>().join(",")
+    };
+    let taken = events.filter_map(|recorded| match recorded.event {
+        Event::Alerted { alert, urgency, raised, resolved, .. } => {
+            Some(format!("{alert} {urgency:?} +{} -{}", keys(raised), keys(resolved)))
+        }
+        Event::AlertFailing { alert, .. } => Some(format!("{alert} failing")),
+        _ => None,
+    });
+    taken.collect()
+}
+
+impl Served<'_> {
+    /// Waits until just these messages were taken, in any order.
+    fn wait_for(&self, expected: &[&str]) {
+        let what = format!("{expected:?}");
+        self.zone.wait_until(&what, |ledger| taken(ledger).len() >= expected.len());
+        let (mut taken, mut expected) = (taken(&self.zone.ledger()), expected.to_vec());
+        taken.sort();
+        expected.sort_unstable();
+        assert_eq!(taken, expected);
+    }
+
+    fn told(&self, file: &str) -> String {
+        fs::read_to_string(self.zone.path().join(file)).unwrap_or_else(|error| {
+            let there = fs::read_dir(self.zone.path()).unwrap();
+            let there: Vec<_> = there.map(|entry| entry.unwrap().file_name()).collect();
+            panic!("{file}: {error}; there are {there:?}")
+        })
+    }
+}
+
+#[test]
+fn a_page_is_told_at_once_and_again_when_it_is_over() {
+    let folder = Share::new();
+    let share = folder.config();
+    let zone = TestZone::new(&format!("{NORTH}{share}{}", keep("ops")));
+    let clock = Shown::at("2026-11-20T12:00:00Z");
+    let served = serve(&zone, &clock);
+    served.wait_for(&["ops Page +F102 share -"]);
+    let place = folder.path().display().to_string();
+    let told = served.told("told-ops-page-0").replace(&place, "/mount/share");
+    insta::assert_snapshot!(told, @r"
+    landfall north: the drop folder /mount/share is not there
+
+      the drop folder /mount/share is not there
+        owner  orders
+        do     ls -ld /mount/share
+    ");
+    // It stands, also after a restart: nobody is told again.
+    served.stop();
+    clock.set("2026-11-20T12:10:00Z");
+    let served = serve(&zone, &clock);
+    fs::create_dir_all(folder.path()).unwrap();
+    served.wait_for(&["ops Page +F102 share -", "ops Page + -F102 share"]);
+    let told = served.told("told-ops-page-1").replace(&place, "/mount/share");
+    insta::assert_snapshot!(told, @r"
+    landfall north: no longer: the drop folder /mount/share is not there
+
+    No longer so:
+      the drop folder /mount/share is not there
+    ");
+}
+
+#[test]
+fn what_can_wait_is_gathered_and_told_in_a_digest() {
+    let zone = TestZone::new(&format!("{NORTH}{}", keep("ops")));
+    let clock = Shown::at("2026-11-20T12:00:00Z");
+    let served = serve(&zone, &clock);
+    zone.wait_until("the calendar", |ledger| !ledger.expecting().unwrap().is_empty());
+    clock.set("2026-11-21T06:00:00Z");
+    zone.wait_until("its gathering", |ledger| {
+        ledger.alerts().unwrap().values().any(|state| state.gathering_since.is_some())
+    });
+    assert_eq!(taken(&zone.ledger()), [""; 0]);
+    // A restart in between neither loses it nor begins the quarter of an hour anew.
+    served.stop();
+    clock.set("2026-11-21T06:15:00Z");
+    let served = serve(&zone, &clock);
+    let late = "ops Digest +due rates 2026-11-21 -";
+    served.wait_for(&[late]);
+    let told = served.told("told-ops-digest-0");
+    assert!(told.contains("rates is late for 2026-11-21, due 2026-11-21T06:00:00Z"), "{told}");
+    assert!(told.contains("    owner  sales\n    since  2026-11-21T06:00:00Z\n"), "{told}");
+    // From late to missing is the same cause; the next date is another.
+    clock.set("2026-11-22T06:00:00Z");
+    zone.wait_until("its gathering", |ledger| {
+        ledger.alerts().unwrap().values().any(|state| state.gathering_since.is_some())
+    });
+    clock.set("2026-11-22T06:15:00Z");
+    served.wait_for(&[late, "ops Digest +due rates 2026-11-22 -"]);
+}
+
+#[test]
+fn alerts_are_routed_by_owner_and_severity() {
+    let more = format!(
+        "{}owners = ['sales']\n{}severity = ['page']\n{}severity = ['digest']\nowners = ['orders']\n",
+        keep("sales"),
+        keep("pager"),
+        keep("desk"),
+    );
+    let folder = Share::new();
+    let share = folder.config();
+    let zone = TestZone::new(&format!("{NORTH}{share}{more}"));
+    let clock = Shown::at("2026-11-20T12:00:00Z");
+    let served = serve(&zone, &clock);
+    served.wait_for(&["pager Page +F102 share -"]);
+    clock.set("2026-11-21T06:00:00Z");
+    zone.wait_until("the late date", |ledger| {
+        ledger.alerts().unwrap().values().any(|state| state.gathering_since.is_some())
+    });
+    clock.set("2026-11-21T06:15:00Z");
+    served.wait_for(&["pager Page +F102 share -", "sales Digest +due rates 2026-11-21 -"]);
+}
+
+#[test]
+fn an_alert_that_fails_is_told_to_the_others_and_sends_the_same_until_it_is_taken() {
+    let replies = vec![Reply::Http("500 Broken", "", "no room".to_owned()), Reply::Reset, ok("")];
+    let (url, requests) = receiver::receive(replies);
+    let hook = format!(
+        "[[alert]]\nname = 'hook'\nwebhook = '{url}'\nsecrets = ['file:key']\nretry = ['10s']\n"
+    );
+    let folder = Share::new();
+    let share = folder.config();
+    let zone = TestZone::new(&format!("{NORTH}{share}{hook}{}", keep("ops")));
+    fs::write(zone.path().join("key"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let clock = Shown::at("2026-11-20T12:00:00Z");
+    let served = serve(&zone, &clock);
+    let first = requests.recv_timeout(support::PATIENCE).unwrap();
+    let page = "ops Page +F102 share -";
+    served.wait_for(&[page, "hook failing"]);
+    let failing = "H145: alert hook cannot be told, attempt 1: 500 Internal Server Error: no room";
+    assert!(served.needs().contains(&failing.to_owned()), "{:?}", served.needs());
+    // The other alert hears of it once its pause is over; the hook itself is not told of itself.
+    clock.set("2026-11-20T12:00:10Z");
+    let second = requests.recv_timeout(support::PATIENCE).unwrap();
+    zone.wait_until("a second failure", |ledger| {
+        let states = ledger.alerts().unwrap();
+        let waiting = states.values().find_map(|state| state.waiting.clone());
+        waiting.is_some_and(|waiting| waiting.failing.is_some_and(|f| f.attempts == 2))
+    });
+    clock.set("2026-11-20T12:01:00Z");
+    let third = requests.recv_timeout(support::PATIENCE).unwrap();
+    for request in [&second, &third] {
+        assert_eq!(request.header("webhook-id"), first.header("webhook-id"));
+        assert_eq!(request.body, first.body);
+    }
+    assert!(first.header("webhook-signature").starts_with("v1,"));
+    let event = first.json();
+    assert_eq!(
+        (&event["specversion"], &event["type"]),
+        (&"1.0".into(), &"dev.landfall.alert.told.v1".into())
+    );
+    let data = &event["data"];
+    assert_eq!((&data["alert"], &data["urgency"]), (&"hook".into(), &"page".into()));
+    assert_eq!(data["raised"][0]["code"], "F102");
+    assert_eq!(data["raised"][0]["owner"], "orders");
+    zone.wait_until("the hook's message", |ledger| {
+        taken(ledger).contains(&"hook Page +F102 share -".to_owned())
+    });
+    assert!(!served.needs().iter().any(|need| need.starts_with("H145")), "{:?}", served.needs());
+}
+
+#[test]
+fn an_alert_that_hangs_holds_only_itself() {
+    let (url, requests) = receiver::receive(vec![Reply::Hang]);
+    let hook = format!("[[alert]]\nname = 'hook'\nwebhook = '{url}'\ntimeout = '60s'\n");
+    let folder = Share::new();
+    let share = folder.config();
+    let zone = TestZone::new(&format!("{NORTH}{share}{hook}{}", keep("ops")));
+    let clock = Shown::at("2026-11-20T12:00:00Z");
+    let served = serve(&zone, &clock);
+    requests.recv_timeout(support::PATIENCE).unwrap();
+    served.wait_for(&["ops Page +F102 share -"]);
+}
+
+#[test]
+fn alerts_are_listed_and_tried() {
+    let zone = TestZone::new(&format!(
+        "{NORTH}{}[[alert]]\nname = 'bad'\ncommand = ['sh', '-c', 'echo nobody is there >&2; exit 3']\n",
+        keep("ops")
+    ));
+    let run = |arguments: &[&str]| {
+        let output = zone.run(arguments);
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    assert_eq!(run(&["alert", "test", "ops"]), (0, "Alert ops took a test\n".to_owned()));
+    let told = fs::read_to_string(zone.path().join("told-ops--0")).unwrap();
+    assert!(told.starts_with("landfall north: a test of alert ops\n"), "{told}");
+    assert_eq!(
+        run(&["alert", "test", "bad"]),
+        (3, "Alert bad refused a test: exit status: 3: nobody is there\n".to_owned())
+    );
+    assert_eq!(run(&["alert", "test", "nobody"]).0, 4);
+    let (code, listed) = run(&["alert", "list"]);
+    assert_eq!(code, 0);
+    insta::assert_snapshot!(listed, @r"
+    alert  kind     owners  severity      messages  last  standing  state
+    bad    command  any     page, digest  0         -     0         ready
+    ops    command  any     page, digest  0         -     0         ready
+    ");
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_is_told_from_memory() {
+    let folder = Share::new();
+    let share = folder.config();
+    let zone = TestZone::new(&format!("{NORTH}{share}{}pause = '1s'\n", keep("ops")));
+    fs::create_dir_all(zone.path().join(".landfall")).unwrap();
+    let file = zone.path().join(".landfall/ledger.db");
+    drop(sqlite::open(&file, Clock::system(), Durability::Relaxed).unwrap());
+    // Every write is refused.
+    let ledger = Arc::new(sqlite::open_read_only(&file).unwrap());
+    let found = Zone::new(zone.path().to_path_buf());
+    let config = config::load(&found).expect("valid");
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let secrets = Secrets::of_files(zone.path().to_path_buf());
+    let parts = Parts {
+        zone: found,
+        config: config::Live::from(Arc::new(config)),
+        ledger,
+        clock: Clock::system(),
+        courier: Arc::new(Courier::new(secrets, Arc::new(ParquetRows), Durability::Relaxed)),
+        notary: None,
+        doors: Doors::new(Clock::system(), stopped.clone()),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let alerts = tokio::spawn(Alerting::new(parts).run(stopped));
+        let told = zone.path().join("told-ops-page-1");
+        let waits = async {
+            while !fs::read_to_string(&told).is_ok_and(|told| told.contains("do ")) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(support::PATIENCE, waits).await.expect("it is told");
+        stop.send_replace(true);
+        alerts.await.unwrap();
+    });
+    let told = fs::read_to_string(zone.path().join("told-ops-page-1")).unwrap();
+    assert!(told.contains("the ledger is not usable: ledger is open for reading only"), "{told}");
+}
