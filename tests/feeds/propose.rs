@@ -33,14 +33,14 @@ fn a_proposal_passes_check_and_takes_its_files() {
     send_all(&zone, &[("a.csv", &first), ("b.csv", &second)]);
     let (code, text, stderr) = told(&zone.run(&["feed", "propose", "orders"]));
     assert_eq!((code, stderr.as_str()), (0, ""));
-    let today = text.lines().nth(1).expect("a line").split(" to ").nth(1).expect("a day");
-    let today = today.split(',').next().expect("a day").to_owned();
-    assert_snapshot!(text.replace(&today, "<day>"), @r#"
+    let days = text.split_once(" received ").and_then(|(_, rest)| rest.split_once(','));
+    let (today, _) = days.expect("days");
+    assert_snapshot!(text.replace(today, "<when>"), @r#"
     # A contract for orders, proposed by landfall 0.1.0.
-    # Made from 2 files received from <day> to <day>, the newest that were taken: 70 records,
-    # every value of them, read again from the archive. What never came is not in it.
+    # Made from 2 files received <when>, the newest that were taken: 70 records, every
+    # value of them, read again from the archive. What never came is not in it.
     # Each of the 2 files would be taken under it.
-    # Files had 30 to 40 records: rows = { min = 30, max = 40 } would hold others.
+    # A file had 30 to 40 records: rows = { min = 30, max = 40 } would hold others.
 
     # 70 values, none null
     # no value occurs twice in a file
@@ -144,6 +144,19 @@ fn what_nobody_may_guess_is_left_to_a_person() {
         assert!(format!("{text}\n").contains(expected), "{expected}\n---\n{text}");
     }
     assert!(!text.contains("unique = true"), "three records have no keys:\n{text}");
+}
+
+#[test]
+fn a_key_is_made_of_names_not_of_sentences_or_money() {
+    let zone = TestZone::new("[feed.orders]\n");
+    let server = zone.serve();
+    let lines: String =
+        (0..40).map(|n| format!("a remark {n},{n}.25,{},{}\n", n / 4, n % 4)).collect();
+    send_all(&zone, &[("a.csv", &format!("remark,sum,order,line\n{lines}"))]);
+    server.stop();
+    let (code, text, _) = told(&zone.run(&["feed", "propose", "orders"]));
+    assert!(code == 0 && text.contains("\nunique = [[\"order\", \"line\"]]\n"), "{text}");
+    assert!(!text.contains("unique = true"), "{text}");
 }
 
 #[test]

@@ -20,12 +20,9 @@ pub fn render(proposal: &Proposal) -> String {
         line(&mut text, "max_rejects", &proposal.rejects_max.to_string());
     }
     let (fewest, most) = proposal.rows;
-    comment(
-        &mut text,
-        &format!(
-            "Files had {fewest} to {most} records: rows = {{ min = {fewest}, max = {most} }} would hold others."
-        ),
-    );
+    let had = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
+    let rule = format!("rows = {{ min = {fewest}, max = {most} }}");
+    comment(&mut text, &format!("A file had {had} records: {rule} would hold others."));
     if let Some(key) = &proposal.unique {
         line(&mut text, "unique", &format!("[{}]", list(key)));
     }

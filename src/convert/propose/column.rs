@@ -32,6 +32,8 @@ const BOOLS: [(&str, &str); 11] = [
 /// Different values that are named, and bytes of one.
 const FEW_MAX: usize = 6;
 const FEW_BYTES_MAX: usize = 32;
+/// Bytes of a text that may be a key.
+const WORD_BYTES_MAX: usize = 64;
 /// Values from which on few different ones say something.
 const MANY: u64 = 50;
 
@@ -53,6 +55,8 @@ pub(super) struct ColumnSurvey {
     tested: u64,
     is_padded: bool,
     is_nested: bool,
+    /// Whether every text is short and of one word, as names of things are.
+    is_word: bool,
     few: Option<BTreeSet<String>>,
     numbers: Numbers,
     times: Times,
@@ -92,6 +96,7 @@ impl ColumnSurvey {
             tested: 0,
             is_padded: false,
             is_nested: false,
+            is_word: true,
             few: Some(BTreeSet::new()),
             numbers: Numbers::new(),
             times: Times::new(),
@@ -109,6 +114,19 @@ impl ColumnSurvey {
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether its values may name what a record is about: not money, times, or sentences.
+    pub(super) fn may_name(&self, form: &Form) -> bool {
+        match form {
+            Form::Int64(_) => true,
+            Form::Text => self.is_word && !self.is_nested,
+            Form::Decimal { .. }
+            | Form::Double(_)
+            | Form::Date(_)
+            | Form::Timestamp { .. }
+            | Form::Bool { .. } => false,
+        }
     }
 
     /// Files that have it.
@@ -146,6 +164,7 @@ impl ColumnSurvey {
                 self.few = None;
             }
         }
+        self.is_word &= text.len() <= WORD_BYTES_MAX && !text.contains(char::is_whitespace);
         let trimmed = text.trim();
         match (text.is_empty(), trimmed.is_empty()) {
             (true, _) => self.empty += 1,

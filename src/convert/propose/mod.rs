@@ -16,7 +16,7 @@ use arrow_array::Array as _;
 use super::Converted;
 use super::infer::Printer;
 use super::prove::Printed;
-use crate::contract::{Contract, Form, Proposal, ProposedColumn};
+use crate::contract::{Contract, Proposal, ProposedColumn};
 use crate::diagnostic::Diagnostic;
 use crate::schema::{ColumnType, LearnedSchema};
 use column::ColumnSurvey;
@@ -179,14 +179,16 @@ impl Survey {
         if self.records < KEY_RECORDS_MIN {
             return None;
         }
-        let may_be = |of: &ProposedColumn| {
-            let is_name = matches!(of.column.form, Form::Text | Form::Int64(_));
-            of.column.required && is_name && !kept_text.contains(&of.column.name)
+        let may_be = |(survey, of): (&ColumnSurvey, &ProposedColumn)| {
+            let column = &of.column;
+            column.required && survey.may_name(&column.form) && !kept_text.contains(&column.name)
         };
+        let may_be: Vec<bool> = self.columns.iter().zip(&*columns).map(may_be).collect();
+        let may_be = |at: usize| may_be.get(at).copied().unwrap_or(false);
         let mut singles = self.keys.single();
-        let key = singles.find(|at| columns.get(*at).is_some_and(may_be));
+        let key = singles.find(|at| may_be(*at));
         for other in self.keys.single().filter(|at| key.is_some_and(|key| *at != key)) {
-            if let Some(other) = columns.get_mut(other).filter(|other| may_be(other)) {
+            if let Some(other) = columns.get_mut(other).filter(|_| may_be(other)) {
                 other.remarks.push("no value occurs twice in a file here either".to_owned());
             }
         }
@@ -196,8 +198,8 @@ impl Survey {
             return None;
         }
         self.keys.pairs().find_map(|(a, b)| {
-            let (a, b) = (columns.get(a)?, columns.get(b)?);
-            (may_be(a) && may_be(b)).then(|| vec![a.column.name.clone(), b.column.name.clone()])
+            let name = |at: usize| Some(columns.get(at)?.column.name.clone());
+            (may_be(a) && may_be(b)).then(|| Some(vec![name(a)?, name(b)?])).flatten()
         })
     }
 }
@@ -205,6 +207,7 @@ impl Survey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::Form;
 
     fn surveyed(columns: &[(&str, &[Option<&str>])]) -> Vec<ProposedColumn> {
         let proposed = columns.iter().map(|(name, values)| {

@@ -227,13 +227,16 @@ impl Bench<'_> {
             (0, all) => format!("Each of the {all} files would be taken under it."),
             (refused, all) => format!("{refused} of the {all} files would not be taken under it."),
         };
+        let when = match first == last {
+            true => format!("on {first}"),
+            false => format!("from {first} to {last}"),
+        };
         vec![
             format!("A contract for {feed}, proposed by landfall {}.", env!("CARGO_PKG_VERSION")),
             format!(
-                "Made from {files} received from {first} to {last}, the newest that were taken: {records},"
+                "Made from {files} received {when}, the newest that were taken: {records}, every"
             ),
-            "every value of them, read again from the archive. What never came is not in it."
-                .to_owned(),
+            "value of them, read again from the archive. What never came is not in it.".to_owned(),
             verdict,
         ]
     }
