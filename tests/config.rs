@@ -15,8 +15,8 @@ use std::time::Duration;
 use jiff::civil::Weekday::{Friday, Monday, Thursday, Tuesday, Wednesday};
 use landfall::config::{
     self, After, Batching, Beside, Complete, Config, Copies, Duplicates, Escape, Expect, Feed,
-    Folder, Format, Legacy, Postgres, RecordEnd, SameName, Secret, Set, Sftp, Sink, SinkKind,
-    Success, Wants, Webhook, When, Workers, partner,
+    Folder, Format, Legacy, Postgres, RecordEnd, Retain, SameName, Secret, Set, Sftp, Sink,
+    SinkKind, Success, Wants, Webhook, When, Workers, partner,
 };
 use landfall::contract::NamePattern;
 use landfall::durable::Durability;
@@ -72,6 +72,7 @@ sinks = ["load", "tell"]
 batch = { max_files = 3, max_bytes = "1 MiB", max_rows = 9, max_wait = "10m" }
 format = { encoding = "windows-1252", delimiter = ";", quote = "'", header = false, sheets = ["A"], escape = "backslash", record_end = "any", preamble = 2, footer = 1, comment = "%" }
 expect = { days = "mon-fri", by = "06:30", days_later = 1, timezone = "Europe/Berlin", grace = "30m", except = "holidays.txt", files = 2, match = "b_{date:%Y%m%d}.csv", tell = ["extra"] }
+retain = { raw = "7y" }
 
 [feed.orders]
 
@@ -185,6 +186,7 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
             when: When::Waited(seconds(600)),
         },
         retract_grace: seconds(1),
+        retain: Retain { raw: Some(seconds(7 * 366 * 86400)) },
         sinks: vec!["load".parse().unwrap(), "tell".parse().unwrap()],
         format: Format {
             encoding: Some("windows-1252".into()),

@@ -18,7 +18,10 @@ use std::time::{Duration, SystemTime};
 
 use landfall::clock::{Clock, utc_day};
 use landfall::durable::Durability;
-use landfall::ledger::{Arrival, Because, Erasures as _, Event, Ledger, Log as _, State, sqlite};
+use landfall::ledger::{
+    Arrival, Batch, Because, Cause, ErasureWish, Erasures as _, Event, Ledger, Log as _, Recorded,
+    State, sqlite,
+};
 use landfall::names::ArrivalId;
 use landfall::zone::Zone;
 use support::{TestZone, all};
@@ -196,7 +199,9 @@ fn what_a_crash_left_the_next_start_finishes() {
         server.stop();
         let file = zone.path().join(".landfall/ledger.db");
         let own = sqlite::open(&file, Clock::system(), Durability::Full).unwrap();
-        own.begin_erasure(jane.id, "ops", "request 17").unwrap();
+        let (by, reason) = ("ops".to_owned(), "request 17".to_owned());
+        let wish = ErasureWish { by, reason, cause: Cause::Asked };
+        own.begin_erasure(jane.id, wish).unwrap();
         drop(own);
         if removed_already {
             fs::remove_file(zone.path().join(jane.raw.as_str())).unwrap();
@@ -360,6 +365,65 @@ fn a_hold_keeps_what_it_covers() {
     assert_eq!(text.matches("released 2").count(), 2, "{text}");
     assert_eq!(erase(&zone, jane.id).0, 0);
     whole(&zone, jane.id);
+}
+
+#[test]
+fn what_is_past_its_time_is_removed_but_for_what_is_on_hold() {
+    let zone = TestZone::new(
+        "[feed.orders.retain]\nraw = \"3s\"\n[feed.cases.retain]\nraw = \"3s\"\n[feed.kept]\n",
+    );
+    let server = zone.serve();
+    let (code, text) =
+        said(&zone, &["hold", "add", "case-17", "--feed", "cases", "--reason", "Roe v. Doe"]);
+    assert_eq!(code, 0, "{text}");
+    for (feed, name, text) in
+        [("orders", "jane.csv", SECRET), ("cases", "case.csv", SECRET), ("kept", "other.csv", "x")]
+    {
+        fs::write(zone.inbox(feed).join(name), rows(text)).unwrap();
+    }
+    let is = |ledger: &dyn Ledger, name: &str, state: State| {
+        let all = all(ledger);
+        all.iter().any(|arrival| arrival.name.to_string() == name && arrival.state == state)
+    };
+    zone.wait_until("a file to be past its time", |l| is(l, "jane.csv", State::Erased));
+    zone.wait_until("the others to be handed off", |l| {
+        is(l, "case.csv", State::HandedOff) && is(l, "other.csv", State::HandedOff)
+    });
+    let jane = find(&zone, "jane.csv");
+    let own = |batch: &Batch| batch.retracts.iter().any(|taken| taken.arrival == jane.id);
+    zone.wait_until("its readers to be told", |ledger| {
+        let batches = ledger.batches(&jane.feed, 0, 100).unwrap();
+        batches.len() == 2 && batches.iter().any(own)
+    });
+    let raw = |name: &str| zone.path().join(find(&zone, name).raw.as_str());
+    assert!(!raw("jane.csv").exists() && raw("case.csv").exists() && raw("other.csv").exists());
+    let removed = zone.path().join(format!("archive/REMOVED-{}", utc_day(Clock::system().now())));
+    let is_listed = |name: &str| {
+        let list = fs::read_to_string(&removed).unwrap();
+        list.contains(find(&zone, name).raw.as_str().strip_prefix("archive/").unwrap())
+    };
+    assert!(is_listed("jane.csv") && is_signed(&zone, "landfall-sums", &removed));
+    assert!(!zone.path().join("archive/_erased").exists(), "the list says it");
+    let history = zone.ledger().history(jane.id).unwrap();
+    let by = |by: &str| {
+        let began =
+            |told: &Recorded| matches!(&told.event, Event::Erasing { by: who, .. } if who == by);
+        history.iter().any(began)
+    };
+    assert!(by("retention"));
+    let (code, text) = said(&zone, &["retain", "--within", "1y"]);
+    assert!(code == 0 && text.contains("cases") && !text.contains("kept"), "{text}");
+    let (code, text) = said(&zone, &["hold", "release", "case-17", "--reason", "settled"]);
+    assert_eq!(code, 0, "{text}");
+    zone.wait_until("what was on hold to go", |l| is(l, "case.csv", State::Erased));
+    server.stop();
+    assert!(is_listed("case.csv") && is_listed("jane.csv"));
+    assert!(is_signed(&zone, "landfall-sums", &removed));
+    for words in [&["verify"][..], &["audit", "verify"]] {
+        let (code, text) = said(&zone, words);
+        assert_eq!(code, 0, "{text}");
+    }
+    assert_eq!(traces(&zone, SECRET, &[]), Vec::<PathBuf>::new());
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub mod partner;
 mod problem;
 mod pull;
 mod reader;
+mod retain;
 mod sink;
 mod value;
 mod written;
@@ -46,6 +47,7 @@ pub use new_feed::{Card, NotAdded, spelled, with_feed};
 pub use partner::Partner;
 pub use problem::{Problem, Problems};
 pub use pull::Pull;
+pub use retain::{Retain, period};
 pub use sink::{Copies, Nats, Postgres, Secret, Sink, SinkKind, Success, Webhook};
 pub(crate) use value::{bytes, end_of, lasting};
 pub use written::{load, parse};
@@ -229,6 +231,8 @@ pub struct Feed {
     pub sinks: Vec<SinkName>,
     /// `[feed.<name>.format]`: what detection must not guess.
     pub format: Format,
+    /// `[feed.<name>.retain]`: how long the zone keeps what it brought; for ever by default.
+    pub retain: Retain,
     /// `[feed.<name>.expect]`: when its files are due; none by default.
     pub expect: Option<Expect>,
 }
@@ -252,6 +256,7 @@ impl Default for Feed {
             sinks: Vec::new(),
             format: Format::default(),
             expect: None,
+            retain: Retain::default(),
         }
     }
 }

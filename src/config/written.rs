@@ -14,7 +14,7 @@ use super::value::{
 use super::{
     After, Audit, Complete, Config, Duplicates, Escape, Feed, FixedColumn, Folder, Format, Legacy,
     RecordEnd, SameName, Sftp, ShortLines, Verify, Workers, alert, batching, contract, expect,
-    partner, pull, sink,
+    partner, pull, retain, sink,
 };
 use crate::durable::Durability;
 use crate::names::{Digest, FeedName, FolderName};
@@ -211,6 +211,7 @@ fn read_feed(table: Reader<'_, '_>, declared: &Declared, root: Option<&Path>) ->
     if let Some(format) = table.table("format") {
         feed.format = read_format(format);
     }
+    feed.retain = table.table("retain").map(retain::read).unwrap_or_default();
     feed.expect = table.table("expect").and_then(|table| expect::read(table, root));
     table.finish();
     feed

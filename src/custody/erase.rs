@@ -30,17 +30,26 @@ use std::time::Duration;
 use crate::clock::{Clock, Timestamp, utc_day};
 use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::evidence::Notary;
-use crate::ledger::{Arrival, Begun, Erasure, Event, Hold, Ledger, State};
+use crate::evidence::{Days, Notary};
+use crate::ledger::{
+    Arrival, Begun, Cause, Erasure, ErasureWish, Event, Gone, Hold, Ledger, State,
+};
 use crate::names::ArrivalId;
 use crate::signing::SigningKey;
 use crate::zone::{Zone, ZonePath};
 
 use super::Error;
-use super::tombstone::{self, Mason};
+use super::tombstone::{self, Blanked, Line, Mason};
 
 /// Erasures that are finished in one go.
 const AT_ONCE_MAX: u32 = 1000;
+/// Who erases what is past its time.
+const RETENTION: &str = "retention";
+/// How far from its receipt and its last event lines about an arrival may be filed: a clock may have
+/// been set, and a day ends a while after its last event.
+const ABOUT: Duration = Duration::from_secs(2 * 24 * 3600);
+/// A day.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Who erases again what has a tombstone.
 const BY: &str = "start-up";
 /// Why.
@@ -67,6 +76,25 @@ pub struct Eraser {
     clock: Clock,
     doors: Doors,
     turn: Mutex<()>,
+}
+
+/// What came of arrivals that are past their time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retired {
+    /// Arrivals that were erased.
+    pub erased: u64,
+    /// Arrivals that a legal hold covers.
+    pub on_hold: u64,
+    /// Arrivals that are being converted or handed off.
+    pub under_way: u64,
+}
+
+impl std::ops::AddAssign for Retired {
+    fn add_assign(&mut self, more: Self) {
+        self.erased += more.erased;
+        self.on_hold += more.on_hold;
+        self.under_way += more.under_way;
+    }
 }
 
 /// What came of a wish to erase.
@@ -100,11 +128,34 @@ impl Eraser {
     /// [`Error`]; once the ledger says that it is being erased, [`Self::finish`] goes on.
     pub fn erase(&self, id: ArrivalId, by: &str, reason: &str) -> Result<Outcome, Error> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.ledger.begin_erasure(id, by, reason)? {
-            Begun::Erasing(erasure) => self.carry_out(&erasure).map(Outcome::Erased),
+        let (by, reason) = (by.to_owned(), reason.to_owned());
+        let wish = ErasureWish { by, reason, cause: Cause::Asked };
+        match self.ledger.begin_erasure(id, wish)? {
+            Begun::Erasing(erasure) => self.carry_out(&[*erasure]).map(Outcome::Erased),
             Begun::UnderWay(state) => Ok(Outcome::UnderWay(state)),
             Begun::OnHold(holds) => Ok(Outcome::OnHold(holds)),
         }
+    }
+
+    /// Erases arrivals that are past their time, all at once. What may not be erased now stays.
+    ///
+    /// # Errors
+    /// As for [`Self::erase`].
+    pub(super) fn retire(&self, ids: &[ArrivalId], why: &str) -> Result<Retired, Error> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut retired, mut begun) = (Retired::default(), Vec::new());
+        for id in ids {
+            let (by, reason) = (RETENTION.to_owned(), why.to_owned());
+            let wish = ErasureWish { by, reason, cause: Cause::Retention };
+            match self.ledger.begin_erasure(*id, wish)? {
+                Begun::Erasing(erasure) => begun.push(*erasure),
+                Begun::UnderWay(_) => retired.under_way += 1,
+                Begun::OnHold(_) => retired.on_hold += 1,
+            }
+        }
+        self.carry_out(&begun)?;
+        retired.erased = begun.len() as u64;
+        Ok(retired)
     }
 
     /// Finishes what was begun, and erases again what has a tombstone and is there for the ledger. To
@@ -126,7 +177,9 @@ impl Eraser {
                 let diagnostic = Diagnostic::error(Code::A128, AGAIN);
                 self.ledger.advance(id, Event::Held { diagnostic })?;
             }
-            match self.ledger.begin_erasure(id, BY, AGAIN)? {
+            let (by, reason) = (BY.to_owned(), AGAIN.to_owned());
+            let wish = ErasureWish { by, reason, cause: Cause::Asked };
+            match self.ledger.begin_erasure(id, wish)? {
                 Begun::Erasing(erasure) => open.push(*erasure),
                 Begun::UnderWay(state) => {
                     tracing::error!(%id, ?state, "it was erased, and the ledger has it under way");
@@ -138,7 +191,7 @@ impl Eraser {
         }
         let (mut erased, mut failed) = (0, None);
         for erasure in open {
-            match self.carry_out(&erasure) {
+            match self.carry_out(std::slice::from_ref(&erasure)) {
                 Ok(_) => erased += 1,
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -146,33 +199,66 @@ impl Eraser {
         failed.map_or(Ok(erased), Err)
     }
 
-    fn carry_out(&self, erasure: &Erasure) -> Result<Elsewhere, Error> {
-        let id = erasure.arrival.id;
-        let mut removed = self.remove_copies(erasure)?;
-        let elsewhere = (self.doors)(&erasure.arrival).map_err(|source| {
-            io_error("remove what a drop folder has of", Path::new("it"))(source)
-        })?;
-        removed += elsewhere.removed;
-        let about = self.notary.blank(&erasure.arrival)?;
+    /// Removes the copies of arrivals that are being erased, and says so.
+    fn carry_out(&self, erasures: &[Erasure]) -> Result<Elsewhere, Error> {
+        let Some(first) = erasures.first() else { return Ok(Elsewhere::default()) };
+        let (mut sum, mut counts) = (Elsewhere::default(), Vec::new());
+        for erasure in erasures {
+            let removed = self.remove_copies(erasure)?;
+            let told = (self.doors)(&erasure.arrival).map_err(|source| {
+                io_error("remove what a drop folder has of", Path::new("it"))(source)
+            })?;
+            counts.push(removed + told.removed);
+            sum.removed += removed + told.removed;
+            sum.left.extend(told.left);
+        }
+        let ids: Vec<ArrivalId> = erasures.iter().map(|erasure| erasure.arrival.id).collect();
+        let about = self.notary.blank(&ids, &self.days_of(erasures)?)?;
         let key = SigningKey::open(&self.zone.receipt_key())?;
         let durability = self.config.now().durability;
         let mason = Mason { zone: &self.zone, key, durability };
-        let placed = mason.place(erasure, &about, self.clock.now())?;
-        let mut gone: Vec<ArrivalId> = self.erased_on(placed.erased_at)?;
-        gone.push(id);
-        mason.list(placed.erased_at, &gone)?;
-        self.ledger.erased(id, placed.erased_at, (placed.digest, removed))?;
-        tracing::info!(%id, removed, "erased");
-        Ok(Elsewhere { removed, ..elsewhere })
+        let (now, blanked) = (self.clock.now(), mason.blanked(&about)?);
+        let mut gone = Vec::new();
+        for (erasure, files) in erasures.iter().zip(counts) {
+            let tombstone = match erasure.cause {
+                Cause::Asked => Some(mason.place(erasure, &blanked, now)?),
+                Cause::Retention => None,
+            };
+            gone.push(Gone { id: erasure.arrival.id, tombstone, files });
+        }
+        let mut lines: BTreeSet<Line> = erasures.iter().flat_map(tombstone::lines_of).collect();
+        lines.extend(blanked.iter().map(Blanked::line));
+        mason.list(now, lines, || self.lines_of_day(&mason, now))?;
+        self.ledger.erased(gone, now)?;
+        tracing::info!(first = %first.arrival.id, arrivals = ids.len(), sum.removed, "erased");
+        Ok(sum)
     }
 
-    /// What was erased on the day (UTC) of a time.
-    fn erased_on(&self, at: Timestamp) -> Result<Vec<ArrivalId>, Error> {
-        const DAY: Duration = Duration::from_secs(24 * 3600);
+    /// The days on which the archived lines beside the events may quote some arrivals. What a person
+    /// wants erased is looked for up to today.
+    fn days_of(&self, erasures: &[Erasure]) -> Result<Days, Error> {
+        let (mut first, mut last) = (Timestamp::MAX, Timestamp::MIN);
+        for erasure in erasures {
+            first = first.min(erasure.arrival.received_at);
+            last = last.max(match erasure.cause {
+                Cause::Asked => self.clock.now(),
+                Cause::Retention => self.ledger.spoken_of_until(erasure)?,
+            });
+        }
+        let first = first.checked_sub(ABOUT).unwrap_or(Timestamp::MIN);
+        let last = last.checked_add(ABOUT).unwrap_or(Timestamp::MAX);
+        Ok(utc_day(first)..=utc_day(last))
+    }
+
+    /// What the list of the day (UTC) of a time should say, as far as the ledger and the archive know.
+    fn lines_of_day(&self, mason: &Mason<'_>, at: Timestamp) -> Result<BTreeSet<Line>, Error> {
         let midnight = format!("{}T00:00:00Z", utc_day(at)).parse().unwrap_or(at);
         let end = midnight.checked_add(DAY).unwrap_or(Timestamp::MAX);
-        let all = self.ledger.erased_within(midnight, end)?;
-        Ok(all.into_iter().map(|erasure| erasure.arrival.id).collect())
+        let erased = self.ledger.erased_within(midnight, end)?;
+        let mut lines: BTreeSet<Line> = erased.iter().flat_map(tombstone::lines_of).collect();
+        let all = self.notary.blank(&[], &(utc_day(Timestamp::MIN)..=utc_day(Timestamp::MAX)))?;
+        lines.extend(mason.blanked(&all)?.iter().map(Blanked::line));
+        Ok(lines)
     }
 
     /// Removes what the zone has, and makes that durable; how many files.

@@ -4,6 +4,7 @@
 //!   in the ledger; files that the ledger does not know are named.
 //! - [`mod@mend`]: a damaged or missing file comes back from a copy of the zone, if its digest fits. The
 //!   damaged one is kept aside; nothing is replaced in place.
+//! - [`retain`]: a running server erases what is past the time that its feed keeps it.
 //! - [`scrub`]: a running server reads everything again in the period of `[verify] every`, a little
 //!   at a time.
 //! - [`mod@erase`]: every copy of an arrival is removed, and a signed tombstone says so.
@@ -18,13 +19,16 @@ use crate::{durable, evidence, ledger, signing};
 mod erase;
 mod mend;
 mod pace;
+mod retain;
 mod scrub;
+mod stop;
 mod tombstone;
 mod verify;
 
-pub use erase::{Doors, Elsewhere, Eraser, Outcome};
+pub use erase::{Doors, Elsewhere, Eraser, Outcome, Retired};
 pub use mend::{Copies, Mended, mend};
 pub use pace::Pace;
+pub use retain::{Past, Retention, past};
 pub use scrub::Scrub;
 pub use verify::{Sample, Step, Verifier, Wish};
 

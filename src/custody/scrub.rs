@@ -5,7 +5,7 @@
 //! large a part of the arrivals is read as of the period has passed; manifests, and the search for
 //! unknown files, come last. Everything keeps to `[verify] rate_limit`.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::config;
 use crate::ledger::{Ledger, Round, Verified};
 use crate::zone::Zone;
 
+use super::stop::Stop;
 use super::verify::paths;
 use super::{Error, Pace, Step, Verifier};
 
@@ -30,21 +31,6 @@ const BY: &str = "the server's own round";
 pub struct Scrub {
     stop: Arc<Stop>,
     thread: JoinHandle<()>,
-}
-
-#[derive(Default)]
-struct Stop {
-    stopped: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Stop {
-    /// Rests; whether it is time to stop.
-    fn rest(&self, how_long: Duration) -> bool {
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(stopped, how_long, |stopped| !*stopped);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
 }
 
 /// What the thread works with.
@@ -76,8 +62,7 @@ impl Scrub {
 
     /// Asks the thread to end, and waits for it. A round goes on after the next start.
     pub fn stop(self) {
-        *self.stop.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.stop.changed.notify_all();
+        self.stop.stop();
         if self.thread.join().is_err() {
             tracing::error!("the thread that reads kept files panicked");
         }

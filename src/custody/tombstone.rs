@@ -8,20 +8,21 @@
 //! A list of removed files has the lines of `SHA256SUMS-<day>`, with names below `archive/` as well,
 //! so that the two can be compared line by line: whatever a day's seal names, and `sha256sum -c
 //! --ignore-missing` no longer finds or finds otherwise, is on the list of the day it was removed. The
-//! list of today grows.
+//! list of today grows. What is past the time that its feed keeps it is on the list, and has no
+//! tombstone.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::archive::digest;
 use crate::clock::{Timestamp, rfc3339_millis, utc_day};
 use crate::durable::Durability;
 use crate::ledger::{Erasure, Sender};
 use crate::names::{ArrivalId, Digest, FeedName, FileName};
-use crate::signing::{Namespace, SigningKey};
+use crate::signing::{self, Namespace, SigningKey};
 use crate::zone::{Zone, ZonePath};
 
 use super::Error;
@@ -43,38 +44,24 @@ pub(super) struct Tombstone<'e> {
     /// Files with a recorded digest that are gone.
     removed: Vec<Removed>,
     /// Sealed files that still are there, without what they quoted of it.
-    blanked: Vec<Blanked>,
+    blanked: &'e [Blanked],
 }
 
 /// A file that is gone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Removed {
     path: ZonePath,
     sha256: Digest,
 }
 
 /// A file of the archive that is another than was sealed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Blanked {
     path: String,
     /// What the seal of its day says.
     sealed: Digest,
     /// What it is now.
     sha256: Digest,
-}
-
-/// What a tombstone that stands says of what is gone.
-#[derive(Deserialize)]
-struct Standing {
-    erased_at: Timestamp,
-    removed: Vec<Removed>,
-    blanked: Vec<Blanked>,
-}
-
-/// A tombstone that is in place.
-pub(super) struct Placed {
-    pub erased_at: Timestamp,
-    pub digest: Digest,
 }
 
 /// Signs what is left of files.
@@ -85,22 +72,19 @@ pub(super) struct Mason<'z> {
 }
 
 impl Mason<'_> {
-    /// Puts up a tombstone; one that stands stays. `about` are the archived lines that spoke of it.
+    /// Puts up a tombstone; one that stands stays. Answers its digest.
     ///
     /// # Errors
     /// [`Error`].
     pub fn place(
         &self,
         erasure: &Erasure,
-        about: &[PathBuf],
+        blanked: &[Blanked],
         now: Timestamp,
-    ) -> Result<Placed, Error> {
+    ) -> Result<Digest, Error> {
         let arrival = &erasure.arrival;
         let path = self.zone.tombstone(arrival.id);
         if !path.exists() {
-            let files = erasure.files.iter();
-            let gone = files.map(|file| Removed { path: file.to.clone(), sha256: file.digest });
-            let raw = Removed { path: arrival.raw.clone(), sha256: arrival.digest };
             let tombstone = Tombstone {
                 schema: "landfall.tombstone/v1",
                 arrival: arrival.id,
@@ -113,8 +97,8 @@ impl Mason<'_> {
                 erased_at: rfc3339_millis(now),
                 by: &erasure.by,
                 reason: &erasure.reason,
-                removed: std::iter::once(raw).chain(gone).collect(),
-                blanked: self.blanked(about)?,
+                removed: removed(erasure).collect(),
+                blanked,
             };
             // Plain data with text keys: it cannot fail to become JSON.
             let mut json = serde_json::to_vec_pretty(&tombstone).unwrap_or_default();
@@ -122,13 +106,14 @@ impl Mason<'_> {
             self.write(&path, Namespace::Tombstone, &json)?;
         }
         let text = fs::read(&path).map_err(io_error("read", &path))?;
-        let standing: Standing = serde_json::from_slice(&text)
-            .map_err(|error| io_error("read", &path)(io::Error::other(error)))?;
-        Ok(Placed { erased_at: standing.erased_at, digest: digest::of_bytes(&text) })
+        Ok(digest::of_bytes(&text))
     }
 
     /// Those of some archived files that are sealed, and are another than was sealed.
-    fn blanked(&self, about: &[PathBuf]) -> Result<Vec<Blanked>, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn blanked(&self, about: &[PathBuf]) -> Result<Vec<Blanked>, Error> {
         let mut blanked = Vec::new();
         for path in about {
             let below = path.strip_prefix(self.zone.archive()).unwrap_or(path);
@@ -152,33 +137,54 @@ impl Mason<'_> {
         Ok(blanked)
     }
 
-    /// Writes and signs the list of what was removed on the day of `at`: what the tombstones of these
-    /// arrivals say.
+    /// Adds to the list of what was removed on the day of `at`, and signs it. A list that is not as it
+    /// was signed is written anew, from what `otherwise` says of that day.
     ///
     /// # Errors
-    /// [`Error`].
-    pub fn list(&self, at: Timestamp, gone: &[ArrivalId]) -> Result<(), Error> {
-        let mut lines = BTreeSet::new();
-        for id in gone {
-            let path = self.zone.tombstone(*id);
-            let text = fs::read(&path).map_err(io_error("read", &path))?;
-            let standing: Standing = serde_json::from_slice(&text)
-                .map_err(|error| io_error("read", &path)(io::Error::other(error)))?;
-            for Removed { path, sha256 } in standing.removed {
-                lines.insert((below_archive(&path), sha256));
-            }
-            lines.extend(standing.blanked.into_iter().map(|file| (file.path, file.sealed)));
-        }
-        let line = |(name, digest): &(String, Digest)| format!("{digest}  {name}\n");
-        let text: String = lines.iter().map(line).collect();
+    /// [`Error`], and that of `otherwise`.
+    pub fn list(
+        &self,
+        at: Timestamp,
+        more: BTreeSet<Line>,
+        otherwise: impl FnOnce() -> Result<BTreeSet<Line>, Error>,
+    ) -> Result<(), Error> {
         let path = self.zone.removed(&utc_day(at));
-        let is_same = fs::read(&path).is_ok_and(|there| there == text.as_bytes());
-        if is_same && with_sig(&path).exists() {
+        let mut lines = match self.signed_lines(&path)? {
+            Some(lines) => lines,
+            None if path.exists() => otherwise()?,
+            None => BTreeSet::new(),
+        };
+        let known = lines.len();
+        lines.extend(more);
+        if known > 0 && lines.len() == known {
             return Ok(());
         }
+        let line = |(name, digest): &Line| format!("{digest}  {name}\n");
+        let text: String = lines.iter().map(line).collect();
         let signature = self.key.sign(Namespace::Sums, text.as_bytes())?;
-        self.durability.replace_setting(&with_sig(&path), signature.as_bytes())?;
-        Ok(self.durability.replace_setting(&path, text.as_bytes())?)
+        self.durability.replace_setting(&path, text.as_bytes())?;
+        Ok(self.durability.replace_setting(&with_sig(&path), signature.as_bytes())?)
+    }
+
+    /// The lines of a list, if it is as this key signed it.
+    fn signed_lines(&self, path: &Path) -> Result<Option<BTreeSet<Line>>, Error> {
+        let read = |path: &Path| match fs::read_to_string(path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("read", path)(error)),
+        };
+        let (Some(text), Some(signature)) = (read(path)?, read(&with_sig(path))?) else {
+            return Ok(None);
+        };
+        let key = self.key.public_line();
+        if !signing::verify(&key, Namespace::Sums, text.as_bytes(), &signature) {
+            return Ok(None);
+        }
+        let line = |line: &str| {
+            let (digest, name) = line.split_once("  ")?;
+            Some((name.to_owned(), digest.parse().ok()?))
+        };
+        Ok(Some(text.lines().filter_map(line).collect()))
     }
 
     /// Writes a text with its signature, the text last: whoever finds it finds both.
@@ -188,6 +194,28 @@ impl Mason<'_> {
         // One that a crash left without its text is of another text.
         self.durability.replace_setting(&with_sig(path), signature.as_bytes())?;
         Ok(self.durability.write_new(path, text)?)
+    }
+}
+
+/// A file that is gone, or another than was sealed: its name below `archive/`, and its digest.
+pub(super) type Line = (String, Digest);
+
+fn removed(erasure: &Erasure) -> impl Iterator<Item = Removed> {
+    let raw = Removed { path: erasure.arrival.raw.clone(), sha256: erasure.arrival.digest };
+    let files = erasure.files.iter();
+    let files = files.map(|file| Removed { path: file.to.clone(), sha256: file.digest });
+    std::iter::once(raw).chain(files)
+}
+
+/// What a list says of an erasure.
+pub(super) fn lines_of(erasure: &Erasure) -> impl Iterator<Item = Line> {
+    removed(erasure).map(|Removed { path, sha256 }| (below_archive(&path), sha256))
+}
+
+impl Blanked {
+    /// What a list says of it.
+    pub(super) fn line(&self) -> Line {
+        (self.path.clone(), self.sealed)
     }
 }
 

@@ -43,7 +43,7 @@ pub use checkpoint::Checkpoint;
 pub use notary::{Duty, Failing, Keeping, Notary};
 pub use proof::{Proof, Unproven};
 pub use rebuild::{Rebuilt, rebuild};
-pub use segments::{Line, Segments};
+pub use segments::{Days, Line, Segments};
 
 /// Evidence that could not be made or kept.
 #[derive(Debug, thiserror::Error)]

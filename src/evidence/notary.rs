@@ -19,13 +19,14 @@ use crate::config;
 use crate::diagnostic::on_one_line;
 use crate::durable::Durability;
 use crate::ledger::log::{Signed, Touched};
-use crate::ledger::{Arrival, Event, Ledger, Recorded, tree};
+use crate::ledger::{Event, Ledger, Recorded, tree};
+use crate::names::ArrivalId;
 use crate::signing::{Namespace, SigningKey};
 use crate::zone::Zone;
 
 use super::proof::decides;
 use super::seal::{self, Sealed};
-use super::{Checkpoint, Error, Segments, segments};
+use super::{Checkpoint, Days, Error, Segments, segments};
 
 /// The longest that an event waits for its checkpoint …
 const EVERY: Duration = Duration::from_secs(60);
@@ -35,8 +36,6 @@ const EVENTS_MAX: u64 = 1000;
 const GAP: Duration = Duration::from_secs(1);
 /// How long after its end a day is sealed.
 const SETTLED: Duration = Duration::from_secs(600);
-/// How long before its receipt lines about an arrival may be filed.
-const BEFORE: Duration = Duration::from_secs(2 * 24 * 3600);
 /// How often a busy ledger is looked at.
 const TICK: Duration = Duration::from_millis(250);
 /// How long after an error it is tried again.
@@ -219,24 +218,21 @@ impl Notary {
         Ok(())
     }
 
-    /// Takes out of the archived lines beside the events what they quote of an arrival's bytes, in
-    /// every log since its receipt. The events themselves cannot be altered, and are not. Answers the
-    /// files of lines that speak of it.
+    /// Takes out of the archived lines beside the events what they quote of some arrivals' bytes, in
+    /// every log, on the days from one to another. The events themselves cannot be altered, and are
+    /// not. Answers the files of lines that speak of the arrivals.
     ///
     /// # Errors
     /// [`Error`]; then it is to be done again.
-    pub fn blank(&self, arrival: &Arrival) -> Result<Vec<PathBuf>, Error> {
-        // A clock may have been set back since its receipt.
-        let since = arrival.received_at.checked_sub(BEFORE).unwrap_or(Timestamp::MIN);
-        let since = utc_day(since);
+    pub fn blank(&self, ids: &[ArrivalId], days: &Days) -> Result<Vec<PathBuf>, Error> {
         let mut desk = self.desk();
-        // What the ledger says of it now is blank: whatever is added from here on is as well.
+        // What the ledger says of them now is blank: whatever is added from here on is as well.
         self.follow(&mut desk)?;
-        let blanked = desk.segments.blank(&since, arrival.id);
+        let blanked = desk.segments.blank(days, ids);
         let mut about = blanked.inspect_err(|error| desk.is_stale |= is_of_disk(error))?;
         for other in Segments::logs(&self.zone)?.iter().filter(|log| **log != self.log) {
             let folder = self.zone.events(other);
-            about.extend(segments::blank_since(&folder, &since, arrival.id, self.durability)?);
+            about.extend(segments::blank(&folder, days, ids, self.durability)?);
         }
         Ok(about)
     }

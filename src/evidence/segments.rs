@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Timestamp, utc_day};
-use crate::durable::{self, Durability};
+use crate::durable::Durability;
 use crate::ledger::log::{Leaf, Signed};
 use crate::ledger::sqlite::{Blank, Blanking};
 use crate::names::ArrivalId;
@@ -245,14 +245,14 @@ impl Segments {
         Ok(())
     }
 
-    /// Takes out of what the ledger knew since a day what that quotes of an arrival's bytes. Answers
-    /// the files that speak of it.
+    /// Takes out of what the ledger knew on some days what that quotes of some arrivals' bytes.
+    /// Answers the files that speak of them.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Durable`]; then it is to be done again.
-    pub fn blank(&mut self, since: &str, id: ArrivalId) -> Result<Vec<PathBuf>, Error> {
+    pub fn blank(&mut self, days: &Days, ids: &[ArrivalId]) -> Result<Vec<PathBuf>, Error> {
         self.sync()?;
-        let about = blank_since(&self.folder, since, id, self.durability)?;
+        let about = blank(&self.folder, days, ids, self.durability)?;
         if self.open.is_some() {
             // One of them may have another inode now.
             self.open = Some(self.files_of(&self.day)?);
@@ -272,43 +272,53 @@ impl Segments {
     }
 }
 
-/// Takes out of the lines of a log since a day what they quote of an arrival's bytes; a file that has
-/// such lines is written anew beside itself and takes its own place. Answers the files that speak of
-/// the arrival.
-pub(super) fn blank_since(
+/// Days from one on up to another (`2026-11-22`).
+pub type Days = std::ops::RangeInclusive<String>;
+
+/// Takes out of the lines of a log on some days what they quote of some arrivals' bytes; a file that
+/// has such lines is written anew beside itself and takes its own place. Answers the files that speak
+/// of the arrivals.
+pub(super) fn blank(
     folder: &Path,
-    since: &str,
-    id: ArrivalId,
+    on: &Days,
+    ids: &[ArrivalId],
     durability: Durability,
 ) -> Result<Vec<PathBuf>, Error> {
-    let (mut about, mut blanking) = (Vec::new(), Blanking::of(id));
-    for day in days(folder)?.into_iter().filter(|day| day.as_str() >= since) {
+    let (mut about, mut blanking) = (Vec::new(), Blanking::of(ids));
+    for day in days(folder)?.into_iter().filter(|day| on.contains(day)) {
         let path = rows_file(folder, &day);
-        let fresh = folder.join(format!(".{day}{ROWS}.blank"));
-        let (mut is_about, mut changed) = (false, false);
-        let mut text = BufWriter::new(File::create(&fresh).map_err(doing("create", &fresh))?);
+        let (mut is_about, mut quotes) = (false, false);
         for line in lines(&path)? {
-            let line = line?;
-            let blank = blanking.line(&line);
+            let blank = blanking.line(&line?);
             is_about |= blank != Blank::OfOthers;
-            changed |= matches!(blank, Blank::Now(_));
-            let kept = match &blank {
-                Blank::Now(blank) => blank.as_bytes(),
-                Blank::OfOthers | Blank::Already => &line,
-            };
-            let written = text.write_all(kept).and_then(|()| text.write_all(b"\n"));
-            written.map_err(doing("write", &fresh))?;
+            quotes |= matches!(blank, Blank::Now(_));
         }
-        let file = text.into_inner().map_err(|error| doing("write", &fresh)(error.into_error()))?;
-        if changed {
-            durability.sync_file(&file, &fresh)?;
-            durability.replace_by(&fresh, &path)?;
-        } else {
-            durable::remove_quietly(&fresh);
+        if quotes {
+            write_blank(&path, &mut blanking, durability)?;
         }
         about.extend(is_about.then_some(path));
     }
     Ok(about)
+}
+
+fn write_blank(path: &Path, blanking: &mut Blanking, durability: Durability) -> Result<(), Error> {
+    let mut fresh = path.to_owned().into_os_string();
+    fresh.push(".blank");
+    let fresh = PathBuf::from(fresh);
+    let mut text = BufWriter::new(File::create(&fresh).map_err(doing("create", &fresh))?);
+    for line in lines(path)? {
+        let line = line?;
+        let blank = blanking.line(&line);
+        let kept = match &blank {
+            Blank::Now(blank) => blank.as_bytes(),
+            Blank::OfOthers | Blank::Already => &line,
+        };
+        let written = text.write_all(kept).and_then(|()| text.write_all(b"\n"));
+        written.map_err(doing("write", &fresh))?;
+    }
+    let file = text.into_inner().map_err(|error| doing("write", &fresh)(error.into_error()))?;
+    durability.sync_file(&file, &fresh)?;
+    Ok(durability.replace_by(&fresh, path)?)
 }
 
 /// Where a day's events are.

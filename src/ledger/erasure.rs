@@ -8,6 +8,8 @@
 //! bytes of sidecars) and the name is hidden from its sender. What it keeps is who sent what when:
 //! name, size, digest, and the events, which cannot be altered.
 
+use serde::Serialize;
+
 use super::{Arrival, BatchFile, Error, Hold, State};
 use crate::clock::Timestamp;
 use crate::names::{ArrivalId, Digest, FeedName};
@@ -23,10 +25,44 @@ pub struct Erasure {
     pub by: String,
     /// Why.
     pub reason: String,
+    /// Why, in one of two words.
+    pub cause: Cause,
     /// When it was decided.
     pub began_at: Timestamp,
     /// When every copy was gone.
     pub erased_at: Option<Timestamp>,
+}
+
+/// Why an arrival is erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// A person asked for it.
+    Asked,
+    /// It is past the time that its feed keeps it.
+    Retention,
+}
+
+/// A wish to erase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasureWish {
+    /// Who decides it.
+    pub by: String,
+    /// Why, for the ledger.
+    pub reason: String,
+    /// Why, in one of two words.
+    pub cause: Cause,
+}
+
+/// An arrival whose every copy is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// Which.
+    pub id: ArrivalId,
+    /// Its tombstone, if it has one.
+    pub tombstone: Option<Digest>,
+    /// Files that were removed.
+    pub files: u64,
 }
 
 /// What came of a wish to erase.
@@ -47,13 +83,13 @@ pub trait Erasures {
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Store`].
-    fn begin_erasure(&self, id: ArrivalId, by: &str, reason: &str) -> Result<Begun, Error>;
+    fn begin_erasure(&self, id: ArrivalId, wish: ErasureWish) -> Result<Begun, Error>;
 
-    /// Records that every copy was gone at a time: its tombstone, and how many files were removed.
+    /// Records that every copy of these was gone at a time.
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Refused`], [`Error::Store`].
-    fn erased(&self, id: ArrivalId, at: Timestamp, gone: (Digest, u64)) -> Result<(), Error>;
+    fn erased(&self, gone: Vec<Gone>, at: Timestamp) -> Result<(), Error>;
 
     /// Erasures that have not come to their end, oldest arrival first.
     ///
@@ -66,6 +102,25 @@ pub trait Erasures {
     /// # Errors
     /// [`Error::Store`].
     fn erased_within(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Erasure>, Error>;
+
+    /// Arrivals of a feed received before a time and not erased, in order of receipt; at most `limit`
+    /// with a sequence above `after`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn received_before(
+        &self,
+        feed: &FeedName,
+        time: Timestamp,
+        page: (u64, u32),
+    ) -> Result<Vec<Arrival>, Error>;
+
+    /// The time of the last event before the erasure of an arrival that was about it, or about one of
+    /// the same name that is its duplicate or takes its place.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn spoken_of_until(&self, erasure: &Erasure) -> Result<Timestamp, Error>;
 
     /// How the erasure of an arrival stands; `None` when nobody wished for one.
     ///

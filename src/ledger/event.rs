@@ -117,7 +117,9 @@ pub enum Event {
     Erasing { by: String, reason: String },
     /// Every copy is gone; its tombstone is in the archive.
     Erased {
-        tombstone: Digest,
+        /// None when it was past the time that its feed keeps it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tombstone: Option<Digest>,
         /// Files that were removed.
         files: u64,
     },

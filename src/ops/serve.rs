@@ -18,7 +18,7 @@ use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::convert::worker::Pool;
-use crate::custody::{Eraser, Scrub};
+use crate::custody::{Eraser, Retention, Scrub};
 use crate::diagnostic::{Code, Diagnostic, on_one_line};
 use crate::evidence::{Keeping, Notary};
 use crate::handoff::outbox::Outbox;
@@ -159,6 +159,7 @@ pub struct Running {
     judges: Judges,
     keeping: Keeping,
     scrub: Scrub,
+    retention: Retention,
     calendar: Calendar,
     pipeline: Pipeline,
     pool: Arc<Pool>,
@@ -195,6 +196,13 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
         core.clock.clone(),
     );
     let scrub = scrub.map_err(|error| not_started("reading of kept files", &error))?;
+    let retention = Retention::start(
+        core.config.clone(),
+        Arc::clone(&core.ledger),
+        Arc::clone(&core.eraser),
+        core.clock.clone(),
+    );
+    let retention = retention.map_err(|error| not_started("removal of what is past", &error))?;
     let calendar =
         Calendar::start(core.config.clone(), Arc::clone(&core.ledger), core.clock.clone())
             .map_err(|error| not_started("calendar", &error))?;
@@ -233,6 +241,7 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
         judges,
         keeping,
         scrub,
+        retention,
         calendar,
         pipeline,
         pool,
@@ -317,6 +326,7 @@ impl Running {
             judges,
             keeping,
             scrub,
+            retention,
             calendar,
             pipeline,
             pool,
@@ -337,6 +347,7 @@ impl Running {
         }
         judges.stop();
         calendar.stop();
+        retention.stop();
         pool.close();
         pipeline.stop();
         if let Err(error) = core.ledger.note(Event::Stopped) {

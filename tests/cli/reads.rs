@@ -50,6 +50,7 @@ fn help_names_every_command_and_exit_code() {
       replay      Tell what converting again from the archive would change
       verify      Read everything that is kept again and compare it with the ledger
       erase       Remove every copy of a file for good; a signed tombstone and its history stay
+      retain      What is past the time that its feed keeps it, or will be
       hold        Legal holds: what they cover is not removed
       backup      Take a backup of the ledger, the configuration and the keys, at any moment
       restore     Put a backup back, or make a zone from it

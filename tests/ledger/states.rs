@@ -46,7 +46,7 @@ fn about_an_arrival() -> Vec<Event> {
         Event::HandedOff { batch },
         Event::Retracted { batch, replaced_by: Some(id) },
         Event::Erasing { by: "ops".to_owned(), reason: "request 17".to_owned() },
-        Event::Erased { tombstone: digest_of("t"), files: 3 },
+        Event::Erased { tombstone: Some(digest_of("t")), files: 3 },
         Event::Renamed { from: file("a"), to: file("b") },
         Event::Touched { modified_s: None, mode: None },
         Event::Hidden,

@@ -1,19 +1,21 @@
-//! Lines of [`super::rows`] without what they quote of an arrival's bytes.
+//! Lines of [`super::rows`] without what they quote of some arrivals' bytes.
 //!
 //! An arrival is known in a line by its id, and in those of its conversion and replay by its sequence, which the
 //! line of the arrival tells; in every set of lines it comes before.
+
+use std::collections::HashSet;
 
 use crate::names::ArrivalId;
 use crate::report::Report;
 
 use super::rows::{Cell, Line};
 
-/// What a line is to an arrival.
+/// What a line is to those arrivals.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Blank {
-    /// It says nothing of it.
+    /// It says nothing of them.
     OfOthers,
-    /// It quotes nothing of it.
+    /// It quotes nothing of theirs.
     Already,
     /// The line without what it quoted.
     Now(String),
@@ -22,42 +24,43 @@ pub enum Blank {
 /// Goes through the lines of one log, oldest first.
 #[derive(Debug)]
 pub struct Blanking {
-    id: String,
-    sequence: Option<i64>,
+    ids: HashSet<String>,
+    sequences: HashSet<i64>,
 }
 
 impl Blanking {
-    /// For the lines about this arrival.
-    pub fn of(id: ArrivalId) -> Self {
+    /// For the lines about these arrivals.
+    pub fn of(ids: &[ArrivalId]) -> Self {
         // As `Cell::of` writes it.
-        Self { id: id.to_string().replace('-', ""), sequence: None }
+        let ids = ids.iter().map(|id| id.to_string().replace('-', "")).collect();
+        Self { ids, sequences: HashSet::new() }
     }
 
     /// Looks at the next line.
     pub fn line(&mut self, line: &[u8]) -> Blank {
-        if !self.may_be_of_it(line) {
+        if !SPEAKING.iter().any(|begin| line.starts_with(begin)) {
             return Blank::OfOthers;
         }
         let Ok(mut told) = serde_json::from_slice::<Line>(line) else { return Blank::OfOthers };
-        let is_it = |column: &str| matches!(told.row.get(column), Some(Cell::Bytes { hex }) if *hex == self.id);
+        let is_it = |column: &str| matches!(told.row.get(column), Some(Cell::Bytes { hex }) if self.ids.contains(hex));
         let whole = |column: &str| match told.row.get(column) {
             Some(Cell::Whole(whole)) => Some(*whole),
             Some(Cell::Null(()) | Cell::Real(_) | Cell::Text(_) | Cell::Bytes { .. }) | None => {
                 None
             }
         };
+        let is_known =
+            |sequence: Option<i64>| sequence.is_some_and(|known| self.sequences.contains(&known));
         let (column, blank) = match told.table.as_str() {
             "arrival" if is_it("id") => {
-                self.sequence = whole("sequence");
+                self.sequences.extend(whole("sequence"));
                 ("diagnostic", Cell::Null(()))
             }
-            "conversion" if self.sequence.is_some() && whole("arrival") == self.sequence => {
+            "conversion" if is_known(whole("arrival")) => {
                 let report = serde_json::to_string(&Report::default()).unwrap_or_default();
                 ("report", Cell::Text(report))
             }
-            "replay" if self.sequence.is_some() && whole("arrival") == self.sequence => {
-                ("made", Cell::Null(()))
-            }
+            "replay" if is_known(whole("arrival")) => ("made", Cell::Null(())),
             "sidecar" if is_it("arrival") => ("bytes", Cell::Bytes { hex: String::new() }),
             _ => return Blank::OfOthers,
         };
@@ -67,17 +70,15 @@ impl Blanking {
         }
         Blank::Now(serde_json::to_string(&told).unwrap_or_default())
     }
-
-    /// Whether it is worth reading.
-    fn may_be_of_it(&self, line: &[u8]) -> bool {
-        let has = |what: &[u8]| line.windows(what.len()).any(|here| here == what);
-        let by_sequence = BY_SEQUENCE.iter().any(|begin| line.starts_with(begin));
-        self.sequence.is_some() && by_sequence || has(self.id.as_bytes())
-    }
 }
 
-/// How the lines begin that know an arrival by its sequence.
-const BY_SEQUENCE: [&[u8]; 2] = [br#"{"table":"conversion""#, br#"{"table":"replay""#];
+/// How the lines begin that may quote something.
+const SPEAKING: [&[u8]; 4] = [
+    br#"{"table":"arrival""#,
+    br#"{"table":"conversion""#,
+    br#"{"table":"replay""#,
+    br#"{"table":"sidecar""#,
+];
 
 #[cfg(test)]
 mod tests {
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     fn only_what_is_quoted_of_one_arrival_goes() {
         let id: ArrivalId = "019a3c5e-7c1a-7b3e-9d55-0c6f1f2b8a10".parse().expect("an id");
-        let mut blanking = Blanking::of(id);
+        let mut blanking = Blanking::of(&[id]);
         let mut seen = |line: &str| blanking.line(line.as_bytes());
         let report = r#"{"table":"conversion","row":{"arrival":7,"report":"secret"}}"#;
         assert_eq!(seen(report), Blank::OfOthers, "nobody said yet what 7 is");

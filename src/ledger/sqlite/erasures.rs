@@ -3,8 +3,10 @@
 use rusqlite::Connection;
 
 use crate::clock::Timestamp;
-use crate::ledger::{Begun, Erasure, Erasures, Error, Event, ReplayEnd, State};
-use crate::names::{ArrivalId, Digest, FeedName};
+use crate::ledger::{
+    Arrival, Begun, Erasure, ErasureWish, Erasures, Error, Event, Gone, ReplayEnd, State,
+};
+use crate::names::{ArrivalId, FeedName};
 use crate::report::Report;
 
 use super::SqliteLedger;
@@ -17,34 +19,23 @@ use super::transaction::{Subject, Transaction};
 use super::values::{Cells, Json, Micros};
 
 impl Erasures for SqliteLedger {
-    fn begin_erasure(&self, id: ArrivalId, by: &str, reason: &str) -> Result<Begun, Error> {
-        let (by, reason) = (by.to_owned(), reason.to_owned());
-        self.write("record an erasure", move |tx| begin(tx, id, by, reason))
+    fn begin_erasure(&self, id: ArrivalId, wish: ErasureWish) -> Result<Begun, Error> {
+        self.write("record an erasure", move |tx| begin(tx, id, &wish))
     }
 
-    fn erased(
-        &self,
-        id: ArrivalId,
-        at: Timestamp,
-        (tombstone, files): (Digest, u64),
-    ) -> Result<(), Error> {
+    fn erased(&self, gone: Vec<Gone>, at: Timestamp) -> Result<(), Error> {
         let recorded = self.write("record an erasure", move |tx| {
-            let mut subject = tx.subject(id)?;
-            tx.step(&mut subject, Event::Erased { tombstone, files })?;
-            tx.sql("UPDATE erasure SET erased_at = ?2 WHERE arrival = ?1")?
-                .execute((subject.sequence, Micros(at)))?;
-            let sql = "DELETE FROM finding WHERE arrival = ?1
-                         OR path = (SELECT raw FROM arrival WHERE id = ?1)";
-            tx.sql(sql)?.execute([id])?;
-            Ok(())
+            gone.into_iter().try_for_each(|gone| erased(tx, gone, at))
         });
         // What was quoted went with the first step, but the write-ahead log may still have it.
         match self.writer.as_ref().map(super::writer::Writer::empty_log) {
             Some(Ok(true)) | None => {}
             Some(Ok(false)) => {
-                tracing::warn!(%id, "ledger.db-wal may have quotes of it for a while: it is being read");
+                tracing::warn!(
+                    "ledger.db-wal has quotes of what is erased for a while: it is being read"
+                );
             }
-            Some(Err(error)) => tracing::warn!(%id, %error, "ledger.db-wal could not be emptied"),
+            Some(Err(error)) => tracing::warn!(%error, "ledger.db-wal could not be emptied"),
         }
         recorded
     }
@@ -59,6 +50,36 @@ impl Erasures for SqliteLedger {
         self.readers.read("read erasures", |conn| {
             let sql = erasure!("WHERE e.erased_at >= ?1 AND e.erased_at < ?2 ORDER BY e.erased_at");
             all(conn, sql, (Micros(from), Micros(to)))
+        })
+    }
+
+    fn received_before(
+        &self,
+        feed: &FeedName,
+        time: Timestamp,
+        (after, limit): (u64, u32),
+    ) -> Result<Vec<Arrival>, Error> {
+        self.readers.read("read arrivals", |conn| {
+            let sql =
+                "SELECT id FROM arrival WHERE feed = ?1 AND received_at < ?2 AND sequence > ?3
+                         AND state NOT IN ('erasing', 'erased') ORDER BY sequence LIMIT ?4";
+            let mut statement = conn.prepare_cached(sql)?;
+            let ids = statement.query_map((feed, Micros(time), after, limit), |row| row.get(0))?;
+            let ids: Vec<ArrivalId> = ids.collect::<Result<_, _>>()?;
+            ids.into_iter().map(|id| find::known(conn, id)).collect()
+        })
+    }
+
+    fn spoken_of_until(&self, erasure: &Erasure) -> Result<Timestamp, Error> {
+        self.readers.read("read events", |conn| {
+            let sql = "SELECT max(at) FROM event WHERE at < ?3 AND arrival IN (
+                         SELECT ?1 UNION SELECT id FROM arrival
+                         WHERE name = ?2 AND (duplicate_of = ?1 OR supersedes = ?1))";
+            let Erasure { arrival, began_at, .. } = erasure;
+            let by = (arrival.id, &arrival.name, Micros(*began_at));
+            let last =
+                conn.prepare_cached(sql)?.query_row(by, |row| Cells::of(row).time_or_none())?;
+            Ok(last.unwrap_or(arrival.received_at))
         })
     }
 
@@ -79,7 +100,7 @@ impl Erasures for SqliteLedger {
 macro_rules! erasure {
     ($rest:literal) => {
         concat!(
-            "SELECT a.id, e.by, e.reason, e.began_at, e.erased_at FROM erasure e
+            "SELECT a.id, e.by, e.reason, e.cause, e.began_at, e.erased_at FROM erasure e
                JOIN arrival a ON a.sequence = e.arrival ",
             $rest
         )
@@ -103,6 +124,7 @@ fn all(conn: &Connection, sql: &str, by: impl rusqlite::Params) -> Result<Vec<Er
             files: batches::files_of(conn, id)?,
             by: cells.take()?,
             reason: cells.take()?,
+            cause: cells.take()?,
             began_at: cells.time()?,
             erased_at: cells.time_or_none()?,
         });
@@ -110,12 +132,19 @@ fn all(conn: &Connection, sql: &str, by: impl rusqlite::Params) -> Result<Vec<Er
     Ok(all)
 }
 
-fn begin(
-    tx: &mut Transaction<'_>,
-    id: ArrivalId,
-    by: String,
-    reason: String,
-) -> Result<Begun, Fault> {
+fn erased(tx: &mut Transaction<'_>, gone: Gone, at: Timestamp) -> Result<(), Fault> {
+    let Gone { id, tombstone, files } = gone;
+    let mut subject = tx.subject(id)?;
+    tx.step(&mut subject, Event::Erased { tombstone, files })?;
+    tx.sql("UPDATE erasure SET erased_at = ?2 WHERE arrival = ?1")?
+        .execute((subject.sequence, Micros(at)))?;
+    let sql = "DELETE FROM finding WHERE arrival = ?1
+                 OR path = (SELECT raw FROM arrival WHERE id = ?1)";
+    tx.sql(sql)?.execute([id])?;
+    Ok(())
+}
+
+fn begin(tx: &mut Transaction<'_>, id: ArrivalId, wish: &ErasureWish) -> Result<Begun, Fault> {
     let mut subject = tx.subject(id)?;
     if is_handed_off_now(tx, id)? {
         return Ok(Begun::UnderWay(State::Published));
@@ -139,9 +168,9 @@ fn begin(
             if !holds.is_empty() {
                 return Ok(Begun::OnHold(holds));
             }
-            let (told_by, why) = (by.clone(), reason.clone());
-            tx.step(&mut subject, Event::Erasing { by: told_by, reason: why })?;
-            remember(tx, &subject, (&by, &reason))?;
+            let (by, reason) = (wish.by.clone(), wish.reason.clone());
+            tx.step(&mut subject, Event::Erasing { by, reason })?;
+            remember(tx, &subject, wish)?;
             forget(tx, &subject)?;
         }
     }
@@ -160,19 +189,25 @@ fn is_handed_off_now(tx: &Transaction<'_>, id: ArrivalId) -> Result<bool, Fault>
     Ok(tx.sql(sql)?.exists([id])?)
 }
 
-fn remember(
-    tx: &Transaction<'_>,
-    subject: &Subject,
-    (by, reason): (&str, &str),
-) -> Result<(), Fault> {
+fn remember(tx: &Transaction<'_>, subject: &Subject, wish: &ErasureWish) -> Result<(), Fault> {
+    let ErasureWish { by, reason, cause } = wish;
     tx.sql(
-        "INSERT INTO erasure (arrival, feed, began_at, by, reason, retract)
-         VALUES (?1, ?2, ?3, ?4, ?5, EXISTS (
+        "INSERT INTO erasure (arrival, feed, began_at, by, reason, cause, retract)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?7, EXISTS (
            SELECT 1 FROM batch_file
            WHERE arrival = ?6 AND kind IN ('parquet', 'raw') AND retracted IS NULL))
-         ON CONFLICT DO UPDATE SET began_at = ?3, erased_at = NULL, by = ?4, reason = ?5",
+         ON CONFLICT DO UPDATE SET began_at = ?3, erased_at = NULL, by = ?4, reason = ?5,
+           cause = ?7",
     )?
-    .execute((subject.sequence, &subject.feed, Micros(tx.now), by, reason, subject.id))?;
+    .execute((
+        subject.sequence,
+        &subject.feed,
+        Micros(tx.now),
+        by,
+        reason,
+        subject.id,
+        cause,
+    ))?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
 use crate::ledger::{
-    BatchState, Counts, DateState, DeliveryState, Door, FileKind, Measured, Problem, Sender,
+    BatchState, Cause, Counts, DateState, DeliveryState, Door, FileKind, Measured, Problem, Sender,
     SidecarKind, State, Verdict, WaitsFor,
 };
 use crate::names::{
@@ -175,6 +175,7 @@ as_word! {
         Erasing = "erasing",
         Erased = "erased",
     }
+    Cause { Asked = "asked", Retention = "retention" }
     SidecarKind { Ok = "ok", Done = "done", Md5 = "md5", Sha1 = "sha1", Sha256 = "sha256" }
     Verdict {
         Seen = "seen",

@@ -44,6 +44,7 @@ mod reload;
 mod replay;
 mod report;
 mod restore;
+mod retain;
 mod send;
 mod serve;
 mod show;
@@ -145,6 +146,8 @@ enum Command {
     Verify(verify::Args),
     /// Remove every copy of a file for good; a signed tombstone and its history stay
     Erase(erase::Args),
+    /// What is past the time that its feed keeps it, or will be
+    Retain(retain::Args),
     /// Legal holds: what they cover is not removed
     #[command(subcommand)]
     Hold(hold::Command),
@@ -215,6 +218,7 @@ fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnost
         Command::Replay(args) => replay::run(&args, zone, out),
         Command::Verify(args) => verify::run(args, zone, out),
         Command::Erase(args) => erase::run(args, zone, out),
+        Command::Retain(args) => retain::run(args, zone, out),
         Command::Hold(command) => hold::run(command, zone, out),
         Command::Backup(args) => backup::run(args, zone, out),
         Command::Restore(args) => restore::run(args, zone, out),

@@ -1,0 +1,61 @@
+//! `[feed.<name>.retain]`: how long the zone keeps what a feed brought.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::problem::Wrong;
+use super::reader::Reader;
+use super::value;
+
+/// A day.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Days of a year here: a leap year's, so that nothing goes a day early.
+const YEAR_DAYS: u32 = 366;
+
+/// How long the zone keeps what a feed brought; for ever by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retain {
+    /// `raw = "7y"`: how long after its receipt a file is kept, and with it its Parquet, its rejects
+    /// and what receipts quote of it. `y` is 366 days.
+    pub raw: Option<Duration>,
+}
+
+pub(super) fn read(table: Reader<'_, '_>) -> Retain {
+    let retain = Retain { raw: table.get("raw", kept) };
+    table.finish();
+    retain
+}
+
+fn kept(value: &DeValue<'_>) -> Result<Duration, Wrong> {
+    const WHAT: &str = "how long it is kept, such as \"90d\" or \"7y\"";
+    let text = value::text(value)?;
+    period(&text).map_err(|_| Wrong::new(format!("must be {WHAT}, not `{text}`")))
+}
+
+/// `90d`, `7y`, and what other durations are written as.
+///
+/// # Errors
+/// What it must be.
+pub fn period(text: &str) -> Result<Duration, &'static str> {
+    let years = text.trim().strip_suffix('y').and_then(|years| years.trim().parse::<u32>().ok());
+    match years {
+        Some(years) => years.checked_mul(YEAR_DAYS).and_then(|days| DAY.checked_mul(days)),
+        None => value::lasting(text),
+    }
+    .ok_or("must be a time such as 90d or 7y")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_year_never_ends_early() {
+        assert_eq!(period("7y"), Ok(DAY * 7 * 366));
+        assert_eq!(period("90d"), Ok(DAY * 90));
+        for wrong in ["", "y", "7 years", "-1y", "99999999999y"] {
+            assert!(period(wrong).is_err(), "{wrong}");
+        }
+    }
+}
