@@ -30,7 +30,7 @@ pub(super) fn read(table: Reader<'_, '_>) -> Retain {
 fn kept(value: &DeValue<'_>) -> Result<Duration, Wrong> {
     const WHAT: &str = "how long it is kept, such as \"90d\" or \"7y\"";
     let text = value::text(value)?;
-    period(&text).map_err(|_| Wrong::new(format!("must be {WHAT}, not `{text}`")))
+    period(&text).or(Err(Wrong::new(format!("must be {WHAT}, not `{text}`"))))
 }
 
 /// `90d`, `7y`, and what other durations are written as.

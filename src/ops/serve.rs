@@ -189,20 +189,8 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
     let pipeline = Pipeline::start(&parts).map_err(|error| not_started("pipeline", &error))?;
     let judges = Judges::start(Arc::clone(&core.completions))
         .map_err(|error| not_started("judge of what waits", &error))?;
-    let scrub = Scrub::start(
-        core.zone.clone(),
-        core.config.clone(),
-        Arc::clone(&core.ledger),
-        core.clock.clone(),
-    );
-    let scrub = scrub.map_err(|error| not_started("reading of kept files", &error))?;
-    let retention = Retention::start(
-        core.config.clone(),
-        Arc::clone(&core.ledger),
-        Arc::clone(&core.eraser),
-        core.clock.clone(),
-    );
-    let retention = retention.map_err(|error| not_started("removal of what is past", &error))?;
+    let scrub = start_scrub(&core)?;
+    let retention = start_retention(&core)?;
     let calendar =
         Calendar::start(core.config.clone(), Arc::clone(&core.ledger), core.clock.clone())
             .map_err(|error| not_started("calendar", &error))?;
@@ -356,6 +344,18 @@ impl Running {
         scrub.stop();
         keeping.stop();
     }
+}
+
+fn start_scrub(core: &Core) -> Result<Scrub, Diagnostic> {
+    let (zone, config) = (core.zone.clone(), core.config.clone());
+    Scrub::start(zone, config, Arc::clone(&core.ledger), core.clock.clone())
+        .map_err(|error| not_started("reading of kept files", &error))
+}
+
+fn start_retention(core: &Core) -> Result<Retention, Diagnostic> {
+    let (ledger, eraser) = (Arc::clone(&core.ledger), Arc::clone(&core.eraser));
+    Retention::start(core.config.clone(), ledger, eraser, core.clock.clone())
+        .map_err(|error| not_started("removal of what is past", &error))
 }
 
 /// Finds the uploads in progress again. Also with the door closed: what nobody claims is litter.
