@@ -19,8 +19,8 @@ use std::time::{Duration, SystemTime};
 use landfall::clock::{Clock, utc_day};
 use landfall::durable::Durability;
 use landfall::ledger::{
-    Arrival, Batch, Because, Cause, ErasureWish, Erasures as _, Event, Ledger, Log as _, Recorded,
-    State, sqlite,
+    Arrival, Batch, Because, ErasureCause, ErasureWish, Erasures as _, Event, Ledger, Log as _,
+    Recorded, State, sqlite,
 };
 use landfall::names::ArrivalId;
 use landfall::zone::Zone;
@@ -200,7 +200,7 @@ fn what_a_crash_left_the_next_start_finishes() {
         let file = zone.path().join(".landfall/ledger.db");
         let own = sqlite::open(&file, Clock::system(), Durability::Full).unwrap();
         let (by, reason) = ("ops".to_owned(), "request 17".to_owned());
-        let wish = ErasureWish { by, reason, cause: Cause::Asked };
+        let wish = ErasureWish { by, reason, cause: ErasureCause::Asked };
         own.begin_erasure(jane.id, wish).unwrap();
         drop(own);
         if removed_already {

@@ -32,7 +32,7 @@ use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::evidence::{Days, Notary};
 use crate::ledger::{
-    Arrival, Begun, Cause, Erasure, ErasureWish, Event, Gone, Hold, Ledger, State,
+    Arrival, Begun, Erasure, ErasureCause, ErasureWish, Event, Gone, Hold, Ledger, State,
 };
 use crate::names::ArrivalId;
 use crate::signing::SigningKey;
@@ -129,7 +129,7 @@ impl Eraser {
     pub fn erase(&self, id: ArrivalId, by: &str, reason: &str) -> Result<Outcome, Error> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let (by, reason) = (by.to_owned(), reason.to_owned());
-        let wish = ErasureWish { by, reason, cause: Cause::Asked };
+        let wish = ErasureWish { by, reason, cause: ErasureCause::Asked };
         match self.ledger.begin_erasure(id, wish)? {
             Begun::Erasing(erasure) => self.carry_out(&[*erasure]).map(Outcome::Erased),
             Begun::UnderWay(state) => Ok(Outcome::UnderWay(state)),
@@ -146,7 +146,7 @@ impl Eraser {
         let (mut retired, mut begun) = (Retired::default(), Vec::new());
         for id in ids {
             let (by, reason) = (RETENTION.to_owned(), why.to_owned());
-            let wish = ErasureWish { by, reason, cause: Cause::Retention };
+            let wish = ErasureWish { by, reason, cause: ErasureCause::Retention };
             match self.ledger.begin_erasure(*id, wish)? {
                 Begun::Erasing(erasure) => begun.push(*erasure),
                 Begun::UnderWay(_) => retired.under_way += 1,
@@ -178,7 +178,7 @@ impl Eraser {
                 self.ledger.advance(id, Event::Held { diagnostic })?;
             }
             let (by, reason) = (BY.to_owned(), AGAIN.to_owned());
-            let wish = ErasureWish { by, reason, cause: Cause::Asked };
+            let wish = ErasureWish { by, reason, cause: ErasureCause::Asked };
             match self.ledger.begin_erasure(id, wish)? {
                 Begun::Erasing(erasure) => open.push(*erasure),
                 Begun::UnderWay(state) => {
@@ -221,8 +221,8 @@ impl Eraser {
         let mut gone = Vec::new();
         for (erasure, files) in erasures.iter().zip(counts) {
             let tombstone = match erasure.cause {
-                Cause::Asked => Some(mason.place(erasure, &blanked, now)?),
-                Cause::Retention => None,
+                ErasureCause::Asked => Some(mason.place(erasure, &blanked, now)?),
+                ErasureCause::Retention => None,
             };
             gone.push(Gone { id: erasure.arrival.id, tombstone, files });
         }
@@ -241,8 +241,8 @@ impl Eraser {
         for erasure in erasures {
             first = first.min(erasure.arrival.received_at);
             last = last.max(match erasure.cause {
-                Cause::Asked => self.clock.now(),
-                Cause::Retention => self.ledger.spoken_of_until(erasure)?,
+                ErasureCause::Asked => self.clock.now(),
+                ErasureCause::Retention => self.ledger.spoken_of_until(erasure)?,
             });
         }
         let first = first.checked_sub(ABOUT).unwrap_or(Timestamp::MIN);

@@ -26,7 +26,7 @@ pub struct Erasure {
     /// Why.
     pub reason: String,
     /// Why, in one of two words.
-    pub cause: Cause,
+    pub cause: ErasureCause,
     /// When it was decided.
     pub began_at: Timestamp,
     /// When every copy was gone.
@@ -36,7 +36,7 @@ pub struct Erasure {
 /// Why an arrival is erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Cause {
+pub enum ErasureCause {
     /// A person asked for it.
     Asked,
     /// It is past the time that its feed keeps it.
@@ -51,7 +51,7 @@ pub struct ErasureWish {
     /// Why, for the ledger.
     pub reason: String,
     /// Why, in one of two words.
-    pub cause: Cause,
+    pub cause: ErasureCause,
 }
 
 /// An arrival whose every copy is gone.

@@ -45,7 +45,7 @@ pub use closing::{Because, Closing, Closings, Empty, LastWindow, Over, ReadyNow}
 pub use conversion::{Conversion, NewConversion, Output, Revision};
 pub use custody::{Custody, Finding, Kept, KeptKind, Problem, Round, Verified};
 pub use delivery::{Delivery, DeliveryOutcome, DeliveryState, UsedBy};
-pub use erasure::{Begun, Cause, Erasure, ErasureWish, Erasures, Gone};
+pub use erasure::{Begun, Erasure, ErasureCause, ErasureWish, Erasures, Gone};
 pub use event::{Event, Recorded};
 pub use expected::{
     CalendarPage, Counted, Counts, DateState, Expected, ExpectedDate, Measured, Remark, Size,

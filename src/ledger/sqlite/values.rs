@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Timestamp;
 use crate::ledger::{
-    BatchState, Cause, Counts, DateState, DeliveryState, Door, FileKind, Measured, Problem, Sender,
-    SidecarKind, State, Verdict, WaitsFor,
+    BatchState, Counts, DateState, DeliveryState, Door, ErasureCause, FileKind, Measured, Problem,
+    Sender, SidecarKind, State, Verdict, WaitsFor,
 };
 use crate::names::{
     AlertName, ArrivalId, BatchId, Digest, FeedName, FileName, HoldName, PullName, SinkName,
@@ -175,7 +175,7 @@ as_word! {
         Erasing = "erasing",
         Erased = "erased",
     }
-    Cause { Asked = "asked", Retention = "retention" }
+    ErasureCause { Asked = "asked", Retention = "retention" }
     SidecarKind { Ok = "ok", Done = "done", Md5 = "md5", Sha1 = "sha1", Sha256 = "sha256" }
     Verdict {
         Seen = "seen",
