@@ -117,6 +117,7 @@ fn a_proposal_passes_check_and_takes_its_files() {
         text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     };
     assert_eq!(rules(&again), rules(&text));
+    assert!(again.contains("# The contract in force is "), "{again}");
 }
 
 #[test]

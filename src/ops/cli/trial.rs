@@ -1,5 +1,5 @@
 //! Conversions that are only looked at: in the same confined workers as a zone's, into a private
-//! folder that goes with the [`Trial`].
+//! folder that goes with the [`Trial`]. What a file becomes goes when nobody has it open.
 
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -7,9 +7,22 @@ use std::path::PathBuf;
 
 use crate::config::Workers;
 use crate::convert::worker::{OutputPaths, Pool};
-use crate::convert::{Job, Outcome};
+use crate::convert::{Converted, Job, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable;
+
+/// What came of a file.
+pub(super) enum Tried {
+    /// Parquet, which has no name any more.
+    Converted(Box<Converted>, File),
+    /// It is no table.
+    Raw {
+        /// Why, in a few words.
+        reason: String,
+    },
+    /// It must wait for a person.
+    Held(Diagnostic),
+}
 
 /// A worker and the folder that it writes to.
 pub(super) struct Trial {
@@ -46,26 +59,28 @@ impl Trial {
         Ok(Self { pool, folder, outputs })
     }
 
-    /// Converts a file and gives what came of it to `look`, with the Parquet if there is any.
-    /// Nothing of it is left afterwards.
+    /// Converts a file.
     ///
     /// # Errors
     /// [`Code::Z105`] for what is no fault of the file.
-    pub(super) fn convert<T>(
-        &self,
-        job: &Job,
-        raw: &File,
-        look: impl FnOnce(Outcome, Option<File>) -> T,
-    ) -> Result<T, Diagnostic> {
+    pub(super) fn convert(&self, job: &Job, raw: &File) -> Result<Tried, Diagnostic> {
         let failed = |error: &(dyn std::error::Error + 'static)| {
-            Diagnostic::error(Code::Z105, format!("{} was not converted", job.name))
-                .caused_by(error)
+            let told = Diagnostic::error(Code::Z105, format!("{} was not converted", job.name));
+            let told = job.arrival.iter().fold(told, |told, id| told.fact("id", id));
+            told.caused_by(error)
         };
-        let outcome = self.pool.convert("trial", job, raw, &self.outputs).map_err(|e| failed(&e));
-        let parquet = File::open(&self.outputs.parquet).ok();
-        let looked = outcome.map(|outcome| look(outcome, parquet));
+        let outcome =
+            self.pool.convert("trial", job, raw, &self.outputs).map_err(|e| failed(&e))?;
+        let tried = match outcome {
+            Outcome::Converted(made) => File::open(&self.outputs.parquet)
+                .map(|parquet| Tried::Converted(made, parquet))
+                .map_err(|e| failed(&e)),
+            Outcome::Raw { reason } => Ok(Tried::Raw { reason }),
+            Outcome::Held(diagnostic) => Ok(Tried::Held(diagnostic)),
+        };
+        // An open file stays readable without a name.
         durable::remove_quietly(&self.outputs.parquet);
         durable::remove_quietly(&self.outputs.rejects);
-        looked
+        tried
     }
 }

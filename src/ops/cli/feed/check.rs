@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::contract::Contract;
-use crate::convert::{Converted, Limits, Outcome};
+use crate::convert::{Converted, Limits};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::Ledger;
 use crate::names::{FeedName, FileName};
 use crate::ops::cli::output::counted;
-use crate::ops::cli::trial::Trial;
+use crate::ops::cli::trial::{Trial, Tried};
 use crate::ops::cli::{Exit, Output, convert, reading, report};
 use crate::receive::unsorted;
 use crate::report::Report;
@@ -159,19 +159,19 @@ fn check<'a>(file: &'a Path, rules: &Rules<'a>, trial: &Trial) -> Result<Checked
     job.learned.clone_from(learned);
     job.limits = Limits { output_bytes: config.workers.output_bytes, ..Limits::default() };
     let job = job.under(*contract);
-    trial.convert(&job, &raw, |outcome, _parquet| match outcome {
-        Outcome::Converted(made) => {
+    Ok(match trial.convert(&job, &raw)? {
+        Tried::Converted(made, _parquet) => {
             let Converted { report, version, .. } = *made;
             let verdict = if report.rejected > 0 { Verdict::Partial } else { Verdict::Accepted };
             let version = Some(version);
             Checked { file, feed, verdict, version, report: Some(report), diagnostic: None }
         }
-        Outcome::Raw { reason } => {
+        Tried::Raw { reason } => {
             let report = Report { notes: vec![reason], ..Report::default() };
             let verdict = Verdict::Raw;
             Checked { file, feed, verdict, version: None, report: Some(report), diagnostic: None }
         }
-        Outcome::Held(diagnostic) => held(diagnostic),
+        Tried::Held(diagnostic) => held(diagnostic),
     })
 }
 

@@ -181,7 +181,7 @@ pub(super) fn show(
 }
 
 /// The sequence of a feed's newest batch; 0 for none.
-pub(super) fn newest_batch(ledger: &dyn Ledger, feed: &FeedName) -> Result<u64, ledger::Error> {
+fn newest_batch(ledger: &dyn Ledger, feed: &FeedName) -> Result<u64, ledger::Error> {
     let mut newest = 0;
     loop {
         match ledger.batches(feed, newest, BATCHES_AT_A_TIME)?.last() {

@@ -5,18 +5,19 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::history::short;
 use crate::archive::Archive;
 use crate::clock::utc_day;
 use crate::config::{self, Config};
 use crate::contract::{Allowance, Contract};
+use crate::convert::Job;
 use crate::convert::propose::Survey;
-use crate::convert::{Job, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::Durability;
 use crate::ledger::{Arrival, ArrivalQuery, Ledger, State};
 use crate::names::FeedName;
 use crate::ops::cli::output::counted;
-use crate::ops::cli::trial::Trial;
+use crate::ops::cli::trial::{Trial, Tried};
 use crate::ops::cli::{Exit, Output, reading};
 use crate::ops::diagnostic::of_problems;
 use crate::pipeline;
@@ -142,11 +143,11 @@ impl Bench<'_> {
         for arrival in &self.arrivals {
             let job = Job { contract: None, learned: None, ..self.job(arrival, None) };
             let raw = self.open(arrival)?;
-            self.trial.convert(&job, &raw, |outcome, parquet| match (outcome, parquet) {
-                (Outcome::Converted(made), Some(parquet)) => survey.take(&made, parquet, contract),
+            match self.trial.convert(&job, &raw)? {
+                Tried::Converted(made, parquet) => survey.take(&made, parquet, contract)?,
                 // Without its rules it does not read, so that there is nothing to learn from it.
-                (Outcome::Converted(_) | Outcome::Raw { .. } | Outcome::Held(_), _) => Ok(()),
-            })??;
+                Tried::Raw { .. } | Tried::Held(_) => {}
+            }
             bar.inc(1);
         }
         bar.finish_and_clear();
@@ -182,18 +183,17 @@ impl Bench<'_> {
         let mut refused = Refused::default();
         for arrival in &self.arrivals {
             let raw = self.open(arrival)?;
-            let outcome =
-                self.trial
-                    .convert(&self.job(arrival, Some(contract)), &raw, |outcome, _| outcome)?;
-            match outcome {
-                Outcome::Converted(made) if made.report.rejected <= contract.max_rejects.count => {}
-                Outcome::Converted(made) => {
+            let job = self.job(arrival, Some(contract));
+            match self.trial.convert(&job, &raw)? {
+                Tried::Converted(made, _parquet)
+                    if made.report.rejected <= contract.max_rejects.count => {}
+                Tried::Converted(made, _parquet) => {
                     let first = made.report.first_rejects.iter();
                     refused.columns.extend(first.filter_map(|reject| reject.column.clone()));
                     refused.files.push((arrival, counted(made.report.rejected, "rejected record")));
                 }
-                Outcome::Raw { reason } => refused.files.push((arrival, reason)),
-                Outcome::Held(told) => refused.files.push((arrival, told.to_string())),
+                Tried::Raw { reason } => refused.files.push((arrival, reason)),
+                Tried::Held(told) => refused.files.push((arrival, told.to_string())),
             }
         }
         Ok(refused)
@@ -231,14 +231,21 @@ impl Bench<'_> {
             true => format!("on {first}"),
             false => format!("from {first} to {last}"),
         };
-        vec![
+        let mut heading = vec![
             format!("A contract for {feed}, proposed by landfall {}.", env!("CARGO_PKG_VERSION")),
             format!(
                 "Made from {files} received {when}, the newest that were taken: {records}, every"
             ),
             "value of them, read again from the archive. What never came is not in it.".to_owned(),
             verdict,
-        ]
+        ];
+        if let Some(contract) = self.config.contract(feed) {
+            heading.push(format!(
+                "The contract in force is {}: its `match`, bounds, patterns and modes are not in here.",
+                short(&contract.digest)
+            ));
+        }
+        heading
     }
 }
 

@@ -9,13 +9,13 @@ use super::look;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{self, DeliveryState, Holding, Ledger};
+use crate::ledger::{self, ArrivalQuery, DeliveryState, Holding, Ledger, State};
 use crate::names::FeedName;
 use crate::ops::cli::output::{count, counted, size, table};
 use crate::ops::cli::{Exit, Output, reading, words};
 
-/// The newest batches that are looked through for one that a sink acknowledged.
-const BATCHES_MAX: u64 = 20;
+/// The newest files whose batches are looked through for one that a sink acknowledged.
+const FILES_MAX: u32 = 20;
 
 /// What a feed lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -116,12 +116,19 @@ fn since(at: Timestamp) -> Duration {
     Clock::system().now().duration_since(at).try_into().unwrap_or_default()
 }
 
-/// Whether a sink took one of the newest batches.
+/// Whether a sink took one of the newest batches: those of the newest files that were handed off.
 fn is_acknowledged(ledger: &dyn Ledger, feed: &FeedName) -> Result<bool, ledger::Error> {
-    let newest = look::newest_batch(ledger, feed)?;
-    let after = newest.saturating_sub(BATCHES_MAX);
-    for batch in ledger.batches(feed, after, u32::MAX)? {
-        let deliveries = ledger.deliveries(batch.id)?;
+    let query = ArrivalQuery {
+        feed: Some(feed.clone()),
+        states: vec![State::HandedOff],
+        limit: FILES_MAX,
+        ..ArrivalQuery::default()
+    };
+    let mut batches: Vec<_> =
+        ledger.arrivals(&query)?.into_iter().filter_map(|arrival| arrival.batch).collect();
+    batches.dedup();
+    for batch in batches {
+        let deliveries = ledger.deliveries(batch)?;
         if deliveries.iter().any(|delivery| delivery.state == DeliveryState::Acknowledged) {
             return Ok(true);
         }

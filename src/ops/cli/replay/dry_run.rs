@@ -1,19 +1,18 @@
 //! `landfall replay --dry-run`: what converting again from the archive would change.
 
-use std::fs::{self, DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::super::output::{count, counted};
+use super::super::trial::{Trial, Tried};
 use super::super::{Exit, Output, reading};
 use super::Args;
 use crate::archive::Archive;
 use crate::config::Config;
+use crate::convert::Converted;
 use crate::convert::compare::{Cells, Difference, Retyped, Side, difference};
-use crate::convert::worker::{OutputPaths, Pool};
-use crate::convert::{Converted, Outcome};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::Durability;
 use crate::ledger::{Arrival, Conversion, FileKind, Ledger};
@@ -74,37 +73,20 @@ struct Sum {
     held: u64,
 }
 
-/// Where files are converted for a look at them; gone when it is dropped.
+/// What files are converted with, and compared with.
 struct Bench<'b> {
     zone: &'b Zone,
     config: &'b Config,
     ledger: &'b dyn Ledger,
     archive: Archive,
-    pool: Pool,
-    folder: PathBuf,
-}
-
-impl Drop for Bench<'_> {
-    fn drop(&mut self) {
-        self.pool.close();
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
-            tracing::warn!(%error, path = %self.folder.display(), "a folder stays behind");
-        }
-    }
+    trial: Trial,
 }
 
 impl<'b> Bench<'b> {
     fn new(zone: &'b Zone, config: &'b Config, ledger: &'b dyn Ledger) -> Result<Self, Diagnostic> {
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            Diagnostic::error(Code::Z105, "no file can be converted").caused_by(error)
-        };
-        let folder = std::env::temp_dir().join(format!("landfall-replay-{}", std::process::id()));
-        let program = std::env::current_exe().map_err(|e| failed(&e))?;
-        let workers = crate::config::Workers { count: 1, ..config.workers.clone() };
-        let pool = Pool::new(program, workers).map_err(|e| failed(&e))?;
-        DirBuilder::new().mode(0o700).create(&folder).map_err(|e| failed(&e))?;
+        let trial = Trial::new(&config.workers)?;
         let archive = Archive::new(zone.clone(), Durability::Relaxed);
-        Ok(Self { zone, config, ledger, archive, pool, folder })
+        Ok(Self { zone, config, ledger, archive, trial })
     }
 
     fn try_one(&self, arrival: &Arrival, sum: &mut Sum, out: &Output) -> Result<(), Diagnostic> {
@@ -128,34 +110,24 @@ impl<'b> Bench<'b> {
 
     /// Converts a file as its feed says today and compares what comes of it with what is published.
     fn change(&self, arrival: &Arrival) -> Result<Change, Diagnostic> {
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            Diagnostic::error(Code::Z105, format!("{} was not converted", arrival.name))
-                .fact("id", arrival.id)
-                .caused_by(error)
-        };
         let Some((made, published)) = self.published(arrival)? else {
             return Ok(Change::Other(Other::NotPublished));
         };
         let learned = self.ledger.learned(&arrival.feed).map_err(|e| reading::unreadable(&e))?;
         let job = pipeline::job(self.config, arrival, learned);
-        let raw = self.archive.open(&arrival.raw).map_err(|e| failed(&e))?;
-        let paths = OutputPaths {
-            parquet: self.folder.join("parquet"),
-            rejects: self.folder.join("rejects"),
-        };
-        let outcome = self.pool.convert("replay", &job, &raw, &paths).map_err(|e| failed(&e))?;
-        let change = match outcome {
-            Outcome::Converted(new) => {
-                Change::Converted(compared(made, &published, &new, &paths.parquet)?)
+        let raw = self.archive.open(&arrival.raw).map_err(|error| {
+            let told = format!("{} was not converted", arrival.name);
+            Diagnostic::error(Code::Z105, told).fact("id", arrival.id).caused_by(&error)
+        })?;
+        Ok(match self.trial.convert(&job, &raw)? {
+            Tried::Converted(new, parquet) => {
+                Change::Converted(compared(made, &published, &new, parquet)?)
             }
-            Outcome::Raw { reason } => Change::Other(Other::Raw { reason }),
-            Outcome::Held(diagnostic) => {
+            Tried::Raw { reason } => Change::Other(Other::Raw { reason }),
+            Tried::Held(diagnostic) => {
                 Change::Other(Other::Held { diagnostic: Box::new(diagnostic) })
             }
-        };
-        crate::durable::remove_quietly(&paths.parquet);
-        crate::durable::remove_quietly(&paths.rejects);
-        Ok(change)
+        })
     }
 
     /// The conversion whose Parquet is in the lake, and where that is.
@@ -175,15 +147,12 @@ fn compared(
     made: &Conversion,
     published: &Path,
     new: &Converted,
-    parquet: &Path,
+    fresh: File,
 ) -> Result<Difference, Diagnostic> {
-    let open = |path: &Path| {
-        File::open(path).map_err(|error| {
-            Diagnostic::error(Code::A123, format!("{} cannot be read", path.display()))
-                .caused_by(&error)
-        })
-    };
-    let (old, fresh) = (open(published)?, open(parquet)?);
+    let old = File::open(published).map_err(|error| {
+        Diagnostic::error(Code::A123, format!("{} cannot be read", published.display()))
+            .caused_by(&error)
+    })?;
     let before = Side { report: &made.report, digest: made.parquet.digest, file: old };
     let after = Side { report: &new.report, digest: new.parquet.digest, file: fresh };
     difference(before, after)
