@@ -77,7 +77,8 @@ const SEVERITY: &[(&str, Urgency); 2] = &[("page", Urgency::Page), ("digest", Ur
 
 fn read(table: &Reader<'_, '_>) -> Option<Alert> {
     let command = read_way(table, "command", |table| read_command(table).map(Way::Command));
-    let webhook = read_way(table, "webhook", |table| read_webhook(table).map(Way::Webhook));
+    let webhook =
+        read_way(table, "webhook", |table| read_webhook(table, "webhook").map(Way::Webhook));
     if table.has("command") == table.has("webhook") {
         table.problem(Wrong::new("an alert has one of `command`, `webhook`"));
     }

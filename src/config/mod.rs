@@ -375,6 +375,9 @@ pub struct Audit {
     /// `publish_to`, default none: a folder, best on another machine, absolute or relative to the
     /// zone. The newest checkpoint is copied there at least every 60 s and at the stop.
     pub publish_to: Option<PathBuf>,
+    /// `publish_url = "https://…"`, default none: the newest checkpoint is posted there as often, as a
+    /// CloudEvent; with `secrets` signed as for a webhook.
+    pub publish_url: Option<Webhook>,
 }
 
 /// `[verify]`: how a running server reads everything it keeps again.

@@ -167,7 +167,7 @@ fn read_kind(table: &Reader<'_, '_>) -> Option<SinkKind> {
             None
         }
         ["command"] => read_command(table).map(SinkKind::Command),
-        ["webhook"] => read_webhook(table).map(SinkKind::Webhook),
+        ["webhook"] => read_webhook(table, "webhook").map(SinkKind::Webhook),
         ["folder"] => {
             let success = table.get("success", choice(SUCCESS)).unwrap_or(Success::None);
             let path = table.get("folder", text).map(PathBuf::from)?;
@@ -203,9 +203,10 @@ fn read_nats(table: &Reader<'_, '_>) -> Option<SinkKind> {
 
 const SUCCESS: &[(&str, Success)] = &[("file", Success::File), ("none", Success::None)];
 
-pub(super) fn read_webhook(table: &Reader<'_, '_>) -> Option<Webhook> {
+/// The address under `key` and the `secrets` beside it.
+pub(super) fn read_webhook(table: &Reader<'_, '_>, key: &'static str) -> Option<Webhook> {
     let secrets = table.list("secrets", secret).unwrap_or_default();
-    Some(Webhook { url: table.get("webhook", web_address)?, secrets })
+    Some(Webhook { url: table.get(key, web_address)?, secrets })
 }
 
 pub(super) fn read_command(table: &Reader<'_, '_>) -> Option<Vec<String>> {

@@ -103,6 +103,7 @@ fn read(file: &str, text: &str, root: Option<&Path>) -> Read {
     config.alerts = alert::read_all(&top);
     if let Some(audit) = top.table("audit") {
         config.audit.publish_to = audit.get("publish_to", self::text).map(PathBuf::from);
+        config.audit.publish_url = sink::read_webhook(&audit, "publish_url");
         audit.finish();
     }
     if let Some(verify) = top.table("verify") {

@@ -343,6 +343,9 @@ codes! {
     L117: "checkpoints are not published",
         "Checkpoints could not be copied to the folder of `[audit] publish_to`. They are signed and in the archive, and are copied once the folder is there again.",
         "Mend the folder or its mount, or correct `publish_to` in landfall.toml.";
+    L118: "checkpoints are not posted",
+        "The newest checkpoint could not be posted to `[audit] publish_url`. It is signed and in the archive, and is posted again every minute until the receiver takes it.",
+        "Mend the receiver or the way to it, or correct `publish_url` in landfall.toml.";
     L114: "receipt does not hold",
         "A receipt, its signature or the proof in it is not what this zone gave out.",
         "Ask whoever gave it to you for the receipt and its `.sig` as they came; check with the key that the zone told you.";

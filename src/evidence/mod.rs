@@ -24,8 +24,9 @@
 //! - **The ledger can be made again** from the archive alone ([`rebuild()`]), up to the newest checkpoint;
 //!   what came after it says itself who it is.
 //!
-//! Left out: who keeps checkpoints elsewhere. `[audit] publish_to` copies them to a second folder; a
-//! history that is written anew with the stolen key shows only against such a copy, or a receipt.
+//! Left out: who keeps checkpoints elsewhere. `[audit] publish_to` copies them to a second folder,
+//! `publish_url` posts them (`ops`); a history that is written anew with the stolen key shows only
+//! against such a copy, or a receipt.
 
 use std::path::PathBuf;
 

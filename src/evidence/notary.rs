@@ -66,6 +66,8 @@ pub enum Duty {
     Sign,
     /// It copies them to `[audit] publish_to`.
     Publish,
+    /// They are posted to `[audit] publish_url`.
+    Post,
 }
 
 /// A duty that fails.
@@ -142,7 +144,7 @@ impl Notary {
         let signed = self.follow(&mut desk).and_then(|_| {
             self.sign_at(&mut desk).inspect_err(|error| desk.is_stale |= is_of_disk(error))
         });
-        self.remember(Duty::Sign, signed.as_ref().err());
+        self.remember(Duty::Sign, signed.as_ref().err().map(|error| on_one_line(error)));
         signed
     }
 
@@ -151,14 +153,18 @@ impl Notary {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    fn remember(&self, duty: Duty, error: Option<&Error>) {
+    /// Is told how the newest attempt to post a checkpoint ended: with this error, or well.
+    pub fn posted(&self, error: Option<String>) {
+        self.remember(Duty::Post, error);
+    }
+
+    fn remember(&self, duty: Duty, error: Option<String>) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         match error {
             None => drop(failing.remove(&duty)),
             Some(error) => {
                 let since =
                     failing.get(&duty).map_or_else(|| self.clock.now(), |known| known.since);
-                let error = on_one_line(error);
                 failing.insert(duty, Failing { duty, since, error });
             }
         }
@@ -192,7 +198,7 @@ impl Notary {
     /// [`Error`]; the next checkpoint is tried again.
     pub fn publish(&self) -> Result<(), Error> {
         let published = self.copy_newest();
-        self.remember(Duty::Publish, published.as_ref().err());
+        self.remember(Duty::Publish, published.as_ref().err().map(|error| on_one_line(error)));
         published
     }
 

@@ -7,6 +7,7 @@
 
 pub mod alerts;
 pub mod backup;
+pub mod checkpoints;
 pub mod cli;
 pub mod closing;
 pub mod control;

@@ -68,6 +68,9 @@ pub fn of_notary(failing: &Failing, suffix: &str) -> Need {
         Duty::Publish => {
             (Code::L117, "checkpoints are not copied to [audit] publish_to", "landfall check")
         }
+        Duty::Post => {
+            (Code::L118, "checkpoints are not posted to [audit] publish_url", "landfall check")
+        }
     };
     Need {
         key: code.to_string(),

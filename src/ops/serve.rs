@@ -30,6 +30,7 @@ use crate::receive::{Intake, LocalIntake, folder, pull, reconcile, sftp};
 use crate::zone::Zone;
 
 use super::alerts::{self, Alerting};
+use super::checkpoints::Posting;
 use super::control;
 use super::diagnostic::{not_the_signed, unusable};
 use super::doors::Doors;
@@ -158,6 +159,7 @@ pub struct Running {
     pulls: JoinHandle<()>,
     judges: Judges,
     keeping: Keeping,
+    posting: Posting,
     scrub: Scrub,
     retention: Retention,
     calendar: Calendar,
@@ -205,6 +207,14 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
         core.clock.clone(),
     );
     tasks.spawn_on(outbox.run(stopped.clone()), runtime.handle());
+    let posting = Posting {
+        config: core.config.clone(),
+        ledger: Arc::clone(&core.ledger),
+        notary: Arc::clone(&core.notary),
+        courier: Arc::new(super::courier::of(&core.zone, core.config.now().durability)),
+        clock: core.clock.clone(),
+    };
+    tasks.spawn_on(posting.clone().run(stopped.clone()), runtime.handle());
     let staging = open_staging(&core)?;
     let reload = Arc::new(Reload::new(Arc::clone(&core), staging.clone()));
     let hangup = runtime.block_on(async { signal(SignalKind::hangup()) });
@@ -228,6 +238,7 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
         pulls,
         judges,
         keeping,
+        posting,
         scrub,
         retention,
         calendar,
@@ -313,6 +324,7 @@ impl Running {
             pulls,
             judges,
             keeping,
+            posting,
             scrub,
             retention,
             calendar,
@@ -343,6 +355,7 @@ impl Running {
         }
         scrub.stop();
         keeping.stop();
+        runtime.block_on(posting.last());
     }
 }
 

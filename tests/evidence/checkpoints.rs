@@ -1,6 +1,8 @@
 //! What is signed, when, and what keeps a second history from being signed.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use landfall::durable::Durability;
 use landfall::evidence::{Checkpoint, Duty, Notary, Segments};
 use landfall::ledger::{Event, Ledger, Log as _, log, sqlite, tree};
 use landfall::ops::needs::of_notary;
+use landfall::signing::{self, Namespace};
 use landfall::zone::Zone;
 
 use crate::small_disk::SmallDisk;
@@ -97,6 +100,71 @@ fn a_folder_that_takes_no_checkpoints_is_told_until_it_does() {
     notary.publish().expect("copied");
     assert_eq!(notary.failing(), [], "and then no longer");
     assert_eq!(fs::read_dir(&outside).expect("copies").count(), 2);
+}
+
+/// Answers one POST and gives back its body.
+fn take_post(receiver: &TcpListener, status: &str) -> (Vec<String>, serde_json::Value) {
+    let (stream, _) = receiver.accept().expect("a connection");
+    let mut reader = BufReader::new(stream);
+    let mut head = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("a line");
+        match line.trim_end() {
+            "" => break,
+            line => head.push(line.to_lowercase()),
+        }
+    }
+    let length = head.iter().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.expect("a length").parse().expect("a number")];
+    reader.read_exact(&mut body).expect("a body");
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    reader.get_mut().write_all(answer.as_bytes()).expect("answered");
+    (head, serde_json::from_slice(&body).expect("json"))
+}
+
+#[test]
+fn checkpoints_are_posted_and_a_receiver_that_refuses_is_told_of() {
+    let receiver = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = receiver.local_addr().expect("an address");
+    let zone = TestZone::new(&format!(
+        "[zone]\nname = \"our zone\"\n[feed.orders]\n\
+         [audit]\npublish_url = \"http://{address}/log\"\nsecrets = [\"file:key\"]\n"
+    ));
+    fs::write(zone.path().join("key"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("written");
+    let server = zone.serve();
+    let (head, first) = take_post(&receiver, "500 No");
+    assert_eq!(first["type"], "dev.landfall.checkpoint.signed.v1");
+    assert!(head.iter().any(|line| line.starts_with("webhook-signature: v1,")), "{head:?}");
+    let refused = |status: &serde_json::Value| {
+        let needs = status["needs"].as_array().expect("needs").iter();
+        needs.filter(|need| need["code"] == "L118").count()
+    };
+    let status = || -> serde_json::Value {
+        serde_json::from_slice(&zone.run(&["status", "--json"]).stdout).expect("json")
+    };
+    let began = Instant::now();
+    while refused(&status()) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(30), "{}", status());
+    }
+    // At the stop the last one is posted, with all events in it.
+    std::thread::scope(|scope| {
+        let last = scope.spawn(|| take_post(&receiver, "204 Taken"));
+        server.stop();
+        let (_, last) = last.join().expect("posted");
+        let ledger = zone.ledger();
+        let text = last["data"]["checkpoint"].as_str().expect("text");
+        let checkpoint = Checkpoint::parse(text).expect("one");
+        assert_eq!(
+            (checkpoint.size, &last["data"]["size"]),
+            (ledger.head(), &ledger.head().into())
+        );
+        let line =
+            fs::read_to_string(zone.path().join(".landfall/keys/receipt.pub")).expect("read");
+        let signature = last["data"]["signature"].as_str().expect("text");
+        assert!(signing::verify(&line, Namespace::Checkpoint, text.as_bytes(), signature));
+        assert_ne!(last["id"], first["id"], "another checkpoint");
+    });
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Courier {
         match sink.kind.clone() {
             SinkKind::Webhook(hook) => {
                 let event = (notice.delivery.as_str(), notice.event());
-                self.send(hook, event, sink.timeout, now).await
+                self.post(hook, event, sink.timeout, now).await
             }
             SinkKind::Command(argv) => {
                 let timeout = sink.timeout;
@@ -82,7 +82,7 @@ impl Courier {
         let timeout = alert.timeout;
         match alert.way.clone() {
             Way::Webhook(hook) => {
-                self.send(hook, (message.id.as_str(), message.event), timeout, now).await
+                self.post(hook, (message.id.as_str(), message.event), timeout, now).await
             }
             Way::Command(argv) => {
                 self.blocking(move |this| message::tell(&argv, &message, timeout, &this.stop)).await
@@ -90,14 +90,15 @@ impl Courier {
         }
     }
 
-    async fn send(
+    /// Posts an event with this id once.
+    pub async fn post(
         &self,
         hook: Webhook,
         event: (&str, Vec<u8>),
         timeout: Duration,
         now: Timestamp,
     ) -> Answer {
-        let ready = self.post(hook).and_then(|post| self.http().map(|http| (http, post)));
+        let ready = self.signed_post(hook).and_then(|post| self.http().map(|http| (http, post)));
         match ready {
             Ok((http, post)) => webhook::tell(http, &post, event, timeout, now).await,
             Err(why) => Answer::refused(why),
@@ -142,7 +143,7 @@ impl Courier {
     }
 
     /// The address with the keys, as they are now.
-    fn post(&self, hook: Webhook) -> Result<webhook::Post, String> {
+    fn signed_post(&self, hook: Webhook) -> Result<webhook::Post, String> {
         let key = |secret| {
             let text = self.secret(secret)?;
             text.parse::<SigningKey>().map_err(|error| error.to_string())
