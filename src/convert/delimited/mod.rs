@@ -17,7 +17,7 @@ use std::fs::File;
 
 use super::infer::Evidence;
 use super::sticky::{self, Found, Plan, Planned};
-use super::table::{RejectsWriter, Sheets, TableColumn, TableInfo, TableWriter};
+use super::table::{RejectsWriter, Sheets, TableColumn, TableInfo, TableWriter, emptied};
 use super::unpack::Parts;
 use super::{Converted, Inspection, Job, Outcome, Outputs, balance, contract, unreadable};
 use crate::contract::{Allowance, Contract};
@@ -237,7 +237,7 @@ impl<'p> Examined<'p> {
         let parquet = match self.made(&plan, &outputs.parquet)? {
             Some(made) => made.table.finish(&info)?,
             None => {
-                let out = fast::emptied(&outputs.parquet).map_err(|error| unreadable(&error))?;
+                let out = emptied(&outputs.parquet).map_err(|error| unreadable(&error))?;
                 let mut table = TableWriter::create(out, &info)?;
                 let mut keys = Keys::default();
                 for (text, before) in &self.texts {

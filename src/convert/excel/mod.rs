@@ -1,8 +1,9 @@
 //! Workbooks: XLSX, XLSM, XLSB, ODS and XLS.
 //!
 //! Two passes. The first surveys every sheet: where its table is, what its columns hold, how many
-//! rows it has. The second writes the rows of the taken sheets. XLSX and XLSB are streamed both
-//! times; no cell is kept. What unpacks, spans or holds far more than a table does is refused.
+//! rows it has. The second writes the rows of the taken sheets; where they can be foreseen they are
+//! written while they are surveyed (see `ahead`), and there is none. XLSX and XLSB are streamed
+//! both times; no cell is kept. What unpacks, spans or holds far more than a table does is refused.
 //!
 //! # Which rows
 //! - **Sheets**: see `choose`. Those not taken are named in the report with their rows as skipped
@@ -41,10 +42,12 @@
 //! values: C108.
 
 use super::surviving::surviving;
-use super::unpack::Parts;
+use super::unpack::{Parts, Seekable};
 use super::{Inspection, Job, Outcome, Outputs, unreadable};
 use crate::diagnostic::{Code, Diagnostic};
 
+mod ahead;
+mod block;
 mod book;
 mod choose;
 mod column;
@@ -56,6 +59,7 @@ mod package;
 mod reading;
 mod row;
 mod survey;
+mod united;
 mod value;
 mod write;
 
@@ -68,7 +72,11 @@ const INSPECTED_ROWS: usize = 20;
 
 /// Converts a workbook.
 pub fn run(job: &Job, parts: &Parts, outputs: Outputs) -> Outcome {
-    let written = || read(job, parts).and_then(|reading| write::write(reading, job, outputs));
+    let written = || {
+        let (kind, raw) = open(parts)?;
+        let read = Reading::and_draft(job, (parts, kind), raw, &outputs.parquet)?;
+        write::write(read, job, outputs)
+    };
     match surviving(unread, written) {
         Ok(converted) => Outcome::Converted(Box::new(converted)),
         Err(told) => Outcome::Held(told),
@@ -78,27 +86,28 @@ pub fn run(job: &Job, parts: &Parts, outputs: Outputs) -> Outcome {
 /// Looks at a workbook and writes nothing.
 pub fn inspect(job: &Job, parts: &Parts) -> Inspection {
     let inspected = || {
-        let mut reading = read(job, parts)?;
+        let (kind, raw) = open(parts)?;
+        let mut reading = Reading::of(job, parts, kind, raw)?;
         let rows = first_rows(&mut reading, job)?;
         Ok(Inspection { report: reading.report(), rows, obstacle: None })
     };
     surviving(unread, inspected).unwrap_or_else(|told| Inspection::nothing(Outcome::Held(told)))
 }
 
-fn read(job: &Job, parts: &Parts) -> Result<Reading, Diagnostic> {
+fn open(parts: &Parts) -> Result<(Kind, Seekable), Diagnostic> {
     let book = parts.tables.first().map(|part| part.content.seekable());
     let raw = book.unwrap_or_else(|| Err(std::io::ErrorKind::NotFound.into()));
     let raw = raw.map_err(|e| unreadable(&e))?;
-    Reading::of(job, parts, Kind::of(raw.clone())?, raw)
+    Ok((Kind::of(raw.clone())?, raw))
 }
 
 fn first_rows(reading: &mut Reading, job: &Job) -> Result<Vec<Vec<Option<String>>>, Diagnostic> {
     let mut rows = Vec::new();
-    let sheets = std::mem::take(&mut reading.sheets);
-    for sheet in sheets.iter().filter(|sheet| sheet.taken) {
-        let targets = reading.targets(sheet);
-        let width = reading.plan.columns.len();
-        reading.book.rows(&sheet.sheet.name, &job.limits, &mut |row: &Row<'_>| {
+    let Reading { book, table, .. } = reading;
+    for sheet in table.sheets.iter().filter(|sheet| sheet.taken) {
+        let targets = table.targets(sheet);
+        let width = table.plan.columns.len();
+        book.rows(&sheet.sheet.name, &job.limits, &mut |row: &Row<'_>| {
             if rows.len() < INSPECTED_ROWS && sheet.survey.is_data(row) {
                 let mut texts = vec![None; width];
                 for (place, value) in &row.cells {
@@ -112,7 +121,6 @@ fn first_rows(reading: &mut Reading, job: &Job) -> Result<Vec<Vec<Option<String>
             Ok(())
         })?;
     }
-    reading.sheets = sheets;
     Ok(rows)
 }
 

@@ -10,7 +10,7 @@ const SPARSE_CELLS_MIN: u64 = 1_000_000;
 const SPARSE_RATIO_MAX: u64 = 200;
 
 /// What was found in a sheet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Survey {
     sheet: usize,
     /// The first rows, until the header is known.

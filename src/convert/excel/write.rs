@@ -1,6 +1,6 @@
-//! The second pass: rows into Parquet.
+//! Rows into Parquet.
 
-use super::choose::Surveyed;
+use super::ahead::Draft;
 use super::judged::{Judging, cell};
 use super::reading::Reading;
 use super::row::Row;
@@ -10,9 +10,9 @@ use crate::convert::infer::printer;
 use crate::convert::sticky::Plan;
 use crate::convert::table::{
     ColumnBuilder, Error, NotCanonical, Origin, RejectsWriter, Sheets, TableInfo, TableWriter,
-    Typed,
+    Typed, emptied,
 };
-use crate::convert::{Converted, Job, Outputs, balance};
+use crate::convert::{Converted, Job, Outputs, Written, balance, unreadable};
 use crate::diagnostic::Diagnostic;
 use crate::schema::ColumnType;
 
@@ -23,48 +23,25 @@ const BATCH_ROWS_MAX: usize = 8192;
 /// Bytes of text after which a batch is written early.
 const BATCH_TEXT_BYTES: usize = 8 << 20;
 
-/// Writes a workbook's table.
+/// Writes a workbook's table, if it is not drafted already.
 ///
 /// # Errors
 /// Why it is held.
 pub(super) fn write(
-    mut reading: Reading,
+    (mut reading, draft): (Reading, Option<Draft>),
     job: &Job,
     outputs: Outputs,
 ) -> Result<Converted, Diagnostic> {
     let failed = |error: Error| error.diagnostic();
-    let (columns, dialect) = (reading.table_columns(), reading.dialect());
+    let (columns, dialect) = (reading.table.table_columns(), reading.dialect());
     let info = TableInfo { job, columns: &columns, sheets: Sheets::Yes, dialect: &dialect };
-    let table = TableWriter::create(outputs.parquet, &info).map_err(failed)?;
-    let mut batches = Batches::new(table, &reading.plan, job);
-    let mut rejects = RejectsWriter::new(outputs.rejects, job, Sheets::Yes);
-    let mut judging = reading.judging(job);
-    let sheets = std::mem::take(&mut reading.sheets);
-    for sheet in sheets.iter().filter(|sheet| sheet.taken) {
-        let (targets, sources) = (reading.targets(sheet), reading.sources(sheet));
-        let mut take = |row: &Row<'_>| {
-            if !sheet.survey.is_data(row) {
-                return Ok(());
-            }
-            let judged =
-                judging.as_mut().map(|judging: &mut Judging| judging.row(row, sheet, &sources));
-            match judged.transpose()?.flatten() {
-                Some(reject) => {
-                    batches.record += 1;
-                    rejects.push(reject).map_err(failed)
-                }
-                None => batches.row(row, sheet, &targets).map_err(failed),
-            }
-        };
-        reading.book.rows(&sheet.sheet.name, &job.limits, &mut take)?;
-        batches.write(&sheet.sheet.name).map_err(failed)?;
-    }
-    reading.sheets = sheets;
-    let parquet = batches.table.finish().map_err(failed)?;
-    let rejects = rejects.finish().map_err(failed)?;
+    let (parquet, rejects) = match draft {
+        Some(draft) => (draft.batches.finish(&info).map_err(failed)?, None),
+        None => again(&mut reading, &info, outputs)?,
+    };
     let report = reading.report();
     balance(&report, &parquet, rejects.as_ref())?;
-    let plan = reading.plan;
+    let plan = reading.table.plan;
     Ok(Converted {
         report,
         parquet,
@@ -76,8 +53,45 @@ pub(super) fn write(
     })
 }
 
+/// Reads the taken sheets once more and writes their rows.
+fn again(
+    reading: &mut Reading,
+    info: &TableInfo<'_>,
+    outputs: Outputs,
+) -> Result<(Written, Option<Written>), Diagnostic> {
+    let failed = |error: Error| error.diagnostic();
+    let job = info.job;
+    let out = emptied(&outputs.parquet).map_err(|error| unreadable(&error))?;
+    let table = TableWriter::create(out, info).map_err(failed)?;
+    let mut batches = Batches::new(table, &reading.table.plan, job);
+    let mut rejects = RejectsWriter::new(outputs.rejects, job, Sheets::Yes);
+    let mut judging = reading.judging(job);
+    let Reading { book, table, .. } = reading;
+    for sheet in table.sheets.iter().filter(|sheet| sheet.taken) {
+        let (targets, sources) = (table.targets(sheet), table.sources(sheet));
+        let mut take = |row: &Row<'_>| {
+            if !sheet.survey.is_data(row) {
+                return Ok(());
+            }
+            let judged =
+                judging.as_mut().map(|judging: &mut Judging| judging.row(row, sheet, &sources));
+            match judged.transpose()?.flatten() {
+                Some(reject) => {
+                    batches.record += 1;
+                    rejects.push(reject).map_err(failed)
+                }
+                None => batches.row(row, &sheet.sheet.name, &targets).map_err(failed),
+            }
+        };
+        book.rows(&sheet.sheet.name, &job.limits, &mut take)?;
+        batches.flush().map_err(failed)?;
+    }
+    let parquet = batches.finish(info).map_err(failed)?;
+    Ok((parquet, rejects.finish().map_err(failed)?))
+}
+
 /// Rows on their way, in batches that begin anew with every sheet.
-struct Batches {
+pub(super) struct Batches {
     table: TableWriter,
     columns: Vec<(ColumnType, ColumnBuilder)>,
     /// How values of declared columns are read.
@@ -91,7 +105,8 @@ struct Batches {
 }
 
 impl Batches {
-    fn new(table: TableWriter, plan: &Plan, job: &Job) -> Self {
+    /// Of a table whose rows are these columns.
+    pub(super) fn new(table: TableWriter, plan: &Plan, job: &Job) -> Self {
         let kinds: Vec<_> = plan.columns.iter().map(|planned| planned.column.kind).collect();
         let names: Vec<_> = plan.columns.iter().map(|p| p.column.name.clone()).collect();
         let rows_max = BATCH_CELLS / kinds.len().max(1);
@@ -107,12 +122,19 @@ impl Batches {
         }
     }
 
-    fn row(
+    /// Takes a row of a sheet whose places go to these columns.
+    ///
+    /// # Errors
+    /// A value does not fit its column, or the table cannot be written.
+    pub(super) fn row(
         &mut self,
         row: &Row<'_>,
-        sheet: &Surveyed,
+        sheet: &str,
         targets: &[Option<usize>],
     ) -> Result<(), Error> {
+        if self.origin.sheet.as_deref() != Some(sheet) {
+            self.origin.sheet = Some(sheet.to_owned());
+        }
         self.record += 1;
         self.origin.records.push(self.record);
         self.origin.lines.push(row.number.into());
@@ -123,7 +145,7 @@ impl Batches {
         }
         self.fill(rows);
         if rows >= self.rows_max || self.text_bytes >= BATCH_TEXT_BYTES {
-            self.write(&sheet.sheet.name)?;
+            self.flush()?;
         }
         Ok(())
     }
@@ -153,16 +175,25 @@ impl Batches {
     }
 
     /// Writes what there is.
-    fn write(&mut self, sheet: &str) -> Result<(), Error> {
+    fn flush(&mut self) -> Result<(), Error> {
         if self.origin.records.is_empty() {
             return Ok(());
         }
-        let mut origin = std::mem::take(&mut self.origin);
-        origin.sheet = Some(sheet.to_owned());
+        let origin = std::mem::take(&mut self.origin);
         self.filled.fill(0);
         self.text_bytes = 0;
         let arrays = self.columns.iter_mut().map(|(_, column)| column.finish()).collect();
         self.table.write(arrays, origin)
+    }
+
+    /// Writes the rest and ends the table; what it is made from is known by now.
+    ///
+    /// # Errors
+    /// The table cannot be written.
+    pub(super) fn finish(mut self, info: &TableInfo<'_>) -> Result<Written, Error> {
+        self.flush()?;
+        self.table.describe(info);
+        self.table.finish()
     }
 }
 

@@ -29,6 +29,7 @@ use crate::contract::Literal;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{ColumnType, Nested, NestedField};
 use output::Output;
+pub use output::emptied;
 
 mod column;
 mod extremes;
@@ -247,6 +248,7 @@ pub struct TableWriter {
     named: Vec<NameColumn>,
     rows: u64,
     progress: Progress,
+    metadata: Vec<KeyValue>,
 }
 
 /// The columns that lead a row back to its source.
@@ -318,10 +320,16 @@ impl TableWriter {
         let fields = data.chain(origin).chain(from_name);
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let output = Output::new(out, info.job.limits.output_bytes);
-        let writer = parquet(output, &schema, info.metadata())?;
+        let (writer, metadata) = (parquet(output, &schema)?, info.metadata());
         let progress = info.job.progress.clone();
         progress.begin_rows();
-        Ok(Self { writer, schema, provenance, named, rows: 0, progress })
+        Ok(Self { writer, schema, provenance, named, rows: 0, progress, metadata })
+    }
+
+    /// Tells it anew what it is made from, which its footer says. The columns are the same, but for
+    /// what prints their values.
+    pub fn describe(&mut self, info: &TableInfo<'_>) {
+        self.metadata = info.metadata();
     }
 
     /// Writes a batch: one array per data column, of the type [`arrow_type`] says. Batches of a few
@@ -347,7 +355,8 @@ impl TableWriter {
     ///
     /// # Errors
     /// The same.
-    pub fn finish(self) -> Result<Written, Error> {
+    pub fn finish(mut self) -> Result<Written, Error> {
+        self.metadata.into_iter().for_each(|entry| self.writer.append_key_value_metadata(entry));
         finish(self.writer, self.rows)
     }
 }
@@ -366,15 +375,10 @@ fn entry(key: &str, value: String) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(value) }
 }
 
-fn parquet(
-    output: Output,
-    schema: &SchemaRef,
-    metadata: Vec<KeyValue>,
-) -> Result<ArrowWriter<Output>, Error> {
+fn parquet(output: Output, schema: &SchemaRef) -> Result<ArrowWriter<Output>, Error> {
     let properties = properties()?
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-        .set_key_value_metadata(Some(metadata));
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
     // The Arrow schema in the metadata would repeat what the Parquet schema says already.
     let options = ArrowWriterOptions::new()
         .with_properties(properties.build())

@@ -1,7 +1,7 @@
 //! The file behind a writer: buffered, hashed as it goes, bounded.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek as _, Write};
 
 use super::super::Written;
 use super::Error;
@@ -53,6 +53,17 @@ impl Write for Output {
         self.buffer.clear();
         Ok(())
     }
+}
+
+/// An output without what an earlier attempt has left in it.
+///
+/// # Errors
+/// When it cannot be emptied.
+pub fn emptied(out: &File) -> io::Result<File> {
+    let mut out = out.try_clone()?;
+    out.set_len(0)?;
+    out.rewind()?;
+    Ok(out)
 }
 
 #[cfg(test)]

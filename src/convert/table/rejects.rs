@@ -113,7 +113,7 @@ impl RejectsWriter {
     fn write_waiting(&mut self) -> Result<(), Error> {
         let schema = schema(self.sheets);
         if let Some(out) = self.out.take() {
-            self.writer = Some(parquet(out, &schema, source_metadata(&self.job))?);
+            self.writer = Some(parquet(out, &schema)?);
         }
         let rejects = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
@@ -134,7 +134,9 @@ impl RejectsWriter {
         if !self.waiting.is_empty() {
             self.write_waiting()?;
         }
-        self.writer.map(|writer| finish(writer, self.rows)).transpose()
+        let Some(mut writer) = self.writer else { return Ok(None) };
+        source_metadata(&self.job).into_iter().for_each(|e| writer.append_key_value_metadata(e));
+        finish(writer, self.rows).map(Some)
     }
 }
 

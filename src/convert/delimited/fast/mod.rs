@@ -14,7 +14,7 @@
 //! number of threads or the processor. Small files are read on the caller's thread.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 
 use encoding_rs::UTF_8;
 
@@ -185,19 +185,8 @@ impl<'a> Plain<'a> {
             GroupedColumn { name: planned.column.name.clone(), kind, encoded }
         };
         let columns: Vec<_> = plan.iter().map(column).collect();
-        Ok(GroupedTable::create(emptied(out)?, self.job, &columns)?)
+        Ok(GroupedTable::create(table::emptied(out)?, self.job, &columns)?)
     }
-}
-
-/// An output without what an earlier attempt has left in it.
-///
-/// # Errors
-/// When it cannot be emptied.
-pub fn emptied(out: &File) -> io::Result<File> {
-    let mut out = out.try_clone()?;
-    out.set_len(0)?;
-    out.seek(SeekFrom::Start(0))?;
-    Ok(out)
 }
 
 /// A file from a place on, without moving its own position.
