@@ -10,7 +10,7 @@
 )]
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, RecordBatch};
@@ -604,4 +604,56 @@ fn a_cell_beyond_every_column_is_not_taken_for_another() {
     let told = held(&job(), &Workbook::new().raw_sheet("S", "visible", rows).bytes());
     assert_eq!(told.code, Code::C106);
     assert!(told.hint.contains("Save it anew"), "{told:?}");
+}
+
+/// A table of `rows` rows of three columns, with other rows in the place of some.
+fn long(rows: u32, instead: &[(u32, &str)]) -> Workbook {
+    let mut xml = row(1, "", &[Text("id"), Text("amount"), Text("note")]);
+    for number in 2..rows + 2 {
+        let other = instead.iter().find(|(at, _)| *at == number);
+        let plain = || {
+            let note = if number % 3 == 0 { Nothing } else { Text("some text") };
+            let (id, amount) = (number.to_string(), (f64::from(number) / 4.0).to_string());
+            row(number, "", &[Number(&id), Number(&amount), note])
+        };
+        xml.push_str(&other.map_or_else(plain, |(_, xml)| (*xml).to_owned()));
+    }
+    Workbook::new().raw_sheet("Orders", "visible", &xml)
+}
+
+/// What is written while the rows are surveyed is what a second pass writes: with another sheet,
+/// hidden, there is one. Also when the last rows turn out to be otherwise than the first.
+#[test]
+fn rows_written_ahead_are_those_of_a_second_pass() {
+    let header = row(5_000, "", &[Text("id"), Text("amount"), Text("note")]);
+    let text = row(4_000, "", &[Text("n/a"), Number("0.5"), Nothing]);
+    let half = row(5_001, "", &[Number("0.5"), Number("1.0"), Nothing]);
+    let blank = row(3_000, "", &[Number("1.0"), Text(""), Nothing]);
+    let wider = row(5_001, "", &[Number("1.0"), Number("1.0"), Nothing, Text("more")]);
+    let empty = String::new();
+    let cases: [(u32, &[(u32, &str)]); 9] = [
+        (5_000, &[]),
+        (20, &[]),
+        (1_024, &[]),
+        (5_000, &[(5_000, &header)]),
+        (5_000, &[(4_000, &text)]),
+        (5_000, &[(5_001, &half)]),
+        (5_000, &[(3_000, &blank)]),
+        (5_000, &[(5_001, &wider)]),
+        (5_000, &[(2_000, &empty), (2_001, &empty)]),
+    ];
+    let bytes_of = |workbook: &Workbook| {
+        let (outcome, mut parquet) = convert(&job(), &workbook.bytes());
+        let Outcome::Converted(converted) = outcome else { panic!("not converted: {outcome:?}") };
+        let mut bytes = Vec::new();
+        parquet.rewind().expect("rewound");
+        parquet.read_to_end(&mut bytes).expect("read");
+        (converted.parquet, converted.report.columns, bytes)
+    };
+    for (rows, instead) in cases {
+        let once = bytes_of(&long(rows, instead));
+        let hidden = row(1, "", &[Text("x")]);
+        let twice = bytes_of(&long(rows, instead).raw_sheet("Other", "hidden", &hidden));
+        assert_eq!(once, twice, "{rows} rows, {instead:?}");
+    }
 }
