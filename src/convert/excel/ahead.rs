@@ -168,9 +168,11 @@ impl Desk<'_> {
 
     /// Begins a draft with the rows that wait.
     fn begin(&mut self) {
-        let Drafted::NotYet(first) = std::mem::replace(&mut self.drafted, Drafted::Not) else {
-            return;
+        let first = match &mut self.drafted {
+            Drafted::NotYet(first) => std::mem::take(first),
+            Drafted::So(_) | Drafted::Not => return,
         };
+        self.drafted = Drafted::Not;
         let Some(mut draft) = self.draft() else { return };
         let mut fits = true;
         for block in first {
