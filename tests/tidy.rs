@@ -48,6 +48,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("parquet", &["convert"]),
     ("simdutf8", &["convert/delimited"]),
     ("quick_xml", &["convert/excel"]),
+    ("memchr", &["convert/excel"]),
     // The configuration only asks whether a label is known.
     ("encoding_rs", &["convert", "config/value"]),
     ("md5", &["receive/checksum"]),

@@ -13,7 +13,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use super::block::Block;
-use super::book::{Book, Sheet, SheetKind};
+use super::book::{Book, Cells, Sheet, SheetKind};
 use super::choose::Surveyed;
 use super::header::Expected;
 use super::judged::Judged;
@@ -98,25 +98,30 @@ pub(super) fn survey(
         out,
     };
     let (sender, blocks) = sync_channel(BLOCKS_MAX);
-    thread::scope(|scope| {
-        let reading = scope.spawn(|| read(book, &name, job, sender));
+    let (cells, package) = book.parts();
+    let markup = thread::scope(|scope| {
+        let markup = scope.spawn(|| package.and_then(|package| package.markup(&name)));
+        let reading = scope.spawn(|| read(cells, &name, job, sender));
         for block in blocks {
             desk.take(block);
         }
-        reading.join().unwrap_or_else(|panic| resume_unwind(panic))
+        let read = reading.join().unwrap_or_else(|panic| resume_unwind(panic));
+        let markup = markup.join().unwrap_or_else(|panic| resume_unwind(panic));
+        read.map(|()| markup)
     })?;
+    book.keep_markup(name, markup);
     Ok(desk.finish())
 }
 
 /// Reads the rows into blocks. Nobody takes more when the other side has panicked.
 fn read(
-    book: &mut Book,
+    cells: &mut Cells,
     sheet: &str,
     job: &Job,
     blocks: SyncSender<Block>,
 ) -> Result<(), Diagnostic> {
     let mut block = Block::default();
-    book.rows(sheet, &job.limits, &mut |row| {
+    cells.rows(sheet, &job.limits, &mut |row| {
         block.push(row);
         let (cells, text_bytes) = block.size();
         if cells >= BLOCK_CELLS || text_bytes >= BLOCK_TEXT_BYTES {
@@ -220,4 +225,58 @@ pub(super) fn surveyed(
         Surveyed { sheet: sheet.clone(), survey, columns, taken: false, why: String::new() }
     };
     sheets.iter().enumerate().map(surveyed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::super::kind::Kind;
+    use super::super::reading::Reading;
+    use crate::convert::unpack::{self, Input};
+    use crate::convert::{Job, Limits, Progress};
+
+    use super::super::workbook::Cell::{self, Number, Text};
+    use super::super::workbook::{Workbook, row};
+
+    /// Whether a workbook of so many plain rows and these is written while it is read.
+    fn is_drafted(rows: u32, last: &[Cell<'_>]) -> bool {
+        let mut xml = row(1, "", &[Text("id"), Text("note")]);
+        for number in 2..rows + 2 {
+            let id = number.to_string();
+            xml.push_str(&row(number, "", &[Number(&id), Text("some text")]));
+        }
+        xml.push_str(&row(rows + 2, "", last));
+        let mut raw = tempfile::tempfile().expect("a file");
+        let bytes = Workbook::new().raw_sheet("Orders", "visible", &xml).bytes();
+        raw.write_all(&bytes).expect("written");
+        let job = Job {
+            arrival: None,
+            name: "orders.xlsx".parse().expect("a name"),
+            size_bytes: 0,
+            digest: None,
+            format: crate::config::Format::default(),
+            learned: None,
+            contract: None,
+            allowance: crate::contract::Allowance::default(),
+            limits: Limits::default(),
+            progress: Progress::default(),
+        };
+        let Ok(Input::Tables(_, parts)) = unpack::open(&job, raw) else { panic!("no workbook") };
+        let raw = parts.tables.first().expect("a workbook").content.seekable().expect("seekable");
+        let out = tempfile::tempfile().expect("a file");
+        let read = Reading::and_draft(&job, (&parts, Kind::Xlsx), raw, &out).expect("read");
+        read.1.is_some()
+    }
+
+    #[test]
+    fn rows_that_can_be_foreseen_are_written_while_they_are_read() {
+        let plain = [Number("7"), Text("some text")];
+        assert!(is_drafted(10, &plain) && is_drafted(5_000, &plain));
+        assert!(is_drafted(5_000, &[Cell::None, Text("no id")]), "nulls print otherwise only");
+        assert!(!is_drafted(5_000, &[Number("0.5")]), "not whole");
+        assert!(!is_drafted(5_000, &[Text("n/a")]), "no number");
+        assert!(!is_drafted(5_000, &[Number("7"), Text("a"), Text("more")]), "another column");
+        assert!(is_drafted(100, &[Text("n/a")]), "all is known before anything is written");
+    }
 }

@@ -3,6 +3,7 @@
 //! XLSX, XLSM and XLSB stream: memory holds the shared strings and one row. XLS and ODS are read by
 //! calamine into memory whole, sheet by sheet; the worker's memory limit holds them.
 
+use std::collections::HashMap;
 use std::io::BufReader;
 
 use calamine::{
@@ -23,6 +24,8 @@ use crate::diagnostic::Diagnostic;
 pub(super) struct Book {
     cells: Cells,
     package: Option<Package>,
+    /// What is known already of what cells do not tell, by sheet.
+    markups: HashMap<String, Option<Markup>>,
     /// Its sheets, in order.
     pub(super) sheets: Vec<Sheet>,
 }
@@ -47,7 +50,8 @@ pub(super) enum SheetKind {
     NoCells,
 }
 
-enum Cells {
+/// The cells of all sheets.
+pub(super) enum Cells {
     Xlsx(Box<Xlsx<BufReader<Seekable>>>),
     Xlsb(Box<Xlsb<BufReader<Seekable>>>),
     Xls(Box<Xls<BufReader<Seekable>>>),
@@ -72,26 +76,34 @@ impl Book {
             Kind::Ods => Cells::Ods(Box::new(Ods::new(raw).map_err(|e| damaged(&e))?)),
         };
         let sheets = cells.sheets();
-        Ok(Self { cells, package, sheets })
+        Ok(Self { cells, package, markups: HashMap::new(), sheets })
     }
 
     /// From which day it counts.
     pub(super) fn epoch(&self) -> Epoch {
-        let is_1904 = match &self.cells {
-            Cells::Xlsx(book) => book.has_1904_epoch(),
-            Cells::Xlsb(book) => book.has_1904_epoch(),
-            Cells::Xls(book) => book.has_1904_epoch(),
-            Cells::Ods(_) => false,
-        };
-        if is_1904 { Epoch::Y1904 } else { Epoch::Y1900 }
+        self.cells.epoch()
     }
 
     /// What the cells do not tell of a sheet; `None` where it cannot be known.
     pub(super) fn markup(&mut self, sheet: &str) -> Option<Markup> {
-        match &self.cells {
-            Cells::Xlsx(_) => self.package.as_mut()?.markup(sheet),
-            Cells::Xlsb(_) | Cells::Xls(_) | Cells::Ods(_) => None,
+        match self.markups.get(sheet) {
+            Some(known) => *known,
+            None => self.parts().1?.markup(sheet),
         }
+    }
+
+    /// Its cells, and where it stands what they do not tell: two threads may read them at once.
+    pub(super) fn parts(&mut self) -> (&mut Cells, Option<&mut Package>) {
+        let package = match &self.cells {
+            Cells::Xlsx(_) => self.package.as_mut(),
+            Cells::Xlsb(_) | Cells::Xls(_) | Cells::Ods(_) => None,
+        };
+        (&mut self.cells, package)
+    }
+
+    /// Keeps what the cells of a sheet do not tell.
+    pub(super) fn keep_markup(&mut self, sheet: String, markup: Option<Markup>) {
+        self.markups.insert(sheet, markup);
     }
 
     /// Reads a sheet's rows in order.
@@ -104,17 +116,40 @@ impl Book {
         limits: &Limits,
         take: Take<'_>,
     ) -> Result<(), Diagnostic> {
-        let epoch = self.epoch();
-        match &mut self.cells {
-            Cells::Xlsx(book) => xlsx_rows(book, sheet, epoch, Assembler::new(limits, take)),
-            Cells::Xlsb(book) => xlsb_rows(book, sheet, epoch, Assembler::new(limits, take)),
-            Cells::Xls(book) => range_rows(&mut **book, sheet, epoch, Assembler::new(limits, take)),
-            Cells::Ods(book) => range_rows(&mut **book, sheet, epoch, Assembler::new(limits, take)),
-        }
+        self.cells.rows(sheet, limits, take)
     }
 }
 
 impl Cells {
+    fn epoch(&self) -> Epoch {
+        let is_1904 = match self {
+            Self::Xlsx(book) => book.has_1904_epoch(),
+            Self::Xlsb(book) => book.has_1904_epoch(),
+            Self::Xls(book) => book.has_1904_epoch(),
+            Self::Ods(_) => false,
+        };
+        if is_1904 { Epoch::Y1904 } else { Epoch::Y1900 }
+    }
+
+    /// [`Book::rows`].
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn rows(
+        &mut self,
+        sheet: &str,
+        limits: &Limits,
+        take: Take<'_>,
+    ) -> Result<(), Diagnostic> {
+        let (epoch, rows) = (self.epoch(), Assembler::new(limits, take));
+        match self {
+            Self::Xlsx(book) => xlsx_rows(book, sheet, epoch, rows),
+            Self::Xlsb(book) => xlsb_rows(book, sheet, epoch, rows),
+            Self::Xls(book) => range_rows(&mut **book, sheet, epoch, rows),
+            Self::Ods(book) => range_rows(&mut **book, sheet, epoch, rows),
+        }
+    }
+
     fn sheets(&self) -> Vec<Sheet> {
         let listed = match self {
             Self::Xlsx(book) => book.sheets_metadata(),

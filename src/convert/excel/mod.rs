@@ -63,6 +63,11 @@ mod united;
 mod value;
 mod write;
 
+#[cfg(test)]
+#[path = "../../../tests/support/workbook.rs"]
+#[allow(dead_code, clippy::expect_used, missing_docs, reason = "the tests' own")]
+mod workbook;
+
 use kind::Kind;
 use reading::Reading;
 use row::Row;

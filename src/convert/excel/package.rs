@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 
+use memchr::memmem;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use zip::ZipArchive;
@@ -131,6 +132,9 @@ impl Package {
     /// Looks through a sheet; `None` when it is not where the workbook says.
     pub(super) fn markup(&mut self, sheet: &str) -> Option<Markup> {
         let path = self.sheet_paths()?.remove(sheet)?;
+        if is_plain(self.archive.by_name(&path).ok()?).ok()? {
+            return Some(Markup::default());
+        }
         let part = self.archive.by_name(&path).ok()?;
         read_markup(BufReader::new(part))
     }
@@ -219,6 +223,44 @@ impl Span {
     }
 }
 
+/// What a sheet has somewhere in its text when there is anything to say of it.
+const TOLD_BY: [&[u8]; 3] = [b"<f", b"hidden", b"<mergeCell"];
+const LONGEST_TOLD_BY: usize = 10;
+/// What stands at the beginning of a sheet whose elements have no prefix, in an encoding in which
+/// the above can be found.
+const UNPREFIXED: &[u8] = b"<worksheet";
+const LOOK_BYTES: usize = 64 << 10;
+
+/// Whether a sheet surely has nothing that [`Markup`] tells of: it is looked through as bytes, in a
+/// small part of the time that reading its XML takes.
+fn is_plain(mut sheet: impl Read) -> std::io::Result<bool> {
+    let told_by = TOLD_BY.map(memmem::Finder::new);
+    let mut buffer = vec![0; LOOK_BYTES];
+    let (mut kept, mut is_first) = (0, true);
+    loop {
+        let mut end = kept;
+        while let Some(free @ [_, ..]) = buffer.get_mut(end..) {
+            match sheet.read(free)? {
+                0 => break,
+                count => end += count,
+            }
+        }
+        let text = buffer.get(..end).unwrap_or_default();
+        if std::mem::take(&mut is_first) && memmem::find(text, UNPREFIXED).is_none() {
+            return Ok(false);
+        }
+        if told_by.iter().any(|told| told.find(text).is_some()) {
+            return Ok(false);
+        }
+        if end < LOOK_BYTES {
+            return Ok(true);
+        }
+        // What is cut by the end of the buffer is found in the next.
+        kept = LONGEST_TOLD_BY - 1;
+        buffer.copy_within(end - kept..end, 0);
+    }
+}
+
 fn read_markup(sheet: impl BufRead) -> Option<Markup> {
     let mut reader = Reader::from_reader(sheet);
     reader.config_mut().check_end_names = false;
@@ -259,4 +301,23 @@ fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
 
 fn damaged_because(found: String) -> Diagnostic {
     Diagnostic::error(Code::C106, "the workbook is damaged").fact("found", found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_sheet_tells_is_found_wherever_it_stands() {
+        let head = "<?xml version=\"1.0\"?><worksheet><sheetData>";
+        let plain = |text: &str| is_plain(text.as_bytes()).expect("read");
+        assert!(plain(head) && plain(&format!("{head}{}", "<c><v>1</v></c>".repeat(10_000))));
+        assert!(!plain("<x:worksheet>"), "its elements have a prefix");
+        for told in ["<f>1+1</f>", "<row hidden=\"1\">", "<mergeCell ref=\"A1:B1\"/>"] {
+            for before in (LOOK_BYTES - 20..LOOK_BYTES + 2).chain([0, 3 * LOOK_BYTES - 24]) {
+                let padding = " ".repeat(before);
+                assert!(!plain(&format!("{head}{padding}{told}")), "{told} after {before}");
+            }
+        }
+    }
 }
