@@ -19,6 +19,8 @@ use crate::handoff::sinks::courier::Courier;
 use crate::ledger::Ledger;
 use crate::ledger::log::Signed;
 
+use super::serve::Core;
+
 /// The longest that a checkpoint waits to be posted …
 const EVERY: Duration = Duration::from_secs(60);
 /// … and how many events it covers that no posted one does.
@@ -46,6 +48,17 @@ pub struct Posting {
 }
 
 impl Posting {
+    /// What posts the checkpoints of an open zone.
+    pub fn of(core: &Core) -> Self {
+        Self {
+            config: core.config.clone(),
+            ledger: Arc::clone(&core.ledger),
+            notary: Arc::clone(&core.notary),
+            courier: Arc::new(super::courier::of(&core.zone, core.config.now().durability)),
+            clock: core.clock.clone(),
+        }
+    }
+
     /// Posts until `shutdown` says true or its sender is gone.
     pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
         let (mut posted, mut tried) = (0, None::<Instant>);

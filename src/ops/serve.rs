@@ -207,7 +207,7 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
         core.clock.clone(),
     );
     tasks.spawn_on(outbox.run(stopped.clone()), runtime.handle());
-    let posting = posting(&core);
+    let posting = Posting::of(&core);
     tasks.spawn_on(posting.clone().run(stopped.clone()), runtime.handle());
     let staging = open_staging(&core)?;
     let reload = Arc::new(Reload::new(Arc::clone(&core), staging.clone()));
@@ -363,17 +363,6 @@ fn start_retention(core: &Core) -> Result<Retention, Diagnostic> {
     let (ledger, eraser) = (Arc::clone(&core.ledger), Arc::clone(&core.eraser));
     Retention::start(core.config.clone(), ledger, eraser, core.clock.clone())
         .map_err(|error| not_started("removal of what is past", &error))
-}
-
-/// What posts the checkpoints.
-fn posting(core: &Core) -> Posting {
-    Posting {
-        config: core.config.clone(),
-        ledger: Arc::clone(&core.ledger),
-        notary: Arc::clone(&core.notary),
-        courier: Arc::new(super::courier::of(&core.zone, core.config.now().durability)),
-        clock: core.clock.clone(),
-    }
 }
 
 /// Finds the uploads in progress again. Also with the door closed: what nobody claims is litter.
