@@ -27,6 +27,7 @@ mod round_trip;
 mod sticky;
 mod support;
 
-#[allow(dead_code, reason = "the other tests of workbooks use the rest")]
 #[path = "../support/workbook.rs"]
 mod workbook;
+mod workbooks;
+mod workers;

@@ -32,13 +32,19 @@ pub struct TestZone {
 }
 
 impl TestZone {
-    /// A zone with this `landfall.toml`; the SFTP door listens on a port the system chooses.
+    /// A zone with this `landfall.toml`; the SFTP door listens on a port the system chooses, and
+    /// the disk may be as full as it is.
     pub fn new(config: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().to_path_buf();
         let listen = "[sftp]\nlisten = \"127.0.0.1:0\"\n";
         let text =
             if config.contains("[sftp]") { config.to_owned() } else { format!("{listen}{config}") };
+        let text = match text.split_once("[zone]\n") {
+            Some(_) if text.contains("free_reserve") => text,
+            Some((before, after)) => format!("{before}[zone]\nfree_reserve = 0\n{after}"),
+            None => format!("[zone]\nfree_reserve = 0\n{text}"),
+        };
         fs::write(root.join("landfall.toml"), text).expect("written");
         fs::create_dir(root.join("partners")).expect("made");
         Self { root, _folder: Some(folder) }

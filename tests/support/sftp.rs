@@ -96,6 +96,7 @@ impl Site {
         let text = "[zone]\nname = 'test'\n[feed.orders]\n[feed.stock]\n";
         let mut config = config::parse("landfall.toml", text).expect("valid");
         config.durability = Durability::Relaxed;
+        config.free_reserve = Some(0);
         // Tests of refusals are not to be kept waiting by them.
         config.sftp.penalty_exempt = vec!["127.0.0.1/32".parse().expect("a network")];
         change(&mut config);

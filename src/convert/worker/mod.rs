@@ -5,7 +5,7 @@
 //! takes too much memory, time, processor or output, or that crashes its worker, is held, and the
 //! next file gets another worker. [`child_main`] is the worker's side.
 //!
-//! Promised, each with a test in `tests/workers.rs`:
+//! Promised, each with a test in `tests/convert/workers.rs`:
 //! - **Confined before the first byte** (`confine`): Landlock without any right, a system-call list
 //!   without open, socket, exec, fork, ptrace or change of limits, no new privileges, no
 //!   capabilities, no environment, no descriptor beyond its socket and log.

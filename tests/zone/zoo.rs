@@ -1,31 +1,17 @@
 //! The zoo: thirty files made to hurt. Each is held with a reason, within its limits; whoever sends
 //! beside them never notices.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
-#[allow(dead_code, reason = "made for other tests as well")]
-#[path = "support/workbook.rs"]
-mod workbook;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Write};
 use std::sync::Arc;
 
+use crate::support::TestZone;
+use crate::workbook::Workbook;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use landfall::ledger::State;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use support::TestZone;
-use workbook::Workbook;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 

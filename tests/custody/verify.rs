@@ -1,14 +1,4 @@
 //! Whatever changes in what is kept is named, told and mended from a copy.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,10 +6,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::support::{TestZone, feed_name};
 use landfall::custody::{Pace, Step, Verifier};
 use landfall::ledger::{Custody as _, Event, Kept, KeptKind, Ledger, Problem};
 use landfall::zone::Zone;
-use support::{TestZone, feed_name};
 
 const FILES: usize = 12;
 /// Bits that are flipped, one after the other.

@@ -4,18 +4,6 @@
 //! The large ones are for a release, since they change a limit of the whole machine or take minutes:
 //! `cargo nextest run --test storm --run-ignored all`. `LANDFALL_STORM_FILES` and
 //! `LANDFALL_STORM_TREES` say how much.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::TestZone;
 use landfall::ledger::{ArrivalQuery, Ledger as _};
-use support::TestZone;
 
 const CONFIG: &str = "[zone]\nname = \"storm\"\ndurability = \"relaxed\"\n[feed.orders]\n";
 /// How long nothing may happen while something is still to come.

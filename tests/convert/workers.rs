@@ -1,14 +1,5 @@
 //! Converter workers: confined, limited, fair, replaced.
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;

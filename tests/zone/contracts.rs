@@ -1,24 +1,13 @@
 //! Contracts in a zone and on the command line: from `contracts/<feed>.toml` to Parquet, rejects,
 //! receipts, events and the archive.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::fs;
 use std::path::Path;
 
+use crate::support::{TestZone, landfall};
 use landfall::archive::digest;
 use landfall::ledger::{Event, Ledger, Recorded, State};
 use landfall::schema::Change;
-use support::{TestZone, landfall};
 
 const CONTRACT: &str = "\
 max_rejects = 1
@@ -218,7 +207,8 @@ fn a_version_opens_once_however_many_files_leave_the_type_together() {
         drop_in(&zone, &format!("f{n}.csv"), &format!("id,t\n00{n},x\n"));
     }
     zone.wait_for_ends(21);
-    let learned = zone.ledger().learned(&support::feed_name("orders")).unwrap().expect("learned");
+    let learned =
+        zone.ledger().learned(&crate::support::feed_name("orders")).unwrap().expect("learned");
     assert_eq!((learned.version, learned.revision), (2, 2));
     let versions: Vec<_> =
         zone.batches("orders").iter().filter_map(|batch| batch.version).collect();

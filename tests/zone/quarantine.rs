@@ -1,22 +1,11 @@
 //! The desk for held files: looked at, let go on, or decided to go nowhere, with a reason each time.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::fs;
 use std::process::Output;
 
+use crate::support::TestZone;
 use landfall::ledger::{Arrival, Event, Ledger, State};
 use landfall::names::ArrivalId;
-use support::TestZone;
 
 fn text(output: &Output) -> String {
     let both = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
@@ -39,7 +28,7 @@ fn refused(zone: &TestZone, arguments: &[&str]) -> String {
 fn send(zone: &TestZone, name: &str, content: &str) -> Arrival {
     let path = zone.path().join(name);
     fs::write(&path, content).expect("written");
-    let before = support::all(&zone.ledger()).len();
+    let before = crate::support::all(&zone.ledger()).len();
     ok(zone, &["send", path.to_str().expect("a path"), "--feed", "orders"]);
     let sent = zone.wait_for_ends(before + 1);
     sent.into_iter().find(|arrival| arrival.name.to_string() == name).expect("arrived")
@@ -150,7 +139,7 @@ fn a_rejected_file_goes_nowhere_and_stays_in_the_archive() {
     assert_eq!(send(&zone, "ragged.csv", "id,b\n1,2\n").id, held.id, "the first of the name");
     server.stop();
     let ledger = zone.ledger();
-    let states: Vec<_> = support::all(&ledger).iter().map(|arrival| arrival.state).collect();
+    let states: Vec<_> = crate::support::all(&ledger).iter().map(|arrival| arrival.state).collect();
     assert!(states.contains(&State::HandedOff) && states.contains(&State::Rejected), "{states:?}");
 }
 

@@ -1,19 +1,9 @@
 //! Sets and batches that a person closes, with the real binary.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::fs;
 
+use crate::support::TestZone;
 use landfall::ledger::State;
-use support::TestZone;
 
 fn send(zone: &TestZone, name: &str, content: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -40,7 +30,7 @@ fn a_control_file_with_a_wrong_count_holds_the_set_until_it_is_corrected() {
     send(&zone, "south.csv", "id,city\n3,Rome\n");
     send(&zone, "day.ctl", "north.csv,2\nsouth.csv,2\n");
     zone.wait_until("the set to be held", |ledger| {
-        support::all(ledger).iter().any(|arrival| arrival.state == State::Held)
+        crate::support::all(ledger).iter().any(|arrival| arrival.state == State::Held)
     });
     assert!(zone.batches("orders").is_empty(), "nothing is handed off");
     let status = zone.run(&["status"]);
@@ -49,7 +39,7 @@ fn a_control_file_with_a_wrong_count_holds_the_set_until_it_is_corrected() {
 
     send(&zone, "day.ctl", "north.csv,2\nsouth.csv,1\n");
     zone.wait_until("the set to be handed off", |ledger| {
-        let ends = support::all(ledger);
+        let ends = crate::support::all(ledger);
         ends.iter().filter(|arrival| arrival.state == State::HandedOff).count() == 3
     });
     let batches = zone.batches("orders");
@@ -67,11 +57,11 @@ fn a_corrected_file_lets_the_held_set_go() {
     send(&zone, "day.ctl", "north.csv,3\n");
     send(&zone, "north.csv", "id\n1\n2\n");
     zone.wait_until("the set to be held", |ledger| {
-        support::all(ledger).iter().any(|arrival| arrival.state == State::Held)
+        crate::support::all(ledger).iter().any(|arrival| arrival.state == State::Held)
     });
     send(&zone, "north.csv", "id\n1\n2\n3\n");
     zone.wait_until("the set to be handed off", |ledger| {
-        let ends = support::all(ledger);
+        let ends = crate::support::all(ledger);
         ends.iter().filter(|arrival| arrival.state == State::HandedOff).count() == 2
     });
     assert_eq!(zone.duckdb("select count(*) from '{zone}/lake/orders/v1/*/*.parquet'"), "3");
@@ -84,7 +74,7 @@ fn a_feed_by_hand_waits_for_a_person() {
     let server = zone.serve();
     send(&zone, "a.csv", "id\n1\n");
     zone.wait_until("the file to be ready", |ledger| {
-        support::all(ledger).iter().any(|arrival| arrival.state == State::Converted)
+        crate::support::all(ledger).iter().any(|arrival| arrival.state == State::Converted)
     });
     let listed = ok(&zone, &["batch", "list", "orders"]);
     assert_eq!(
@@ -106,7 +96,7 @@ fn a_feed_by_hand_waits_for_a_person() {
     let server = zone.serve();
     send(&zone, "b.csv", "id\n2\n");
     zone.wait_until("the file to be ready", |ledger| {
-        support::all(ledger).iter().any(|arrival| arrival.state == State::Converted)
+        crate::support::all(ledger).iter().any(|arrival| arrival.state == State::Converted)
     });
     server.stop();
     ok(&zone, &["batch", "close", "orders", "--reason", "while it is down"]);

@@ -24,25 +24,12 @@
 //!
 //! A client that cannot be run here (no /dev/fuse for sshfs) is skipped loudly.
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    missing_docs,
-    reason = "tests"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-use support::{Site, noise, read};
-
-#[path = "support/sftp.rs"]
-mod support;
+use crate::support::{Site, noise, read};
 
 /// Modification time of everything that is sent with times.
 const MODIFIED_S: u32 = 1_700_000_000;
@@ -59,7 +46,7 @@ impl Bench {
 
     fn over(site: Site) -> Self {
         site.add_partner("acme", |acme| {
-            acme.feeds = vec![support::feed("orders"), support::feed("stock")];
+            acme.feeds = vec![crate::support::feed("orders"), crate::support::feed("stock")];
             acme.read_back = landfall::config::partner::ReadBack::Always;
         });
         for name in ["a.csv", "tree/b.csv", "tree/sub/c.csv", "resumed.csv"] {

@@ -1,24 +1,11 @@
 //! What is expected of feeds, in a zone that is served with a clock that the test moves.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    missing_docs,
-    reason = "tests"
-)]
-
-#[path = "support/moved.rs"]
-mod moved;
-mod support;
 
 use std::fs;
 
+use crate::moved::{Served, Shown, serve};
+use crate::support::TestZone;
 use landfall::ledger::Ledger;
-use moved::{Served, Shown, serve};
 use serde_json::Value;
-use support::TestZone;
 
 const BERLIN: &str = r#"
 [feed.sales]
@@ -253,7 +240,7 @@ fn a_file_far_from_its_feeds_median_is_unusual() {
     served.wait_for(&["feed_expected rates", "feed_unusual short.csv", "feed_late 2026-11-21"]);
     assert!(served.needs().iter().all(|need| need.starts_with("H140")), "{:?}", served.needs());
     let arrival =
-        support::all(&zone.ledger()).into_iter().find(|a| a.name.as_bytes() == b"short.csv");
+        crate::support::all(&zone.ledger()).into_iter().find(|a| a.name.as_bytes() == b"short.csv");
     let shown = zone.run(&["show", &arrival.expect("it is there").id.to_string()]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains("is unusual: 10 rows"));
 }

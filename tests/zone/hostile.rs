@@ -1,21 +1,10 @@
 //! Files made to hurt: held with a reason, within their limits, while others go on unharmed.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::fs;
 use std::io::{BufWriter, Write};
 
+use crate::support::TestZone;
 use landfall::ledger::State;
-use support::TestZone;
 
 /// The peak resident memory of a process, in MiB.
 fn peak_mib(pid: u32) -> u64 {

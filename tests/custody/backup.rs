@@ -1,16 +1,6 @@
 //! Backups under load restore clean, and nothing is lost by putting one back.
 //!
 //! `LANDFALL_BACKUPS=200` takes more than every day.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -19,12 +9,12 @@ use std::process::Output;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::support::{TestZone, feed_name, landfall};
 use landfall::clock::Clock;
 use landfall::durable::Durability;
 use landfall::ledger::{Door, Event, Ledger, Log, NewArrival, log, sqlite};
 use landfall::names::{ArrivalId, Digest};
 use landfall::zone::Zone;
-use support::{TestZone, feed_name, landfall};
 
 fn run(zone: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let output: Output = landfall().args(arguments).arg("--zone").arg(zone).output().unwrap();

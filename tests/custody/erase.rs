@@ -1,21 +1,11 @@
 //! What is erased is gone: every copy, with a tombstone in its place, and its readers are told.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use crate::support::{TestZone, all};
 use landfall::clock::{Clock, utc_day};
 use landfall::durable::Durability;
 use landfall::ledger::{
@@ -24,7 +14,6 @@ use landfall::ledger::{
 };
 use landfall::names::ArrivalId;
 use landfall::zone::Zone;
-use support::{TestZone, all};
 
 /// Stands in the bytes, in a record that is left out, so that reports quote it.
 const SECRET: &str = "Jane-Roe-4711";
@@ -86,7 +75,7 @@ fn find(zone: &TestZone, name: &str) -> Arrival {
 }
 
 /// A zone where two files arrived and were handed off, one with the secret in a record left out.
-fn handed_off() -> (TestZone, support::Server) {
+fn handed_off() -> (TestZone, crate::support::Server) {
     let zone = TestZone::new("[feed.orders]\n");
     fs::write(zone.inbox("orders").join("jane.csv"), rows(SECRET)).unwrap();
     fs::write(zone.inbox("orders").join("other.csv"), "id,name\n1,a\n").unwrap();

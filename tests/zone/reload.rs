@@ -1,25 +1,13 @@
 //! A changed `landfall.toml` comes into force while the zone is served, or is refused as a whole.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use crate::support::{Server, TestZone, all};
 use landfall::archive::digest;
 use landfall::ledger::{Event, Ledger, State};
-use support::{Server, TestZone, all};
 
 const SFTP: &str = "[sftp]\nlisten = \"127.0.0.1:0\"\n";
 

@@ -1,20 +1,10 @@
 //! The whole way: a partner's `put` and an analyst's drop to Parquet in the lake and a hand-off
 //! acknowledged, with the real binary, OpenSSH's client and DuckDB.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::fs;
 
+use crate::support::{TestZone, python};
 use landfall::ledger::{Ledger, State};
-use support::{TestZone, python};
 
 /// A zone with one feed whose batches are copied, manifest by manifest, into `told/`.
 fn orders_zone(feed: &str) -> TestZone {
@@ -26,7 +16,7 @@ fn orders_zone(feed: &str) -> TestZone {
     zone
 }
 
-fn put(zone: &TestZone, server: &support::Server, name: &str, content: &str) {
+fn put(zone: &TestZone, server: &crate::support::Server, name: &str, content: &str) {
     let local = zone.path().join("outgoing.tmp");
     fs::write(&local, content).expect("written");
     let key = zone.path().join("acme.key");
@@ -128,7 +118,8 @@ fn monday_ints_tuesday_text_wednesday_ints_widen_once() {
     }
     let versions: Vec<_> = zone.batches("orders").iter().map(|batch| batch.version).collect();
     assert_eq!(versions, [Some(1), Some(2), Some(2)]);
-    let learned = zone.ledger().learned(&support::feed_name("orders")).unwrap().expect("learned");
+    let learned =
+        zone.ledger().learned(&crate::support::feed_name("orders")).unwrap().expect("learned");
     assert_eq!((learned.version, learned.revision), (2, 2), "one widening");
     let read = |version: u32| {
         zone.duckdb(&format!(
@@ -165,7 +156,7 @@ fn the_same_name_replaces_where_the_feed_says_so() {
     }
     zone.wait_until("the retraction", |ledger| {
         ledger.retractions_due().unwrap().is_empty()
-            && support::all(ledger)[0].state == State::Retracted
+            && crate::support::all(ledger)[0].state == State::Retracted
     });
     let ids = "select id from read_parquet('{zone}/lake/orders/v1/*/*.parquet')";
     assert_eq!(zone.duckdb(ids), "2");
@@ -241,7 +232,7 @@ fn a_file_of_no_feed_is_archived_held_and_goes_on_when_renamed() {
     assert!(problem.contains("orders_*.csv"), "{problem}");
     server.sftp_ok("acme", &key, "rename mistake.csv orders_1.csv\n");
     zone.wait_until("the hand-off", |ledger| {
-        support::all(ledger).iter().all(|arrival| arrival.state == State::HandedOff)
+        crate::support::all(ledger).iter().all(|arrival| arrival.state == State::HandedOff)
     });
 }
 
@@ -258,7 +249,7 @@ fn a_sink_that_fails_keeps_neither_the_lake_nor_the_other_sinks_waiting() {
     for n in 1..=4 {
         put(&zone, &server, &format!("f{n}.csv"), &format!("id\n{n}\n"));
         zone.wait_until("the next batch at the sink that works", |ledger| {
-            let batches = ledger.batches(&support::feed_name("orders"), 0, 100).unwrap();
+            let batches = ledger.batches(&crate::support::feed_name("orders"), 0, 100).unwrap();
             batches.len() == n
                 && batches.iter().all(|batch| {
                     ledger.deliveries(batch.id).unwrap().iter().any(|delivery| {

@@ -1,13 +1,4 @@
 //! The folder door, with real files, a real archive and a real ledger.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "tests; renaming is what people do in a drop folder"
-)]
 
 use std::fs;
 use std::io::Write as _;

@@ -2,20 +2,7 @@
 //!
 //! The transport renews its keys by itself after 1 GiB, and a client may ask for it at any time.
 //! The gigabyte runs with every test run; `tests/suites/run` also sends three
-//! (`cargo nextest run --test large --run-ignored all`).
-
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    missing_docs,
-    reason = "tests"
-)]
-
-#[path = "support/sftp.rs"]
-mod support;
+//! (`cargo nextest run --test sftp --run-ignored all -E "test(/^large::/)"`).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -23,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use support::{Site, noise};
+use crate::support::{Site, noise};
 
 const GIB: u64 = 1 << 30;
 const MIB: u64 = 1 << 20;

@@ -1,14 +1,5 @@
 //! Workbooks become Parquet without altering a value.
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::time::{Duration, Instant};
@@ -23,11 +14,10 @@ use landfall::diagnostic::{Code, Diagnostic};
 use landfall::schema::{ColumnType, LearnedSchema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-#[path = "support/workbook.rs"]
-mod workbook;
-
-use workbook::Cell::{Bool, Error, Formatted, Formula, None as Nothing, Number, Shared, Text};
-use workbook::{Workbook, row};
+use crate::workbook::Cell::{
+    Bool, Error, Formatted, Formula, None as Nothing, Number, Shared, Text,
+};
+use crate::workbook::{Workbook, row};
 
 const ARRIVAL: &str = "019a3c5e-7c1a-7b3e-9d55-0c6f1f2b8a10";
 
@@ -317,7 +307,7 @@ fn shared_strings_and_formulas_give_their_values() {
 
 #[test]
 fn types_are_sticky_like_those_of_text() {
-    let book = |value: workbook::Cell<'_>| {
+    let book = |value: crate::workbook::Cell<'_>| {
         let rows: &[&[_]] = &[&[Text("id"), Text("n")], &[Number("1"), value]];
         Workbook::new().sheet("S", rows).bytes()
     };

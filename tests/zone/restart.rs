@@ -1,32 +1,19 @@
 //! A zone that has taken very many files opens its doors as quickly as a new one.
 //!
 //! `LANDFALL_ARRIVALS=1000000` takes more than every day; then the times are asserted as well.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-#[path = "support/many.rs"]
-mod many_arrivals;
-mod support;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::many_arrivals::{arrivals, fill};
+use crate::support::TestZone;
 use landfall::archive::digest;
 use landfall::ledger::{Event, Ledger as _, Output};
 use landfall::report::Report;
 use landfall::zone::ZonePath;
-use many_arrivals::{arrivals, fill};
 use rusqlite::Connection;
-use support::TestZone;
 
 /// From the start of the process to a login.
 const LOGIN_MAX: Duration = Duration::from_secs(2);

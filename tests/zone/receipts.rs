@@ -1,12 +1,4 @@
 //! What senders read: every word of it is reviewed here.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
 
 use insta::assert_snapshot;
 use landfall::archive::digest;

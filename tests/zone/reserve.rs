@@ -1,13 +1,7 @@
 //! A disk that is nearly full: uploads are refused early, in words, and go on without a restart.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs, reason = "tests")]
-
-#[path = "support/small_disk.rs"]
-mod small_disk;
-mod support;
-
-use small_disk::SmallDisk;
-use support::TestZone;
+use crate::small_disk::SmallDisk;
+use crate::support::TestZone;
 
 #[test]
 fn uploads_are_refused_before_the_disk_is_full_and_go_on_when_there_is_room() {
@@ -28,7 +22,7 @@ fn uploads_are_refused_before_the_disk_is_full_and_go_on_when_there_is_room() {
     // What the disk said last is good for a second.
     let began = std::time::Instant::now();
     while server.sftp("acme", &key, &put).status.success() {
-        assert!(began.elapsed() < support::PATIENCE, "the reserve is never respected");
+        assert!(began.elapsed() < crate::support::PATIENCE, "the reserve is never respected");
     }
     zone.wait_until("a refusal", |ledger| {
         let events = ledger.events(0, 1000).expect("events");
@@ -39,7 +33,7 @@ fn uploads_are_refused_before_the_disk_is_full_and_go_on_when_there_is_room() {
     });
     std::fs::remove_file(filler).expect("removed");
     while !server.sftp("acme", &key, &put).status.success() {
-        assert!(began.elapsed() < support::PATIENCE, "uploads are never taken again");
+        assert!(began.elapsed() < crate::support::PATIENCE, "uploads are never taken again");
     }
     server.stop();
 }

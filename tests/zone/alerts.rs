@@ -1,25 +1,12 @@
 //! Who is told of what needs a person, in a zone that is served with a clock that the test moves.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    missing_docs,
-    reason = "tests"
-)]
-
-#[path = "support/moved.rs"]
-mod moved;
-#[allow(dead_code, reason = "other tests use more of it")]
-#[path = "handoff/receiver.rs"]
-mod receiver;
-mod support;
 
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::moved::{Served, Shown, serve};
+use crate::receiver::{Reply, ok};
+use crate::support::TestZone;
 use landfall::clock::Clock;
 use landfall::config;
 use landfall::durable::Durability;
@@ -30,9 +17,6 @@ use landfall::ops::alerts::{Alerting, Parts};
 use landfall::ops::doors::Doors;
 use landfall::ops::rows::ParquetRows;
 use landfall::zone::Zone;
-use moved::{Served, Shown, serve};
-use receiver::{Reply, ok};
-use support::TestZone;
 
 /// A command that keeps each message in a file of its own.
 const KEEP: &str = r#"command = ["sh", "-c", 'cat > "told-$1-$LANDFALL_URGENCY-$(ls | grep -c "told-$1-")"', "keep", "NAME"]"#;
@@ -191,7 +175,7 @@ fn alerts_are_routed_by_owner_and_severity() {
 #[test]
 fn an_alert_that_fails_is_told_to_the_others_and_sends_the_same_until_it_is_taken() {
     let replies = vec![Reply::Http("500 Broken", "", "no room".to_owned()), Reply::Reset, ok("")];
-    let (url, requests) = receiver::receive(replies);
+    let (url, requests) = crate::receiver::receive(replies);
     let hook = format!(
         "[[alert]]\nname = 'hook'\nwebhook = '{url}'\nsecrets = ['file:key']\nretry = ['10s']\n"
     );
@@ -201,21 +185,21 @@ fn an_alert_that_fails_is_told_to_the_others_and_sends_the_same_until_it_is_take
     fs::write(zone.path().join("key"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
     let clock = Shown::at("2026-11-20T12:00:00Z");
     let served = serve(&zone, &clock);
-    let first = requests.recv_timeout(support::PATIENCE).unwrap();
+    let first = requests.recv_timeout(crate::support::PATIENCE).unwrap();
     let page = "ops Page +F102 share -";
     served.wait_for(&[page, "hook failing"]);
     let failing = "H145: alert hook cannot be told, attempt 1: 500 Internal Server Error: no room";
     assert!(served.needs().contains(&failing.to_owned()), "{:?}", served.needs());
     // The other alert hears of it once its pause is over; the hook itself is not told of itself.
     clock.set("2026-11-20T12:00:10Z");
-    let second = requests.recv_timeout(support::PATIENCE).unwrap();
+    let second = requests.recv_timeout(crate::support::PATIENCE).unwrap();
     zone.wait_until("a second failure", |ledger| {
         let states = ledger.alerts().unwrap();
         let waiting = states.values().find_map(|state| state.waiting.clone());
         waiting.is_some_and(|waiting| waiting.failing.is_some_and(|f| f.attempts == 2))
     });
     clock.set("2026-11-20T12:01:00Z");
-    let third = requests.recv_timeout(support::PATIENCE).unwrap();
+    let third = requests.recv_timeout(crate::support::PATIENCE).unwrap();
     for request in [&second, &third] {
         assert_eq!(request.header("webhook-id"), first.header("webhook-id"));
         assert_eq!(request.body, first.body);
@@ -238,14 +222,14 @@ fn an_alert_that_fails_is_told_to_the_others_and_sends_the_same_until_it_is_take
 
 #[test]
 fn an_alert_that_hangs_holds_only_itself() {
-    let (url, requests) = receiver::receive(vec![Reply::Hang]);
+    let (url, requests) = crate::receiver::receive(vec![Reply::Hang]);
     let hook = format!("[[alert]]\nname = 'hook'\nwebhook = '{url}'\ntimeout = '60s'\n");
     let folder = Share::new();
     let share = folder.config();
     let zone = TestZone::new(&format!("{NORTH}{share}{hook}{}", keep("ops")));
     let clock = Shown::at("2026-11-20T12:00:00Z");
     let served = serve(&zone, &clock);
-    requests.recv_timeout(support::PATIENCE).unwrap();
+    requests.recv_timeout(crate::support::PATIENCE).unwrap();
     served.wait_for(&["ops Page +F102 share -"]);
 }
 
@@ -309,7 +293,7 @@ fn a_ledger_that_cannot_be_written_is_told_from_memory() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(support::PATIENCE, waits).await.expect("it is told");
+        tokio::time::timeout(crate::support::PATIENCE, waits).await.expect("it is told");
         stop.send_replace(true);
         alerts.await.unwrap();
     });

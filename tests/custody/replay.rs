@@ -1,22 +1,12 @@
 //! Files are converted again from the archive and handed off again: what would change is told first,
 //! and what is published stays until a batch has what takes its place.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::TestZone;
 use landfall::ledger::{Ledger, Replays as _};
-use support::TestZone;
 
 const CONFIG_WITH_GRACE: &str = "\
 [sftp]
@@ -208,9 +198,9 @@ fn a_replay_publishes_what_changed_and_takes_back_the_old() {
     }
     let (code, text) = said(&zone, &["rebuild"]);
     assert_eq!(code, Some(0), "{text}");
-    let rebuilt = zone.ledger().live_files(&support::feed_name("orders"), None).unwrap();
+    let rebuilt = zone.ledger().live_files(&crate::support::feed_name("orders"), None).unwrap();
     assert_eq!(rebuilt.iter().map(|file| file.to.to_string()).collect::<BTreeSet<_>>(), live);
-    let a = support::all(&zone.ledger()).into_iter().find(|a| a.name.to_string() == "a.csv");
+    let a = crate::support::all(&zone.ledger()).into_iter().find(|a| a.name.to_string() == "a.csv");
     let replay = zone.ledger().replay_of(a.unwrap().id).unwrap().expect("known");
     assert_eq!(replay.reason, "again");
 }

@@ -1,16 +1,4 @@
 //! What comes before a login: every message, every slowness, and sources that are turned away.
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -20,9 +8,9 @@ use std::process::{Command, Output};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use crate::served::{Server, TestZone, python};
 use landfall::ledger::{Event, Ledger};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-use support::{Server, TestZone, python};
 
 /// A connection from an address of this machine.
 fn come(from: [u8; 4], port: u16) -> TcpStream {

@@ -1,0 +1,17 @@
+//! What is kept: checked, copied, converted again and erased.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod backup;
+mod erase;
+mod replay;
+#[path = "../support/mod.rs"]
+mod support;
+mod verify;

@@ -1,0 +1,39 @@
+//! A whole zone, served by the real binary: its doors, its feeds and what becomes of their files.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod alerts;
+mod batches;
+mod calendar;
+mod contracts;
+mod folder;
+mod hostile;
+#[path = "../support/many.rs"]
+mod many_arrivals;
+#[path = "../support/moved.rs"]
+mod moved;
+mod quarantine;
+mod receipts;
+#[path = "../handoff/receiver.rs"]
+mod receiver;
+mod reload;
+mod reserve;
+mod restart;
+mod served;
+#[path = "../support/small_disk.rs"]
+mod small_disk;
+mod storm;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support/workbook.rs"]
+mod workbook;
+mod zoo;
