@@ -16,7 +16,6 @@ mod propose;
 mod snippets;
 #[path = "../support/mod.rs"]
 mod support;
-#[allow(dead_code, reason = "a part of it is used")]
 #[path = "../support/workbook.rs"]
 mod workbook;
 

@@ -9,7 +9,6 @@ use landfall::convert::prove::{self, Claim, Proof};
 use landfall::convert::{self, Converted, Job, Limits, Outcome, Outputs, Progress};
 
 #[path = "../support/workbook.rs"]
-#[allow(dead_code, reason = "made for other tests as well")]
 mod workbook;
 
 fn job(name: &str) -> Job {

@@ -1,5 +1,7 @@
 //! Workbooks written by hand, so that odd ones can be made precisely (ECMA-376 part 1).
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::io::{Cursor, Write};
 
 use zip::ZipWriter;

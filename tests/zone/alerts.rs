@@ -71,7 +71,7 @@ fn taken(ledger: &dyn Ledger) -> Vec<String> {
 
 impl Served<'_> {
     /// Waits until just these messages were taken, in any order.
-    fn wait_for(&self, expected: &[&str]) {
+    fn wait_for_messages(&self, expected: &[&str]) {
         let what = format!("{expected:?}");
         self.zone.wait_until(&what, |ledger| taken(ledger).len() >= expected.len());
         let (mut taken, mut expected) = (taken(&self.zone.ledger()), expected.to_vec());
@@ -80,7 +80,7 @@ impl Served<'_> {
         assert_eq!(taken, expected);
     }
 
-    fn told(&self, file: &str) -> String {
+    fn file(&self, file: &str) -> String {
         fs::read_to_string(self.zone.path().join(file)).unwrap_or_else(|error| {
             let there = fs::read_dir(self.zone.path()).unwrap();
             let there: Vec<_> = there.map(|entry| entry.unwrap().file_name()).collect();
@@ -96,9 +96,9 @@ fn a_page_is_told_at_once_and_again_when_it_is_over() {
     let zone = TestZone::new(&format!("{NORTH}{share}{}", keep("ops")));
     let clock = Shown::at("2026-11-20T12:00:00Z");
     let served = serve(&zone, &clock);
-    served.wait_for(&["ops Page +F102 share -"]);
+    served.wait_for_messages(&["ops Page +F102 share -"]);
     let place = folder.path().display().to_string();
-    let told = served.told("told-ops-page-0").replace(&place, "/mount/share");
+    let told = served.file("told-ops-page-0").replace(&place, "/mount/share");
     insta::assert_snapshot!(told, @r"
     landfall north: the drop folder /mount/share is not there
 
@@ -111,8 +111,8 @@ fn a_page_is_told_at_once_and_again_when_it_is_over() {
     clock.set("2026-11-20T12:10:00Z");
     let served = serve(&zone, &clock);
     fs::create_dir_all(folder.path()).unwrap();
-    served.wait_for(&["ops Page +F102 share -", "ops Page + -F102 share"]);
-    let told = served.told("told-ops-page-1").replace(&place, "/mount/share");
+    served.wait_for_messages(&["ops Page +F102 share -", "ops Page + -F102 share"]);
+    let told = served.file("told-ops-page-1").replace(&place, "/mount/share");
     insta::assert_snapshot!(told, @r"
     landfall north: no longer: the drop folder /mount/share is not there
 
@@ -137,8 +137,8 @@ fn what_can_wait_is_gathered_and_told_in_a_digest() {
     clock.set("2026-11-21T06:15:00Z");
     let served = serve(&zone, &clock);
     let late = "ops Digest +due rates 2026-11-21 -";
-    served.wait_for(&[late]);
-    let told = served.told("told-ops-digest-0");
+    served.wait_for_messages(&[late]);
+    let told = served.file("told-ops-digest-0");
     assert!(told.contains("rates is late for 2026-11-21, due 2026-11-21T06:00:00Z"), "{told}");
     assert!(told.contains("    owner  sales\n    since  2026-11-21T06:00:00Z\n"), "{told}");
     // From late to missing is the same cause; the next date is another.
@@ -147,7 +147,7 @@ fn what_can_wait_is_gathered_and_told_in_a_digest() {
         ledger.alerts().unwrap().values().any(|state| state.gathering_since.is_some())
     });
     clock.set("2026-11-22T06:15:00Z");
-    served.wait_for(&[late, "ops Digest +due rates 2026-11-22 -"]);
+    served.wait_for_messages(&[late, "ops Digest +due rates 2026-11-22 -"]);
 }
 
 #[test]
@@ -163,13 +163,13 @@ fn alerts_are_routed_by_owner_and_severity() {
     let zone = TestZone::new(&format!("{NORTH}{share}{more}"));
     let clock = Shown::at("2026-11-20T12:00:00Z");
     let served = serve(&zone, &clock);
-    served.wait_for(&["pager Page +F102 share -"]);
+    served.wait_for_messages(&["pager Page +F102 share -"]);
     clock.set("2026-11-21T06:00:00Z");
     zone.wait_until("the late date", |ledger| {
         ledger.alerts().unwrap().values().any(|state| state.gathering_since.is_some())
     });
     clock.set("2026-11-21T06:15:00Z");
-    served.wait_for(&["pager Page +F102 share -", "sales Digest +due rates 2026-11-21 -"]);
+    served.wait_for_messages(&["pager Page +F102 share -", "sales Digest +due rates 2026-11-21 -"]);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn an_alert_that_fails_is_told_to_the_others_and_sends_the_same_until_it_is_take
     let served = serve(&zone, &clock);
     let first = requests.recv_timeout(crate::support::PATIENCE).unwrap();
     let page = "ops Page +F102 share -";
-    served.wait_for(&[page, "hook failing"]);
+    served.wait_for_messages(&[page, "hook failing"]);
     let failing = "H145: alert hook cannot be told, attempt 1: 500 Internal Server Error: no room";
     assert!(served.needs().contains(&failing.to_owned()), "{:?}", served.needs());
     // The other alert hears of it once its pause is over; the hook itself is not told of itself.
@@ -230,7 +230,7 @@ fn an_alert_that_hangs_holds_only_itself() {
     let clock = Shown::at("2026-11-20T12:00:00Z");
     let served = serve(&zone, &clock);
     requests.recv_timeout(crate::support::PATIENCE).unwrap();
-    served.wait_for(&["ops Page +F102 share -"]);
+    served.wait_for_messages(&["ops Page +F102 share -"]);
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod many_arrivals;
 mod moved;
 mod quarantine;
 mod receipts;
+#[allow(dead_code, reason = "a part of it is used")]
 #[path = "../handoff/receiver.rs"]
 mod receiver;
 mod reload;

@@ -65,7 +65,7 @@ mod write;
 
 #[cfg(test)]
 #[path = "../../../tests/support/workbook.rs"]
-#[allow(dead_code, clippy::expect_used, missing_docs, reason = "the tests' own")]
+#[allow(clippy::expect_used, missing_docs, reason = "the tests' own")]
 mod workbook;
 
 use kind::Kind;
