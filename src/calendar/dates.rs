@@ -155,5 +155,5 @@ fn ended(feed: &FeedName, ledger: &dyn Ledger) -> Result<Vec<Event>, Error> {
 fn excuse(known: &ExpectedDate, reason: &str) -> Event {
     let ExpectedDate { feed, date, due_at, .. } = known;
     let (feed, reason) = (feed.clone(), reason.to_owned());
-    Event::FeedExcused { feed, date: *date, due_at: *due_at, reason }
+    Event::FeedExcused { feed, date: *date, due_at: *due_at, reason, by: None }
 }

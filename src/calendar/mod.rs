@@ -4,7 +4,9 @@
 //! date ([`arrivals`]), also a duplicate or one that is held: it came. A date whose time is over
 //! without all its files is *late*, and *missing* once the next date's day has begun ([`dates`]); the
 //! files that come then *recover* it. A file that nobody expected is *extra*, one far from its feed's
-//! median *unusual* ([`usual`]).
+//! median *unusual* ([`usual`]). A date is *excused* when a person says that its files will not come, or
+//! when the configuration does not expect it any more: then nothing more is told of it, unless its
+//! files come all the same.
 //!
 //! All that is told is an event, written with the state that it leads to in one transaction: a
 //! restart neither repeats nor forgets. A date that ended while no server ran is told at the next
@@ -194,6 +196,6 @@ impl Follower {
 
 /// The first date that a feed is judged by: the first whose day had not begun when it was first
 /// expected, so that nothing is asked for that may have come before.
-fn first_date(expect: &config::Expect, since: Timestamp) -> Option<jiff::civil::Date> {
+pub(crate) fn first_date(expect: &config::Expect, since: Timestamp) -> Option<jiff::civil::Date> {
     expect.open_at(since).and_then(|open| expect.next(open))
 }

@@ -44,6 +44,14 @@ pub struct Cause {
     pub command: String,
 }
 
+impl Cause {
+    /// What it has in common with others that come from the same: `H101 warehouse` of the key
+    /// `H101 warehouse orders`.
+    pub fn root(&self) -> String {
+        self.key.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// Causes by their keys.
 pub type Causes = BTreeMap<String, Cause>;
 
@@ -77,6 +85,9 @@ pub struct AlertState {
     pub gathering_since: Option<Timestamp>,
     /// What was told of and stands, as far as is known.
     pub told: Causes,
+    /// What was told of at once lately, by [`Cause::root`], and when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub paged: BTreeMap<String, Timestamp>,
     /// The message that is on its way.
     pub waiting: Option<Waiting>,
 }

@@ -274,8 +274,16 @@ pub enum Event {
     FeedMissing { feed: FeedName, date: Date, due_at: Timestamp, files: u32, of: u32 },
     /// All files of a date that was late or missing have come.
     FeedRecovered { feed: FeedName, date: Date, due_at: Timestamp, files: u32 },
-    /// A date that was late or missing is no longer expected.
-    FeedExcused { feed: FeedName, date: Date, due_at: Timestamp, reason: String },
+    /// A date is no longer expected: a person says so, or the configuration.
+    FeedExcused {
+        feed: FeedName,
+        date: Date,
+        due_at: Timestamp,
+        reason: String,
+        /// Which person.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// A file came that was not expected.
     FeedExtra {
         feed: FeedName,

@@ -38,6 +38,17 @@ pub struct ExpectedDate {
     pub due_at: Timestamp,
     /// How many of its files have come, by their names.
     pub files: u32,
+    /// Why nobody expects it, while it is excused.
+    pub excuse: Option<Excuse>,
+}
+
+/// Why a date is not expected any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excuse {
+    /// Who says so; `None` for the calendar itself.
+    pub by: Option<String>,
+    /// Why.
+    pub reason: String,
 }
 
 /// What an arrival is to its feed's calendar.
@@ -149,6 +160,25 @@ pub trait Expected {
     /// # Errors
     /// [`Error::Store`].
     fn expected_dates(&self, feed: &FeedName, from: Date) -> Result<Vec<ExpectedDate>, Error>;
+
+    /// Excuses a date because a person says so. What is known of it, when it is complete or excused
+    /// already: then nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn excuse_date(
+        &self,
+        feed: &FeedName,
+        date: Date,
+        due_at: Timestamp,
+        excuse: Excuse,
+    ) -> Result<Option<ExpectedDate>, Error>;
+
+    /// The dates from `from` on that a person excused, by feed and date.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn excused_dates(&self, from: Date) -> Result<Vec<ExpectedDate>, Error>;
 
     /// The dates of every feed that are late or missing, by feed and date.
     ///

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 use crate::clock::Timestamp;
-use crate::names::{ArrivalId, BatchId, Digest, FeedName, HoldName, PullName};
+use crate::names::{AlertName, ArrivalId, BatchId, Digest, FeedName, HoldName, PullName};
 
 use super::{Error, Event, Recorded, tree};
 
@@ -69,6 +69,8 @@ pub struct Touched {
     pub expecting: BTreeSet<FeedName>,
     /// Dates of feeds.
     pub dates: BTreeSet<(FeedName, Date)>,
+    /// Alerts, and what they told.
+    pub alerts: BTreeSet<AlertName>,
 }
 
 impl Touched {
@@ -106,6 +108,9 @@ impl Touched {
             | Event::FeedRecovered { feed, date, .. }
             | Event::FeedExcused { feed, date, .. } => {
                 self.dates.insert((feed.clone(), *date));
+            }
+            Event::Alerted { alert, .. } | Event::AlertFailing { alert, .. } => {
+                self.alerts.insert(alert.clone());
             }
             Event::HoldPlaced { hold, .. } | Event::HoldReleased { hold, .. } => {
                 self.holds.insert(hold.clone());

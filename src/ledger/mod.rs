@@ -48,8 +48,8 @@ pub use delivery::{Delivery, DeliveryOutcome, DeliveryState, UsedBy};
 pub use erasure::{Begun, Erasure, ErasureCause, ErasureWish, Erasures, Gone};
 pub use event::{Event, Recorded};
 pub use expected::{
-    CalendarPage, Counted, Counts, DateState, Expected, ExpectedDate, Measured, Remark, Size,
-    Unlike,
+    CalendarPage, Counted, Counts, DateState, Excuse, Expected, ExpectedDate, Measured, Remark,
+    Size, Unlike,
 };
 pub use hold::{Covered, Hold, Holds, Release, Scope};
 pub use log::Log;

@@ -17,6 +17,7 @@ pub mod default_zone;
 pub mod diagnostic;
 pub mod doors;
 pub mod erase;
+pub mod excuse;
 pub mod hold;
 pub mod hostkeys;
 pub mod kept;

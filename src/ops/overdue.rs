@@ -76,7 +76,7 @@ pub fn needs(
 }
 
 fn overdue(date: &ExpectedDate) -> (Code, String) {
-    let ExpectedDate { feed, date, state, due_at, files } = date;
+    let ExpectedDate { feed, date, state, due_at, files, .. } = date;
     let (code, what) = match state {
         DateState::Missing => (Code::H141, "missing"),
         DateState::Late | DateState::Complete | DateState::Excused => (Code::H140, "late"),

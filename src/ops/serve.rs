@@ -456,6 +456,7 @@ async fn open_control(
     let desk = control::Desk {
         zone: core.zone.clone(),
         config: core.config.clone(),
+        clock: core.clock.clone(),
         intake: Arc::clone(&core.intake),
         ledger: Arc::clone(&core.ledger),
         eraser: Arc::clone(&core.eraser),

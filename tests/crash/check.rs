@@ -9,6 +9,7 @@ use landfall::archive::digest;
 use landfall::diagnostic::Code;
 use landfall::ledger::{Arrival, ArrivalQuery, Batch, BatchState, FileKind, Ledger, Sender, State};
 use landfall::names::{ArrivalId, Digest, FileName};
+use landfall::zone::Zone;
 
 use super::promises::{Promises, Told};
 use super::site::Site;
@@ -36,20 +37,33 @@ pub fn is_settled(site: &Site, book: &Promises) -> bool {
 
 fn nothing_waits(ledger: &dyn Ledger) -> bool {
     let closed = ledger.closed_batches().is_ok_and(|closed| closed.is_empty());
-    closed && ledger.outbox().is_ok_and(|waiting| waiting.is_empty())
+    let replayed = ledger.replays_asked(1).is_ok_and(|asked| asked.is_empty())
+        && ledger.replays_made().is_ok_and(|made| made.is_empty());
+    closed && replayed && ledger.outbox().is_ok_and(|waiting| waiting.is_empty())
 }
 
 /// What is wrong; nothing if all promises are kept.
 pub fn violations(site: &Site, book: &Promises) -> Vec<String> {
+    let mut wrong = violations_at_home(site, book);
+    handed_on(site, &batches(site), &mut wrong);
+    wrong
+}
+
+/// Every batch, in order.
+pub fn batches(site: &Site) -> Vec<Batch> {
+    let orders = "orders".parse().expect("a feed");
+    let batches = site.ledger().and_then(|ledger| ledger.batches(&orders, 0, 100_000).ok());
+    batches.unwrap_or_default()
+}
+
+/// As [`violations`], without what the receiver has.
+pub fn violations_at_home(site: &Site, book: &Promises) -> Vec<String> {
     let Some(ledger) = site.ledger() else { return vec!["there is no ledger".to_owned()] };
     let mut wrong = Vec::new();
     let found = arrivals(&ledger);
     promised(&ledger, book, &found, &mut wrong);
     archived(site, book, &found, &mut wrong);
-    let batches = ledger.batches(&"orders".parse().expect("a feed"), 0, 100_000);
-    let batches = batches.unwrap_or_default();
-    published(site, &found, &batches, &mut wrong);
-    handed_on(site, &batches, &mut wrong);
+    published(site, &found, &batches(site), &mut wrong);
     if let Err(broken) = landfall::ledger::log::verify(&ledger) {
         wrong.push(format!("history is broken: {broken}"));
     }
@@ -138,13 +152,15 @@ fn published(site: &Site, found: &[Arrival], batches: &[Batch], wrong: &mut Vec<
             wrong.push(format!("batch {number} is {:?} at place {index}", batch.state));
         }
         for member in &batch.members {
-            if members.insert(*member, number).is_some() {
+            let takes_back = batch.retracts.iter().any(|old| old.arrival == *member);
+            if members.insert(*member, number).is_some() && !takes_back {
                 wrong.push(format!("{member} is in two batches"));
             }
         }
         for file in &batch.files {
             let path = site.path().join(file.to.as_str());
-            match fs::read(&path) {
+            let retired = site.path().join(Zone::retracted_path(&file.to).as_str());
+            match fs::read(&path).or_else(|_| fs::read(&retired)) {
                 Ok(bytes) if digest::of_bytes(&bytes) == file.digest => {}
                 Ok(_) => wrong.push(format!("{} has other bytes than published", file.to)),
                 Err(error) => wrong.push(format!("{} is not published: {error}", file.to)),
@@ -153,7 +169,7 @@ fn published(site: &Site, found: &[Arrival], batches: &[Batch], wrong: &mut Vec<
                 files_known.insert(path);
             }
         }
-        let manifest = landfall::zone::Zone::manifest_path(&batch.feed, number);
+        let manifest = Zone::manifest_path(&batch.feed, number);
         let manifest = site.path().join(manifest.as_str());
         let there = fs::read(&manifest).ok().map(|bytes| digest::of_bytes(&bytes));
         if there.is_none() || there != batch.manifest_digest {
@@ -173,8 +189,8 @@ fn published(site: &Site, found: &[Arrival], batches: &[Batch], wrong: &mut Vec<
     }
 }
 
-/// Every batch was told, each under one id however often, first in order.
-fn handed_on(site: &Site, batches: &[Batch], wrong: &mut Vec<String>) {
+/// Every batch was told to the command, each under one id however often, first in order.
+pub fn handed_on(site: &Site, batches: &[Batch], wrong: &mut Vec<String>) {
     let told = fs::read_to_string(site.path().join("told")).unwrap_or_default();
     let mut ids: BTreeMap<u64, &str> = BTreeMap::new();
     let mut newest = 0;
@@ -202,7 +218,7 @@ fn handed_on(site: &Site, batches: &[Batch], wrong: &mut Vec<String>) {
 }
 
 /// Every file below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -22,6 +22,8 @@ mod disk;
 #[cfg(target_arch = "x86_64")]
 mod errors;
 #[cfg(target_arch = "x86_64")]
+mod handoffs;
+#[cfg(target_arch = "x86_64")]
 mod kills;
 mod logged_disk;
 mod machine;
@@ -30,6 +32,7 @@ mod mutants;
 #[cfg(target_arch = "x86_64")]
 mod power;
 mod promises;
+mod receivers;
 mod senders;
 #[cfg(target_arch = "x86_64")]
 mod shortages;
@@ -39,6 +42,12 @@ mod tracer;
 mod workload;
 mod writers;
 
+#[path = "../support/nats.rs"]
+mod nats_server;
+#[path = "../support/postgres.rs"]
+mod postgres_server;
+#[path = "../support/receiver.rs"]
+mod receiver;
 #[path = "../support/small_disk.rs"]
 mod small_disk;
 #[path = "../support/mod.rs"]

@@ -22,23 +22,28 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Lines that are shown of each end of a log.
 const LOG_LINES: usize = 30;
 
+/// `{sink}` is how the receiver downstream is told.
 const CONFIG: &str = r#"
 [sftp]
 listen = "127.0.0.1:0"
 penalty_exempt = ["127.0.0.1/32"]
 [feed.orders]
 sinks = ["told"]
+retract_grace = "0s"
 [folder.drop]
 path = "drop"
 feed = "orders"
 quiet = "50ms"
 scan_every = "200ms"
 [sink.told]
-command = ["./tell"]
+{sink}
 retry = ["200ms", "200ms", "200ms", "1s", "1s", "1s", "1s"]
 "#;
 
-/// The receiver downstream: keeps what it was told, in the order it was told, and acknowledges it
+/// The sink of a zone that says nothing else.
+pub const COMMAND: &str = "command = [\"./tell\"]";
+
+/// The receiver downstream that is a command: keeps what it was told, in the order it was told, and acknowledges it
 /// once that is on the disk.
 const TELL: &str = "#!/bin/sh\n\
     printf '%s %s\\n' \"$LANDFALL_SEQUENCE\" \"$LANDFALL_DELIVERY\" >> told && sync told\n";
@@ -54,9 +59,17 @@ pub struct Site {
 impl Site {
     /// A fresh zone in this folder, which must not exist, with the partner `acme`.
     pub fn make(root: PathBuf) -> Self {
+        Self::make_telling(root, COMMAND)
+    }
+
+    /// As [`Self::make`], with this sink.
+    pub fn make_telling(root: PathBuf, sink: &str) -> Self {
         fs::create_dir_all(root.join("partners")).expect("made");
-        fs::create_dir(root.join("drop")).expect("made");
-        fs::write(root.join("landfall.toml"), CONFIG).expect("written");
+        for folder in ["drop", "out", "contracts"] {
+            fs::create_dir(root.join(folder)).expect("made");
+        }
+        let config = CONFIG.replace("{sink}", sink);
+        fs::write(root.join("landfall.toml"), config).expect("written");
         fs::write(root.join("tell"), TELL).expect("written");
         fs::write(root.join("told"), "").expect("written");
         run(Command::new("chmod").arg("755").arg(root.join("tell")));
@@ -129,11 +142,21 @@ impl Site {
 
     /// `landfall serve` as the unprivileged user, not started yet.
     pub fn command(&self) -> Command {
+        self.landfall(&["serve"])
+    }
+
+    /// Runs `landfall` with these arguments as the unprivileged user; it must succeed.
+    pub fn ask(&self, arguments: &[&str]) {
+        run(&mut self.landfall(arguments));
+    }
+
+    fn landfall(&self, arguments: &[&str]) -> Command {
         let log = File::options().create(true).append(true).open(self.log_file()).expect("a log");
         // By its descriptor: the user may not be able to reach the path it was built at.
         let mut command = Command::new(format!("/proc/self/fd/{}", binary().as_raw_fd()));
         command
-            .args(["serve", "--zone"])
+            .args(arguments)
+            .arg("--zone")
             .arg(&self.root)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")

@@ -21,6 +21,7 @@ mod postgres;
 #[path = "../support/postgres.rs"]
 mod postgres_server;
 mod python;
+#[path = "../support/receiver.rs"]
 mod receiver;
 mod running;
 mod shop;

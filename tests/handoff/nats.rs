@@ -18,17 +18,7 @@ impl Behind for Nats {
     }
 
     fn taken(&self) -> Vec<u64> {
-        let message = |sequence: u64| {
-            let asked = format!("{{\"seq\": {sequence}}}");
-            let found = self.ask("$JS.API.STREAM.MSG.GET.LF", &asked);
-            let found: serde_json::Value = serde_json::from_str(&found).unwrap();
-            let data = found["message"]["data"].as_str().unwrap();
-            let python = "import base64, sys; print(base64.b64decode(sys.stdin.read()).decode())";
-            let event: serde_json::Value =
-                serde_json::from_str(&crate::python::run(python, data)).unwrap();
-            event["data"]["sequence"].as_u64().unwrap()
-        };
-        (1..=self.messages()).map(message).collect()
+        self.kept().iter().map(|event| event["data"]["sequence"].as_u64().unwrap()).collect()
     }
 }
 

@@ -20,12 +20,37 @@ impl Nats {
     /// A server with a stream that keeps `landfall.>`.
     pub fn start() -> Self {
         let server = Self::without_stream(&[]);
-        let made = server.ask(
+        server.make_stream();
+        server
+    }
+
+    fn make_stream(&self) {
+        let made = self.ask(
             "$JS.API.STREAM.CREATE.LF",
             r#"{"name": "LF", "subjects": ["landfall.>"], "storage": "file", "retention": "limits"}"#,
         );
         assert!(made.contains("\"did_create\":true"), "{made}");
-        server
+    }
+
+    /// Makes its stream anew: it knows no message and no message's id.
+    pub fn forget(&self) {
+        let gone = self.ask("$JS.API.STREAM.DELETE.LF", "");
+        assert!(gone.contains("\"success\":true"), "{gone}");
+        self.make_stream();
+    }
+
+    /// Every message that its stream keeps, in order.
+    pub fn kept(&self) -> Vec<serde_json::Value> {
+        use base64::Engine as _;
+        let message = |sequence: u64| {
+            let asked = format!("{{\"seq\": {sequence}}}");
+            let found = self.ask("$JS.API.STREAM.MSG.GET.LF", &asked);
+            let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+            let data = found["message"]["data"].as_str().unwrap();
+            let data = base64::engine::general_purpose::STANDARD.decode(data).unwrap();
+            serde_json::from_slice(&data).unwrap()
+        };
+        (1..=self.messages()).map(message).collect()
     }
 
     pub fn without_stream(more: &'static [&'static str]) -> Self {

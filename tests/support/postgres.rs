@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -77,7 +78,17 @@ impl Postgres {
     }
 
     pub fn address(&self) -> String {
-        format!("host={} user=loader dbname=postgres", self.folder.path().display())
+        self.address_of("postgres")
+    }
+
+    pub fn address_of(&self, database: &str) -> String {
+        format!("host={} user=loader dbname={database}", self.folder.path().display())
+    }
+
+    /// Lets other users of the machine reach its socket.
+    pub fn open_to_others(&self) {
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(self.folder.path(), open).unwrap();
     }
 
     /// Where its socket is.
@@ -87,8 +98,12 @@ impl Postgres {
 
     /// What a query says, without any decoration.
     pub fn query(&self, sql: &str) -> String {
+        self.query_in("postgres", sql)
+    }
+
+    pub fn query_in(&self, database: &str, sql: &str) -> String {
         let output = program("psql")
-            .args(["-U", "loader", "-d", "postgres", "-AtX", "-v", "ON_ERROR_STOP=1", "-h"])
+            .args(["-U", "loader", "-d", database, "-AtX", "-v", "ON_ERROR_STOP=1", "-h"])
             .arg(self.folder.path())
             .args(["-c", sql])
             .output()

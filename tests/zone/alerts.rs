@@ -1,11 +1,13 @@
 //! Who is told of what needs a person, in a zone that is served with a clock that the test moves.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::moved::{Served, Shown, serve};
 use crate::receiver::{Reply, ok};
+use crate::small_disk::SmallDisk;
 use crate::support::TestZone;
 use landfall::clock::Clock;
 use landfall::config;
@@ -13,6 +15,7 @@ use landfall::durable::Durability;
 use landfall::handoff::sinks::courier::Courier;
 use landfall::handoff::sinks::secret::Secrets;
 use landfall::ledger::{Event, Ledger, sqlite};
+use landfall::names::AlertName;
 use landfall::ops::alerts::{Alerting, Parts};
 use landfall::ops::doors::Doors;
 use landfall::ops::rows::ParquetRows;
@@ -119,6 +122,93 @@ fn a_page_is_told_at_once_and_again_when_it_is_over() {
     No longer so:
       the drop folder /mount/share is not there
     ");
+}
+
+#[test]
+fn a_ledger_made_again_does_not_tell_again() {
+    let folder = Share::new();
+    let share = folder.config();
+    let zone = TestZone::new(&format!("{NORTH}{share}{}", keep("ops")));
+    let clock = Shown::at("2026-11-20T12:00:00Z");
+    let served = serve(&zone, &clock);
+    let page = "ops Page +F102 share -";
+    served.wait_for_messages(&[page]);
+    served.stop();
+    fs::remove_file(zone.path().join(".landfall/ledger.db")).unwrap();
+    let rebuilt = zone.run(&["rebuild"]);
+    assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+    clock.set("2026-11-20T12:10:00Z");
+    let served = serve(&zone, &clock);
+    // What is over is told in the words in which it was raised, and nothing before that.
+    zone.wait_until("a look", |ledger| !ledger.alerts().unwrap().is_empty());
+    fs::create_dir_all(folder.path()).unwrap();
+    served.wait_for_messages(&[page, "ops Page + -F102 share"]);
+    assert!(served.file("told-ops-page-1").contains("share is not there"));
+}
+
+/// What was raised, and with whom.
+fn raised(ledger: &dyn Ledger) -> BTreeSet<(String, String)> {
+    let events = ledger.events(0, 100_000).expect("events").into_iter();
+    let raised = events.filter_map(|recorded| match recorded.event {
+        Event::Alerted { alert, raised, .. } => Some((alert, raised)),
+        _ => None,
+    });
+    let each = |(alert, keys): (AlertName, Vec<String>)| {
+        keys.into_iter().map(move |key| (alert.to_string(), key))
+    };
+    raised.flat_map(each).collect()
+}
+
+#[test]
+fn a_full_disk_a_stalled_sink_and_a_held_file_reach_whom_they_concern() {
+    let Some(disk) = SmallDisk::mount("size=64m") else { return };
+    let root = disk.path().join("zone");
+    fs::create_dir_all(root.join("partners")).unwrap();
+    let soon = "pause = '1s'\ndigest = '1s'\n";
+    let config = format!(
+        "[zone]\nfree_reserve = '8 MiB'\n[sftp]\nlisten = \"127.0.0.1:2222\"\n\
+         [feed.orders]\nowner = 'sales'\nsinks = ['lost']\n[feed.rates]\nowner = 'north'\n\
+         [sink.lost]\ncommand = ['sh', '-c', 'echo nobody listens; exit 1']\nretry = []\n\
+         {}{soon}severity = ['page']\n{}{soon}owners = ['sales']\n{}{soon}owners = ['north']\n\
+         {}{soon}owners = ['west']\nseverity = ['digest']\n",
+        keep("pager"),
+        keep("sales"),
+        keep("north"),
+        keep("west"),
+    );
+    fs::write(root.join("landfall.toml"), config).unwrap();
+    let zone = TestZone::at(root);
+    let server = zone.serve();
+    let drop_in = |feed: &str, name: &str, text: &str| {
+        let made = zone.path().join("made");
+        fs::write(&made, text).unwrap();
+        fs::rename(&made, zone.inbox(feed).join(name)).unwrap();
+    };
+    drop_in("orders", "a.csv", "id\n1\n");
+    drop_in("rates", "never-closed.csv", "id,text\n1,\"and so on\n");
+    let stalled = "H101 lost orders".to_owned();
+    let held = "held C104 rates".to_owned();
+    let full = "H146".to_owned();
+    let with = |alert: &str, key: &String| (alert.to_owned(), key.clone());
+    let first =
+        BTreeSet::from([with("pager", &stalled), with("sales", &stalled), with("north", &held)]);
+    zone.wait_until("the first two", |ledger| raised(ledger).is_superset(&first));
+    let filler = disk.fill(4 << 20);
+    // A disk that is full concerns everybody, but for those who want no pages.
+    let all = ["pager", "sales", "north"].map(|alert| with(alert, &full));
+    let all: BTreeSet<_> = first.iter().cloned().chain(all).collect();
+    zone.wait_until("all three", |ledger| raised(ledger).is_superset(&all));
+    assert_eq!(raised(&zone.ledger()), all, "nobody else is told");
+    let told = fs::read_to_string(zone.path().join("told-sales-page-0")).unwrap();
+    assert!(told.contains("sink lost is stalled for orders at batch 1"), "{told}");
+    assert!(told.contains("nobody listens") && told.contains("landfall sink retry lost"), "{told}");
+    let told = fs::read_to_string(zone.path().join("told-north-digest-0")).unwrap();
+    assert!(told.contains("never-closed.csv of rates is held"), "{told}");
+    fs::remove_file(filler).unwrap();
+    zone.wait_until("the end of the full disk", |ledger| {
+        taken(ledger).contains(&"pager Page + -H146".to_owned())
+    });
+    server.stop();
 }
 
 #[test]

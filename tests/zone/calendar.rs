@@ -4,6 +4,8 @@ use std::fs;
 
 use crate::moved::{Served, Shown, serve};
 use crate::support::TestZone;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 use landfall::ledger::Ledger;
 use serde_json::Value;
 
@@ -243,6 +245,114 @@ fn a_file_far_from_its_feeds_median_is_unusual() {
         crate::support::all(&zone.ledger()).into_iter().find(|a| a.name.as_bytes() == b"short.csv");
     let shown = zone.run(&["show", &arrival.expect("it is there").id.to_string()]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains("is unusual: 10 rows"));
+}
+
+impl Served<'_> {
+    /// What `landfall` says, and its exit code.
+    fn says(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.zone.run(arguments);
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().unwrap(), text)
+    }
+
+    fn excuse(&self, feed: &str, date: &str, reason: &str) -> (i32, String) {
+        self.says(&["feed", "excuse", feed, date, "--reason", reason])
+    }
+}
+
+#[test]
+fn a_date_that_a_person_excuses_is_asked_for_no_more() {
+    let (zone, clock) = zone(BERLIN, "2026-11-20T12:00:00Z");
+    let served = serve(&zone, &clock);
+    served.wait_for(&["feed_expected sales"]);
+    // Ahead, and once it is late.
+    let (code, said) = served.excuse("sales", "2026-11-24", "bank holiday in Aachen");
+    assert_eq!(code, 0, "{said}");
+    assert!(said.starts_with("sales is excused for 2026-11-24: nobody is told"), "{said}");
+    clock.set("2026-11-23T08:00:00Z");
+    let late = ["feed_expected sales", "feed_excused 2026-11-24", "feed_late 2026-11-23"];
+    served.wait_for(&late);
+    assert_eq!(served.needs().len(), 1);
+    assert_eq!(served.excuse("sales", "2026-11-23", "their mill burnt down").0, 0);
+    assert_eq!(served.needs(), [""; 0]);
+    clock.set("2026-11-26T08:00:00Z");
+    let told = [&late[..], &["feed_excused 2026-11-23", "feed_late 2026-11-26"]].concat();
+    served.wait_for(&told);
+    let (_, shown) = served.says(&["feed", "show", "sales"]);
+    let who = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
+    let who = std::env::var("SUDO_USER").unwrap_or(String::from_utf8(who).unwrap());
+    let who = who.trim();
+    for line in [
+        "2026-11-26  late, 0 files, due 2026-11-26T05:30:00Z".to_owned(),
+        format!("2026-11-24  excused by {who}: bank holiday in Aachen"),
+        format!("2026-11-23  excused by {who}: their mill burnt down"),
+    ] {
+        assert!(shown.contains(&line), "{line}: {shown}");
+    }
+    let (_, events) = served.says(&["events"]);
+    let line = format!("sales is excused for 2026-11-23 by {who}: their mill burnt down");
+    assert!(events.contains(&line), "{events}");
+    // It comes all the same.
+    served.send("sales", "sales_north_20261124.csv", &rows(3));
+    served.wait_for(&[&told[..], &["feed_arrived 2026-11-24"]].concat());
+    let (_, shown) = served.says(&["feed", "show", "sales"]);
+    assert!(shown.contains("2026-11-24  complete, 1 file"), "{shown}");
+}
+
+#[test]
+fn what_cannot_be_excused_is_told_why() {
+    let (zone, clock) = zone(&format!("{BERLIN}[feed.plain]\n"), "2026-11-20T12:00:00Z");
+    let served = serve(&zone, &clock);
+    served.wait_for(&["feed_expected sales"]);
+    clock.set("2026-11-23T05:00:00Z");
+    served.send("sales", "sales_north_20261123.csv", &rows(3));
+    served.wait_for(&["feed_expected sales", "feed_arrived 2026-11-23"]);
+    assert_eq!(served.excuse("sales", "2026-11-24", "a strike").0, 0);
+    for (feed, date, reason, why) in [
+        ("sales", "2026-11-23", "x", "sales is complete for 2026-11-23: its files have come"),
+        ("sales", "2026-11-24", "x", "sales is excused for 2026-11-24 already, by "),
+        ("sales", "2026-11-24", "x", ": a strike"),
+        ("sales", "2026-11-25", "x", "no file of sales is due for 2026-11-25"),
+        ("sales", "2026-11-28", "x", "no file of sales is due for 2026-11-28"),
+        ("sales", "2026-11-20", "x", "expected from 2026-11-23 on, not for 2026-11-20"),
+        ("sales", "2062-11-24", "x", "2062-11-24 is more than a year ahead"),
+        ("sales", "2026-11-26", " ", "an excuse needs a reason"),
+        ("plain", "2026-11-26", "x", "[feed.plain.expect]"),
+        ("plain", "2026-11-26", "x", "plain is not expected to bring files"),
+        ("nobody", "2026-11-26", "x", "this zone has no feed `nobody`"),
+        ("sales", "26.11.2026", "x", "26.11.2026"),
+    ] {
+        let (code, said) = served.excuse(feed, date, reason);
+        assert!(code != 0 && said.contains(why), "{feed} {date}: {said}");
+    }
+    served.wait_for(&["feed_expected sales", "feed_arrived 2026-11-23", "feed_excused 2026-11-24"]);
+}
+
+#[test]
+fn an_excuse_needs_no_server_and_outlives_a_rebuild() {
+    let zone = TestZone::new(PLAIN);
+    zone.serve().stop();
+    let day = Timestamp::now().to_zoned(TimeZone::UTC).date().checked_add(2.days()).unwrap();
+    let day = day.to_string();
+    let excused = zone.run(&["feed", "excuse", "rates", &day, "--reason", "a holiday", "--json"]);
+    assert!(excused.status.success(), "{}", String::from_utf8_lossy(&excused.stderr));
+    let wish: Value = serde_json::from_slice(&excused.stdout).unwrap();
+    assert_eq!((&wish["feed"], &wish["date"]), (&"rates".into(), &day.as_str().into()));
+    let status = || {
+        let status = zone.run(&["status", "--json"]);
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+        status["excused"].clone()
+    };
+    let there = serde_json::json!([{ "feed": "rates", "date": day, "by": wish["by"], "reason": "a holiday" }]);
+    assert_eq!(status(), there);
+    let text = zone.run(&["status"]).stdout;
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains(&format!("rates: {day} is excused by ")), "{text}");
+    zone.serve().stop();
+    fs::remove_file(zone.path().join(".landfall/ledger.db")).unwrap();
+    let rebuilt = zone.run(&["rebuild"]);
+    assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+    assert_eq!(status(), there);
 }
 
 #[test]

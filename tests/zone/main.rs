@@ -23,8 +23,7 @@ mod many_arrivals;
 mod moved;
 mod quarantine;
 mod receipts;
-#[allow(dead_code, reason = "a part of it is used")]
-#[path = "../handoff/receiver.rs"]
+#[path = "../support/receiver.rs"]
 mod receiver;
 mod reload;
 mod reserve;
@@ -35,6 +34,7 @@ mod small_disk;
 mod storm;
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code, reason = "each test binary uses a part of it")]
 #[path = "../support/workbook.rs"]
 mod workbook;
 mod zoo;

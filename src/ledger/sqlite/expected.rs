@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::clock::Timestamp;
 use crate::ledger::{
-    CalendarPage, Counted, Counts, DateState, Error, Event, Expected, ExpectedDate, Measured,
-    Recorded, Remark, Size,
+    CalendarPage, Counted, Counts, DateState, Error, Event, Excuse, Expected, ExpectedDate,
+    Measured, Recorded, Remark, Size,
 };
 use crate::names::{ArrivalId, FeedName};
 
@@ -54,6 +54,21 @@ impl Expected for SqliteLedger {
         self.readers.read("read the calendar", |conn| dates(conn, feed, from))
     }
 
+    fn excuse_date(
+        &self,
+        feed: &FeedName,
+        date: Date,
+        due_at: Timestamp,
+        excuse: Excuse,
+    ) -> Result<Option<ExpectedDate>, Error> {
+        let feed = feed.clone();
+        self.write("excuse a date", move |tx| excuse_one(tx, feed, date, due_at, excuse))
+    }
+
+    fn excused_dates(&self, from: Date) -> Result<Vec<ExpectedDate>, Error> {
+        self.readers.read("read the calendar", |conn| excused(conn, from))
+    }
+
     fn late_dates(&self) -> Result<Vec<ExpectedDate>, Error> {
         self.readers.read("read the calendar", late)
     }
@@ -89,6 +104,9 @@ fn keep(tx: &mut Transaction<'_>, page: CalendarPage) -> Result<(), Fault> {
             .execute((arrival, measured))?;
     }
     for (arrival, event) in events {
+        if is_excused_meanwhile(tx, &event)? {
+            continue;
+        }
         follow(tx, &event)?;
         tx.record(arrival, event)?;
     }
@@ -100,9 +118,43 @@ fn keep(tx: &mut Transaction<'_>, page: CalendarPage) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether an event tells of a date as late that a person excused since the calendar looked.
+#[allow(clippy::wildcard_enum_match_arm, reason = "other events tell nobody that a date is late")]
+fn is_excused_meanwhile(tx: &Transaction<'_>, event: &Event) -> Result<bool, Fault> {
+    match event {
+        Event::FeedLate { feed, date, .. } | Event::FeedMissing { feed, date, .. } => {
+            let known = known(tx.conn(), feed, *date)?;
+            Ok(known.is_some_and(|known| known.state == DateState::Excused))
+        }
+        _ => Ok(false),
+    }
+}
+
+fn excuse_one(
+    tx: &mut Transaction<'_>,
+    feed: FeedName,
+    date: Date,
+    due_at: Timestamp,
+    Excuse { by, reason }: Excuse,
+) -> Result<Option<ExpectedDate>, Fault> {
+    let known = known(tx.conn(), &feed, date)?;
+    let is_over = |known: &ExpectedDate| match known.state {
+        DateState::Complete | DateState::Excused => true,
+        DateState::Late | DateState::Missing => false,
+    };
+    if known.as_ref().is_some_and(is_over) {
+        return Ok(known);
+    }
+    let event = Event::FeedExcused { feed, date, due_at, reason, by };
+    follow(tx, &event)?;
+    tx.record(None, event)?;
+    Ok(None)
+}
+
 /// Does what an event of the calendar says.
 #[allow(clippy::wildcard_enum_match_arm, reason = "other events say nothing of the calendar")]
 fn follow(tx: &Transaction<'_>, event: &Event) -> Result<(), Fault> {
+    let mut excuse = (None, None);
     let (feed, date, due_at, state) = match event {
         Event::FeedExpected { feed } => {
             let sql = "INSERT OR IGNORE INTO expecting (feed, since) VALUES (?1, ?2)";
@@ -119,14 +171,18 @@ fn follow(tx: &Transaction<'_>, event: &Event) -> Result<(), Fault> {
         }
         Event::FeedLate { feed, date, due_at, .. } => (feed, date, due_at, DateState::Late),
         Event::FeedMissing { feed, date, due_at, .. } => (feed, date, due_at, DateState::Missing),
-        Event::FeedExcused { feed, date, due_at, .. } => (feed, date, due_at, DateState::Excused),
+        Event::FeedExcused { feed, date, due_at, reason, by } => {
+            excuse = (by.as_ref(), Some(reason));
+            (feed, date, due_at, DateState::Excused)
+        }
         _ => return Ok(()),
     };
     tx.sql(
-        "INSERT INTO expected (feed, date, state, due_at) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT DO UPDATE SET state = ?3, due_at = ?4",
+        "INSERT INTO expected (feed, date, state, due_at, excused_by, excused_for)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET state = ?3, due_at = ?4, excused_by = ?5, excused_for = ?6",
     )?
-    .execute((feed, Day(*date), state, Micros(*due_at)))?;
+    .execute((feed, Day(*date), state, Micros(*due_at), excuse.0, excuse.1))?;
     Ok(())
 }
 
@@ -151,7 +207,7 @@ fn calendar(conn: &Connection) -> Result<(u64, Option<Timestamp>), Fault> {
 macro_rules! dates {
     ($rest:literal) => {
         concat!(
-            "SELECT feed, date, state, due_at, (SELECT count(*) FROM counted c ",
+            "SELECT feed, date, state, due_at, excused_by, excused_for, (SELECT count(*) FROM counted c ",
             "WHERE c.feed = e.feed AND c.date = e.date AND c.counts = 'file') FROM expected e ",
             $rest,
             " ORDER BY feed, date"
@@ -161,19 +217,27 @@ macro_rules! dates {
 
 fn date(row: &rusqlite::Row<'_>) -> rusqlite::Result<ExpectedDate> {
     let mut cells = Cells::of(row);
-    Ok(ExpectedDate {
-        feed: cells.take()?,
-        date: cells.take::<Day>()?.0,
-        state: cells.take()?,
-        due_at: cells.time()?,
-        files: cells.take()?,
-    })
+    let (feed, Day(date), state) = (cells.take()?, cells.take()?, cells.take()?);
+    let (due_at, by, reason) = (cells.time()?, cells.take()?, cells.take::<Option<_>>()?);
+    let excuse = reason.map(|reason| Excuse { by, reason });
+    Ok(ExpectedDate { feed, date, state, due_at, files: cells.take()?, excuse })
 }
 
 fn dates(conn: &Connection, feed: &FeedName, from: Date) -> Result<Vec<ExpectedDate>, Fault> {
     let sql = dates!("WHERE feed = ?1 AND (date >= ?2 OR state IN ('late', 'missing'))");
     let mut statement = conn.prepare_cached(sql)?;
     Ok(statement.query_map((feed, Day(from)), date)?.collect::<Result<_, _>>()?)
+}
+
+fn known(conn: &Connection, feed: &FeedName, which: Date) -> Result<Option<ExpectedDate>, Fault> {
+    let mut statement = conn.prepare_cached(dates!("WHERE feed = ?1 AND date = ?2"))?;
+    Ok(statement.query_row((feed, Day(which)), date).optional()?)
+}
+
+fn excused(conn: &Connection, from: Date) -> Result<Vec<ExpectedDate>, Fault> {
+    let sql = dates!("WHERE excused_by IS NOT NULL AND date >= ?1");
+    let mut statement = conn.prepare_cached(sql)?;
+    Ok(statement.query_map([Day(from)], date)?.collect::<Result<_, _>>()?)
 }
 
 fn late(conn: &Connection) -> Result<Vec<ExpectedDate>, Fault> {

@@ -21,7 +21,7 @@ use super::values::Micros;
 use super::{log, schema};
 
 /// Tables that lines speak of, those that others refer to first.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "arrival",
     "conversion",
     "learned",
@@ -38,6 +38,7 @@ const TABLES: [&str; 16] = [
     "counted",
     "erasure",
     "hold",
+    "alert",
 ];
 
 /// A row of a table.
@@ -90,6 +91,9 @@ pub(super) fn of(conn: &Connection, touched: &Touched) -> Result<Vec<String>, Fa
     }
     for feed in &touched.expecting {
         dump(conn, &mut lines, "expecting", "feed = ?1", [feed])?;
+    }
+    for name in &touched.alerts {
+        dump(conn, &mut lines, "alert", "name = ?1", [name])?;
     }
     for (feed, date) in &touched.dates {
         dump(conn, &mut lines, "expected", "feed = ?1 AND date = ?2", (feed, date.to_string()))?;

@@ -13,6 +13,8 @@ use crate::names::AlertName;
 
 /// The longest pause that a receiver's `Retry-After` is granted.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+/// How soon after a page what comes from the same cause is told with the next digest instead.
+const PAGED_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 /// The wait after a failure when none is configured.
 const RETRY_DEFAULT: Duration = Duration::from_secs(300);
 
@@ -52,6 +54,10 @@ pub fn gather(
         return false;
     }
     let mut raised = less(current, &state.told);
+    state.paged.retain(|_, at| later(*at, PAGED_AGAIN_AFTER) > now);
+    for cause in raised.values_mut().filter(|cause| state.paged.contains_key(&cause.root())) {
+        cause.urgency = Urgency::Digest;
+    }
     let mut resolved = match seen {
         Seen::All => less(&state.told, current),
         Seen::Part => Causes::new(),
@@ -74,6 +80,8 @@ pub fn gather(
     if urgency == Urgency::Digest {
         state.gathering_since = None;
     }
+    let paged = raised.values().filter(|cause| cause.urgency == Urgency::Page);
+    state.paged.extend(paged.map(|cause| (cause.root(), now)));
     let number = state.number.saturating_add(1);
     let (at, due_at, failing) = (now, now, None);
     state.waiting = Some(Waiting { number, urgency, at, raised, resolved, due_at, failing });
@@ -186,6 +194,33 @@ mod tests {
         assert_eq!(written(&mut state, &["page 1"], 3600), None, "it stands");
         assert_eq!(written(&mut state, &[], 7200), told("", "page 1"));
         assert_eq!(written(&mut state, &["page 1"], 9000), told("page 1", ""), "and again");
+    }
+
+    #[test]
+    fn what_comes_from_the_same_cause_is_one_page_and_then_a_digest() {
+        let mut state = AlertState::default();
+        let feeds = ["page sink a", "page sink b", "page sink c"];
+        assert_eq!(written(&mut state, &feeds[..1], 0), told("page sink a", ""));
+        // It goes on for others, is over, and comes back: one message tells all of it.
+        assert_eq!(written(&mut state, &feeds[..2], 60), None);
+        assert_eq!(written(&mut state, &feeds, 120), None);
+        assert_eq!(written(&mut state, &feeds[1..], 180), told("", "page sink a"), "it is over");
+        assert_eq!(written(&mut state, &feeds, 240), None);
+        assert_eq!(
+            written(&mut state, &feeds, 960),
+            told("page sink a page sink b page sink c", "")
+        );
+        let all = [&feeds[..], &["page other a"]].concat();
+        assert_eq!(written(&mut state, &all, 1020), told("page other a", ""), "another is a page");
+        assert_eq!(written(&mut state, &["page other a"], 1080), None);
+        assert_eq!(
+            written(&mut state, &["page other a"], 1980),
+            told("", "page sink a page sink b page sink c")
+        );
+        assert_eq!(
+            written(&mut state, &["page other a", "page sink b"], 3600),
+            told("page sink b", "")
+        );
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! What `status` says needs a person is told to whom it concerns, once while it stands, and once more
 //! when it is gone. What stops files or puts them at risk is told at once ([`causes::urgency`]), all
-//! else in a digest; never more than one message in `pause`. A message is kept before it is sent and
+//! else in a digest; never more than one message in `pause`. What comes from the same cause within an
+//! hour after a page, or comes back, is told in a digest. A message is kept before it is sent and
 //! sent until it is taken, with the same id; then the next one tells what came meanwhile ([`desk`]).
 //! One that is refused is a line in `status`, and a page to the other alerts.
 //!

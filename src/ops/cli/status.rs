@@ -2,19 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::feed::excuse_in_words;
 use super::output::{count, counted, table};
 use super::{Exit, Output, ZoneArgs, reading, words};
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{self, Ledger, State, WaitsFor};
+use crate::ledger::{self, Excuse, Ledger, State, WaitsFor};
 use crate::names::FeedName;
 use crate::ops::control::{Client, ServerStatus};
 use crate::ops::needs::{self, Need};
 use crate::receive::sftp::Penalised;
 use crate::zone::Zone;
+
+/// How long an excuse is shown after its date.
+const EXCUSED_SHOWN: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Sources that are turned away which the text shows; `--json` has all.
 const PENALISED_SHOWN_MAX: usize = 20;
@@ -34,6 +42,17 @@ struct Status {
     feeds: BTreeMap<FeedName, Counts>,
     /// Files that are received and wait for something.
     waiting: Vec<Waiting>,
+    /// Dates that a person excused lately, or ahead.
+    excused: Vec<Excused>,
+}
+
+/// A date of a feed whose files will not come.
+#[derive(Debug, Serialize)]
+struct Excused {
+    feed: FeedName,
+    date: Date,
+    #[serde(flatten)]
+    excuse: Excuse,
 }
 
 /// Files of a feed that wait for the same.
@@ -106,6 +125,7 @@ fn read(zone: &Zone, suffix: &str) -> Result<Status, Diagnostic> {
         has_run: false,
         feeds: BTreeMap::new(),
         waiting: Vec::new(),
+        excused: Vec::new(),
     };
     if let Some(ledger) = reading::open(zone)? {
         status.has_run = true;
@@ -150,6 +170,13 @@ fn read_ledger(
     let waiting = ledger.waiting()?.into_iter();
     status.waiting =
         waiting.map(|(feed, waits_for, files)| Waiting { feed, waits_for, files }).collect();
+    let today = Clock::system().now().to_zoned(TimeZone::UTC).date();
+    let from = today.checked_sub(EXCUSED_SHOWN).unwrap_or(Date::MIN);
+    let excused = ledger.excused_dates(from)?.into_iter();
+    let excused = excused.filter_map(|known| {
+        Some(Excused { feed: known.feed, date: known.date, excuse: known.excuse? })
+    });
+    status.excused = excused.collect();
     Ok(())
 }
 
@@ -187,6 +214,9 @@ fn text(status: &Status, suffix: &str) -> String {
     for Waiting { feed, waits_for, files } in &status.waiting {
         let (files, what) = (counted(*files, "file"), waits_for.in_words());
         out.push_str(&format!("\n{feed}: {files} under way, waiting for {what}\n"));
+    }
+    for Excused { feed, date, excuse } in &status.excused {
+        out.push_str(&format!("\n{feed}: {date} is {}\n", excuse_in_words(excuse)));
     }
     out
 }

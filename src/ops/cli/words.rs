@@ -365,8 +365,9 @@ fn about_calendar_or_alert(event: &Event) -> Option<String> {
             let files = counted(u64::from(*files), "file");
             format!("{feed} is complete for {date} after all: {files}, due {}", time(*due_at))
         }
-        Event::FeedExcused { feed, date, reason, .. } => {
-            format!("{feed} is excused for {date}: {}", shown(reason))
+        Event::FeedExcused { feed, date, reason, by, .. } => {
+            let by = by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
+            format!("{feed} is excused for {date}{by}: {}", shown(reason))
         }
         Event::FeedExtra { feed, name, reason, .. } => {
             format!("{name} of {feed} was not expected: {reason}")

@@ -12,6 +12,7 @@ use crate::names::{ArrivalId, FeedName, FileName, PartnerName, PullName};
 use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
 use crate::ops::erase;
+use crate::ops::excuse;
 use crate::ops::hold;
 use crate::ops::hostkeys::Step;
 use crate::ops::quarantine::Judgement;
@@ -153,6 +154,14 @@ impl Client {
             return Err(unexpected());
         };
         Ok(*done)
+    }
+
+    /// Has a date of a feed excused.
+    ///
+    /// # Errors
+    /// Why it is not; [`Code::Z106`].
+    pub fn excuse(&self, wish: excuse::Wish) -> Result<(), Diagnostic> {
+        self.expect_done(&Request::Excuse(wish))
     }
 
     /// Has a sink pause or go on.

@@ -19,6 +19,7 @@ use crate::ops::closing::CloseWish;
 use crate::ops::custody::Part;
 use crate::ops::doors::Down;
 use crate::ops::erase;
+use crate::ops::excuse;
 use crate::ops::hold;
 use crate::ops::hostkeys::Step;
 use crate::ops::quarantine::Judgement;
@@ -86,6 +87,8 @@ pub enum Request {
     Hold(hold::Wish),
     /// A person wants a file to be erased.
     Erase(erase::Wish),
+    /// A person excuses a date of a feed.
+    Excuse(excuse::Wish),
     /// Read `landfall.toml` again.
     Reload {
         /// Who asks.

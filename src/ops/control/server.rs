@@ -13,6 +13,7 @@ use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
 use super::{Answer, REQUEST_BYTES_MAX, Request, ServerStatus, descriptor, with_socket_path};
+use crate::clock::Clock;
 use crate::config;
 use crate::custody::Eraser;
 use crate::diagnostic::{Code, Diagnostic};
@@ -22,7 +23,7 @@ use crate::ledger::{Event, Ledger};
 use crate::ops::doors::Doors;
 use crate::ops::local::{self, LocalFile};
 use crate::ops::{
-    closing, custody, erase, hold, hostkeys, pulls, quarantine, replay, sinks, stalled,
+    closing, custody, erase, excuse, hold, hostkeys, pulls, quarantine, replay, sinks, stalled,
 };
 use crate::receive::Intake;
 use crate::receive::pull;
@@ -45,6 +46,8 @@ pub struct Desk {
     pub zone: Zone,
     /// Its configuration.
     pub config: config::Live,
+    /// The time.
+    pub clock: Clock,
     /// The way in.
     pub intake: Arc<dyn Intake>,
     /// Its ledger.
@@ -226,6 +229,10 @@ fn answer(request: Request, file: Option<File>, desk: &Desk) -> Result<Answer, D
         Request::Erase(wish) => {
             let done = erase::erase(&desk.zone, desk.ledger.as_ref(), &desk.eraser, wish)?;
             Ok(Answer::Erased(Box::new(done)))
+        }
+        Request::Excuse(wish) => {
+            let (config, now) = (desk.config.now(), desk.clock.now());
+            excuse::apply(desk.ledger.as_ref(), &config, now, &wish).map(|()| Answer::Done)
         }
         Request::Reload { by } => (desk.reload)(&by).map(|()| Answer::Done),
         Request::HostKey { step, by } => {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::brief;
+use super::{brief, dates};
 
 use crate::config::{Config, Feed};
 use crate::diagnostic::Diagnostic;
@@ -134,6 +134,7 @@ pub(super) fn show(
         learned: Option<LearnedSchema>,
         revisions: Vec<Revised>,
         drift: Vec<Drifted>,
+        dates: Vec<dates::Dated>,
     }
     let feed = config.feeds.get(name).ok_or_else(|| reading::no_feed(name))?;
     let listed = listed(config, ledger, name, feed)?;
@@ -145,6 +146,7 @@ pub(super) fn show(
         learned: None,
         revisions: Vec::new(),
         drift: Vec::new(),
+        dates: Vec::new(),
     };
     if let Some(ledger) = ledger {
         let failed = |error: ledger::Error| reading::unreadable(&error);
@@ -152,12 +154,13 @@ pub(super) fn show(
         shown.learned = ledger.learned(name).map_err(failed)?;
         shown.revisions = drift::revisions(ledger, name, drift::SHOWN_MAX).map_err(failed)?;
         shown.drift = drift::recent(ledger, name).map_err(failed)?;
+        shown.dates = dates::of(ledger, name).map_err(failed)?;
     }
     if out.is_json() {
         out.object("landfall.feed/v1", &shown);
         return Ok(());
     }
-    let Shown { listed, batches, contract, learned, revisions, drift } = shown;
+    let Shown { listed, batches, contract, learned, revisions, drift, dates } = shown;
     let dataset = format!(
         "{}, {}, {}; newest batch {batches}",
         counted(listed.live_files, "live file"),
@@ -175,7 +178,7 @@ pub(super) fn show(
     let facts: Vec<_> = brief::about(feed).into_iter().chain(more).collect();
     let facts: String = table(&facts).lines().map(|line| format!("  {line}\n")).collect();
     let schema = schema(zone, name, learned.as_ref());
-    let history = drift::history(&revisions) + &drift::text(&drift);
+    let history = drift::history(&revisions) + &drift::text(&drift) + &dates::text(&dates);
     out.print(&format!("{name}\n{facts}{schema}{history}"));
     Ok(())
 }

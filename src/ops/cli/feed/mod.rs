@@ -6,7 +6,9 @@ use crate::names::FeedName;
 
 mod brief;
 mod check;
+mod dates;
 mod diff;
+mod excuse;
 mod history;
 mod look;
 mod new;
@@ -14,6 +16,8 @@ mod propose;
 mod questions;
 mod snippet;
 mod swamp;
+
+pub(super) use dates::in_words as excuse_in_words;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -48,6 +52,8 @@ pub(super) enum Command {
     Diff(diff::Args),
     /// Code that reads a feed's live rows with a tool
     Snippet(snippet::Args),
+    /// Excuse a date: a file that is expected and will not come, such as on a holiday nobody listed
+    Excuse(excuse::Args),
 }
 
 pub(super) fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
@@ -71,6 +77,7 @@ pub(super) fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exi
         Command::Propose(args) => return propose::run(&args, &zone, &config, ledger, out),
         Command::History(args) => history::run(&args, &config, ledger, out)?,
         Command::Diff(args) => return diff::run(&args, &zone, ledger, out),
+        Command::Excuse(args) => return excuse::run(args, &zone, &config, out),
         Command::Snippet(args) => snippet::run(&args, &zone, &config, out)?,
     }
     Ok(Exit::Ok)

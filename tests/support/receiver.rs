@@ -1,5 +1,7 @@
 //! A webhook receiver that answers as it is told, on a port of its own.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,7 +19,7 @@ pub enum Reply {
 }
 
 /// A request as it came.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request {
     pub line: String,
     pub headers: Vec<(String, String)>,
@@ -62,6 +64,7 @@ impl Consumer {
         let inbox = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming().map(Result::unwrap) {
+                // A sender that is killed sends half a request, or hears no answer.
                 consume(stream, &inbox);
             }
         });
@@ -81,13 +84,24 @@ impl Consumer {
         self.state.lock().unwrap().taken.clone()
     }
 
+    /// Every whole request, in order.
+    pub fn requests(&self) -> Vec<Request> {
+        self.state.lock().unwrap().requests.clone()
+    }
+
+    /// Takes this for what it was told so far, and has forgotten all else.
+    pub fn become_as_of(&self, requests: Vec<Request>, taken: Vec<(String, serde_json::Value)>) {
+        let mut state = self.state.lock().unwrap();
+        (state.requests, state.taken) = (requests, taken);
+    }
+
     pub fn last_request(&self) -> Request {
         self.state.lock().unwrap().requests.pop().unwrap()
     }
 }
 
 fn consume(mut stream: TcpStream, inbox: &Mutex<Inbox>) {
-    let request = read(&stream);
+    let Some(request) = read_whole(&stream) else { return };
     let mut inbox = inbox.lock().unwrap();
     let status = if inbox.refuses {
         "500 Broken"
@@ -105,7 +119,7 @@ fn consume(mut stream: TcpStream, inbox: &Mutex<Inbox>) {
         }
     };
     inbox.requests.push(request);
-    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").unwrap();
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").ok();
 }
 
 /// Answers one request a reply, in order, then refuses connections. Returns its address.
@@ -144,11 +158,18 @@ fn answer(mut stream: TcpStream, reply: Reply, sender: &Sender<Request>) {
 }
 
 pub fn read(stream: &TcpStream) -> Request {
+    read_whole(stream).expect("a whole request")
+}
+
+/// `None` when the sender ends before its request does.
+fn read_whole(stream: &TcpStream) -> Option<Request> {
     let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
         match line.trim_end() {
             "" => break,
             line => lines.push(line.to_owned()),
@@ -162,6 +183,6 @@ pub fn read(stream: &TcpStream) -> Request {
     let mut request = Request { line: lines[0].clone(), headers, body: Vec::new() };
     let length: usize = request.header("content-length").parse().unwrap();
     request.body = vec![0; length];
-    reader.read_exact(&mut request.body).unwrap();
-    request
+    reader.read_exact(&mut request.body).ok()?;
+    Some(request)
 }
