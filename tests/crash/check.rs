@@ -35,11 +35,12 @@ pub fn is_settled(site: &Site, book: &Promises) -> bool {
     all_there && found.iter().all(|arrival| arrival.state.is_end()) && nothing_waits(&ledger)
 }
 
+/// Asked in the order in which things move on, so that none slips through between two questions.
 fn nothing_waits(ledger: &dyn Ledger) -> bool {
-    let closed = ledger.closed_batches().is_ok_and(|closed| closed.is_empty());
-    let replayed = ledger.replays_asked(1).is_ok_and(|asked| asked.is_empty())
-        && ledger.replays_made().is_ok_and(|made| made.is_empty());
-    closed && replayed && ledger.outbox().is_ok_and(|waiting| waiting.is_empty())
+    ledger.replays_asked(1).is_ok_and(|asked| asked.is_empty())
+        && ledger.replays_made().is_ok_and(|made| made.is_empty())
+        && ledger.closed_batches().is_ok_and(|closed| closed.is_empty())
+        && ledger.outbox().is_ok_and(|waiting| waiting.is_empty())
 }
 
 /// What is wrong; nothing if all promises are kept.

@@ -34,7 +34,6 @@ mod small_disk;
 mod storm;
 #[path = "../support/mod.rs"]
 mod support;
-#[allow(dead_code, reason = "each test binary uses a part of it")]
 #[path = "../support/workbook.rs"]
 mod workbook;
 mod zoo;

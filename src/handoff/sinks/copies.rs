@@ -134,7 +134,11 @@ fn is_there(to: &Path, expected: Digest) -> Result<bool, Error> {
     let io = |source| Error::Io { doing: "read", path: to.to_owned(), source };
     match File::open(to) {
         Ok(file) => match digest::of_reader(file).map_err(io)? {
-            (_, found) if found == expected => Ok(true),
+            (_, found) if found == expected => {
+                // Where a file is linked to its name, a kill may leave the other.
+                durable::remove_quietly(&part_of(to));
+                Ok(true)
+            }
             (_, _) => Err(Error::Taken(to.to_owned())),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -143,13 +147,13 @@ fn is_there(to: &Path, expected: Digest) -> Result<bool, Error> {
 }
 
 fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), Error> {
-    match durability.write_new(path, bytes) {
-        Err(error) if error.is_name_taken() => {
-            is_there(path, digest::of_bytes(bytes))?;
-            Ok(durability.sync_folder(path.parent().unwrap_or(path))?)
-        }
-        written => Ok(written?),
+    if !is_there(path, digest::of_bytes(bytes))? {
+        put(path, durability, |part| {
+            let io = |source| Error::Io { doing: "write", path: part.to_owned(), source };
+            std::fs::write(part, bytes).map_err(io)
+        })?;
     }
+    Ok(durability.sync_folder(path.parent().unwrap_or(path))?)
 }
 
 fn copy(
@@ -159,13 +163,22 @@ fn copy(
     durability: Durability,
     until: &Until<'_>,
 ) -> Result<(), Error> {
-    let name = format!(".{}.part", to.file_name().unwrap_or_default().display());
-    let part = to.with_file_name(name);
-    let copied = copy_bytes(from, &part, until).and_then(|found| {
-        if found == file.digest { Ok(()) } else { Err(Error::Damaged(from.to_owned())) }
-    });
+    put(to, durability, |part| match copy_bytes(from, part, until)? == file.digest {
+        true => Ok(()),
+        false => Err(Error::Damaged(from.to_owned())),
+    })
+}
+
+/// Gives a file its name once it is whole and synced. Until then it is `.NAME.part`, which the next
+/// attempt begins anew, so that a kill leaves nothing that stays.
+fn put(
+    to: &Path,
+    durability: Durability,
+    fill: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let part = part_of(to);
     let io = |source| Error::Io { doing: "open", path: part.clone(), source };
-    let published = copied.and_then(|()| {
+    let published = fill(&part).and_then(|()| {
         let written = File::open(&part).map_err(io)?;
         durability.sync_file(&written, &part)?;
         Ok(durability.publish_new_unsynced(&part, to)?)
@@ -174,6 +187,10 @@ fn copy(
         durable::remove_quietly(&part);
     }
     published
+}
+
+fn part_of(to: &Path) -> PathBuf {
+    to.with_file_name(format!(".{}.part", to.file_name().unwrap_or_default().display()))
 }
 
 fn copy_bytes(from: &Path, to: &Path, until: &Until<'_>) -> Result<Digest, Error> {
