@@ -33,7 +33,7 @@ pub mod lines;
 mod progress;
 pub mod propose;
 pub mod prove;
-mod shortage;
+pub(crate) mod shortage;
 pub mod sticky;
 mod surviving;
 pub mod table;

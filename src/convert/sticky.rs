@@ -125,7 +125,7 @@ impl Joined {
         } else {
             Code::C110
         };
-        if code == Code::C110 && allowance.drift {
+        if allowance.drift {
             return Ok(joined);
         }
         let added = joined.added.iter().filter_map(|at| found.get(*at)).map(|found| found.name);
@@ -276,7 +276,7 @@ fn refusal(code: Code, missing: &[&str], added: &[&str]) -> Diagnostic {
     let changes = differences(missing, added);
     let (missing, added) = (list(missing), list(added));
     let summary = if code == Code::C109 {
-        format!("the first row does not look like the known header: {added}")
+        format!("none of the columns that this feed has had is in the first row: {added}")
     } else {
         format!("{missing} is gone and {added} is new")
     };

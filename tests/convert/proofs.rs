@@ -63,13 +63,42 @@ fn rejects_and_skipped_lines_are_not_compared() {
 
 #[test]
 fn what_cannot_be_proven_is_said() {
-    let lines = "one\ntwo\n";
-    assert!(matches!(convert(lines).prove(&job(), lines.as_bytes()), Proof::Impossible(_)));
+    let all: String = (1..32).filter(|byte| !matches!(byte, 9 | 10 | 13)).map(char::from).collect();
+    // Far from the start, where it would tell binary data.
+    let text = format!("id||t\n{}2||{all}\n", "1||a\n".repeat(100_000));
+    let proof = convert(&text).prove(&job(), text.as_bytes());
+    assert!(matches!(proof, Proof::Impossible(_)), "{proof:?}");
+}
+
+#[test]
+fn files_of_one_column_are_proven_with_their_empty_lines() {
+    for text in
+        ["t\none\n\ntwo\n\"\"\n\"a\n\nb\"\n\n", "t\r\none\r\n\r\ntwo\r\n", "t\rone\r\rtwo\r"]
+    {
+        let table = convert(text);
+        let (rows, cells) = same(&table, text);
+        assert_eq!((rows, cells), (table.converted.report.written, rows), "{text:?}");
+        for other in [text.replace("two", "twO"), text.replacen("one", "", 1)] {
+            let proof = table.prove(&job(), other.as_bytes());
+            assert!(matches!(proof, Proof::Different(_)), "{other:?}: {proof:?}");
+        }
+    }
+}
+
+#[test]
+fn backslashes_are_proven_those_that_escape_and_those_that_do_not() {
     let mut declared = job();
     declared.format = Format { escape: Some(Escape::Backslash), ..Format::default() };
-    let slashes = "id,t\n1,\"a \\\" b\"\n";
-    let table = convert_as(&declared, slashes);
-    assert!(matches!(table.prove(&declared, slashes.as_bytes()), Proof::Impossible(_)));
+    let text = "id,t,u\n1,\"a \\\" b\",c:\\\n2,\"c\\\\\",\"d\\n \\\\\\\" e\"\n3,\\\\x,\"\"\"y\"\n";
+    let table = convert_as(&declared, text);
+    let proof = table.prove(&declared, text.as_bytes());
+    assert_eq!(proof, Proof::Same { rows: 3, cells: 9 });
+    for (from, to) in [("a \\\"", "a \\\\"), ("c:\\", "c:"), ("d\\n", "dn"), ("\\\\x", "\\x")] {
+        let other = text.replacen(from, to, 1);
+        assert_ne!(other, text);
+        let proof = table.prove(&declared, other.as_bytes());
+        assert!(!matches!(proof, Proof::Same { .. }), "{from}: {proof:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Delimited text read again by the `csv` crate and compared with its Parquet.
 //!
-//! The converter's dialect is taken over, its reading is not. For a delimiter of several bytes, which
-//! the crate does not know, a byte stands that does not occur in the text. What a contract declares
+//! The converter's dialect is taken over, its reading is not. For what the crate does not know a byte
+//! stands that does not occur in the text ([`stand_ins`]). What a contract declares
 //! is read once more by its rules, and printed back where there is a printer. Lines that are rejects for their
 //! quotes are left out before, for the `csv` crate would read them in one of several ways; what does
 //! not have the header's width is passed over, as the converter makes it a reject or skips it.
@@ -13,7 +13,7 @@ use csv::{ReaderBuilder, StringRecord, Terminator};
 
 use super::dialect::Dialect;
 use super::problems::Stop;
-use super::syntax::{Delimiter, Ends, Escape};
+use super::syntax::Ends;
 use super::text::Text;
 use super::{Examined, Way};
 use crate::convert::contract::Cell;
@@ -22,9 +22,14 @@ use crate::convert::unpack::Parts;
 use crate::convert::{Job, unreadable};
 use crate::diagnostic::{Code, Diagnostic};
 
-use lines::{Lines, unused_byte};
+use lines::Lines;
+use stand_ins::StandIns;
 
 mod lines;
+mod stand_ins;
+
+/// Bytes of text read at once.
+const FILL_BYTES: usize = 1 << 20;
 
 /// Rows between two reports of progress.
 const PROGRESS_ROWS: u64 = 4096;
@@ -64,17 +69,7 @@ pub(in crate::convert) fn prove(
 
 /// What the `csv` crate cannot read.
 fn obstacle(dialect: &Dialect) -> Option<&'static str> {
-    let syntax = &dialect.syntax;
-    if !dialect.fixed.is_empty() {
-        return Some("the csv crate knows no fixed width");
-    }
-    match syntax.delimiter {
-        None => Some("a one-column file has no second reader to compare with"),
-        Some(_) if syntax.escape == Escape::Backslash => {
-            Some("the csv crate takes backslashes away that are data")
-        }
-        Some(_) => None,
-    }
+    (!dialect.fixed.is_empty()).then_some("the csv crate knows no fixed width")
 }
 
 /// What a text is compared with.
@@ -90,7 +85,7 @@ fn of_text(
     claimed: &mut Claimed<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Result<u64, Proof>, Diagnostic> {
-    let Some((mut reader, replaced)) = reader(text, claimed.rejected)? else {
+    let Some(mut reader) = reader(text, claimed.rejected)? else {
         return Ok(Err(Proof::Impossible(NO_FREE_BYTE.to_owned())));
     };
     let places = places(text, claimed.printed)?;
@@ -125,7 +120,7 @@ fn of_text(
             let surplus = Difference { member, line, column, source, parquet };
             return Ok(Err(Proof::Different(surplus)));
         }
-        if let Some((place, field)) = claimed.differing(&record, &places, replaced) {
+        if let Some((place, field)) = claimed.differing(&record, &places, reader.get_ref()) {
             let printed = &claimed.printed;
             let column = printed.columns.get(place).map(|column| column.name.clone());
             let (column, source) = (column.unwrap_or_default(), Some(field));
@@ -148,18 +143,18 @@ impl Claimed<'_> {
         &self,
         record: &StringRecord,
         places: &[usize],
-        replaced: Option<(Delimiter, u8)>,
+        lines: &Lines,
     ) -> Option<(usize, String)> {
         let fields = record.iter().zip(places).enumerate();
         fields.into_iter().find_map(|(at, (field, place))| {
-            let field = match replaced {
-                Some((of, by)) => field.replace(char::from(by), &of.to_string()).into(),
-                None => Cow::Borrowed(field),
+            let [first, second] = lines.originals(field);
+            let is_same = |field: &Cow<'_, str>| {
+                // With LF as the terminator a CR before it is still there.
+                let bare = field.strip_suffix('\r').filter(|_| at + 1 == places.len());
+                self.holds(*place, field) || bare.is_some_and(|bare| self.holds(*place, bare))
             };
-            // With LF as the terminator a CR before it is still there.
-            let bare = field.strip_suffix('\r').filter(|_| at + 1 == places.len());
-            let is_same = self.holds(*place, &field) || bare.is_some_and(|f| self.holds(*place, f));
-            (!is_same).then(|| (*place, field.into_owned()))
+            let is_known = first.iter().chain(&second).any(is_same);
+            (!is_known).then(|| (*place, first.unwrap_or_default().into_owned()))
         })
     }
 
@@ -170,41 +165,29 @@ impl Claimed<'_> {
     }
 }
 
-/// Why a delimiter of several bytes could not be replaced.
+/// Why nothing could stand for what the crate does not know.
 const NO_FREE_BYTE: &str =
-    "the csv crate knows no delimiter of several bytes, and no byte is free to stand for it";
+    "the csv crate does not know this dialect, and no byte is free to stand for what it lacks";
 /// Why rejects could not be told from rows.
 const LONE_CR: &str =
     "the csv crate does not count lines that end in CR, by which rejects are known";
 
 type Reader = csv::Reader<Lines>;
 
-/// The text as the `csv` crate reads it, and what stands for its delimiter if that is several bytes;
-/// `None` if there is no byte to stand for it.
-#[allow(clippy::type_complexity, reason = "one caller takes it apart at once")]
-fn reader(
-    text: &Text<'_>,
-    rejected: &Rejected,
-) -> Result<Option<(Reader, Option<(Delimiter, u8)>)>, Diagnostic> {
+/// The text as the `csv` crate reads it; `None` if no byte is free to stand for what it lacks.
+fn reader(text: &Text<'_>, rejected: &Rejected) -> Result<Option<Reader>, Diagnostic> {
     let syntax = text.dialect.syntax;
-    let delimiter = syntax.delimiter.unwrap_or(Delimiter::of(b','));
-    let (single, replaced) = match delimiter.single() {
-        Some(single) => (single, None),
-        None => {
-            let free = unused_byte(text.reader()).map_err(|error| unreadable(&error))?;
-            let Some(free) = free else { return Ok(None) };
-            (free, Some((delimiter, free)))
-        }
-    };
+    let found = StandIns::find(&syntax, || text.reader()).map_err(|error| unreadable(&error))?;
+    let Some((stand_ins, delimiter)) = found else { return Ok(None) };
     let lines = rejected.lines(text.member());
-    let source = Lines::new(text.reader(), &text.dialect, lines, replaced);
+    let source = Lines::new(text.reader(), &text.dialect, lines, stand_ins);
     let mut builder = ReaderBuilder::new();
     builder.has_headers(false).flexible(true).quote(syntax.quote).comment(syntax.comment);
-    builder.delimiter(single).terminator(match syntax.ends {
+    builder.delimiter(delimiter).terminator(match syntax.ends {
         Ends::Lf => Terminator::Any(b'\n'),
         Ends::Any => Terminator::CRLF,
     });
-    Ok(Some((builder.from_reader(source), replaced)))
+    Ok(Some(builder.from_reader(source)))
 }
 
 /// For each column of the text, its place in the Parquet.

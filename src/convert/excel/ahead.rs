@@ -30,6 +30,8 @@ const ROWS_FIRST: u64 = 1024;
 /// Cells, and bytes of text, of a block.
 const BLOCK_CELLS: usize = 4096;
 const BLOCK_TEXT_BYTES: usize = 1 << 18;
+/// Blocks after which a draft begins, however few rows there are.
+const BLOCKS_FIRST_MAX: usize = 128;
 /// Blocks that are read and not yet taken.
 const BLOCKS_MAX: usize = 4;
 
@@ -165,7 +167,7 @@ impl Desk<'_> {
         });
         if let Drafted::NotYet(first) = drafted {
             first.push(block);
-            if survey.rows >= ROWS_FIRST {
+            if survey.rows >= ROWS_FIRST || first.len() >= BLOCKS_FIRST_MAX {
                 self.begin();
             }
         }

@@ -6,8 +6,8 @@
 //! texts.
 //!
 //! # What it cannot prove
-//! It says so ([`Proof::Impossible`]) of what the `csv` crate cannot read: backslash escapes and
-//! one-column files. Workbooks have one reader only. That a null was spelled as nothing or as two
+//! It says so ([`Proof::Impossible`]) of what the `csv` crate cannot read: fixed width. Workbooks and
+//! Parquet have one reader only. That a null was spelled as nothing or as two
 //! quotes is not compared; how JSON is framed into records, and what a contract makes of a text, is
 //! read by the converter's own code.
 

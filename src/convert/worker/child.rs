@@ -66,6 +66,14 @@ fn convert(job: &Job, descriptors: Vec<OwnedFd>) -> io::Result<Outcome> {
 
 /// Converts and says meanwhile how far it has come, at least once.
 fn convert_telling(job: &Job, descriptors: Vec<OwnedFd>, channel: &Channel) -> io::Result<Outcome> {
+    /// Says that the conversion is over, also when it ends by a panic.
+    struct Over<'o>(&'o AtomicBool, &'o std::thread::Thread);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Release);
+            self.1.unpark();
+        }
+    }
     let is_done = AtomicBool::new(false);
     let tell = || channel.send(&Reply::Reached(job.progress.reached()), &[], &mut block);
     std::thread::scope(|scope| {
@@ -76,9 +84,9 @@ fn convert_telling(job: &Job, descriptors: Vec<OwnedFd>, channel: &Channel) -> i
             }
             Ok(())
         })?;
+        let over = Over(&is_done, teller.thread());
         let outcome = convert(job, descriptors);
-        is_done.store(true, Ordering::Release);
-        teller.thread().unpark();
+        drop(over);
         let told = teller.join().map_err(|_panicked| io::Error::other("the teller panicked"))?;
         told.and(outcome)
     })

@@ -1,15 +1,16 @@
 //! A text as the `csv` crate is to read it: without the lines that are left out before, and with one
-//! byte for a delimiter of several.
+//! byte for what it does not know.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{self, Read};
 
 use crate::convert::delimited::dialect::{Dialect, Preamble};
-use crate::convert::delimited::syntax::{Delimiter, Ends};
+use crate::convert::delimited::syntax::Ends;
 use crate::convert::text::{Source, TextReader};
 
-/// Bytes of text read at once.
-const FILL_BYTES: usize = 1 << 20;
+use super::FILL_BYTES;
+use super::stand_ins::StandIns;
 
 /// The text's lines without those that are left out.
 pub(super) struct Lines {
@@ -27,21 +28,23 @@ pub(super) struct Lines {
     /// Lines of the preamble that are still to come, not counting blank ones.
     filled: usize,
     is_blank: bool,
+    /// Whether what stands on an empty line is there.
+    is_marked: bool,
     after_cr: bool,
     /// Whether a CR ended a line by itself, which the `csv` crate does not count.
     pub(super) has_lone_cr: bool,
     ended: bool,
-    /// A delimiter of several bytes, and the byte that stands in for it.
-    replaced: Option<(Delimiter, u8)>,
+    /// What to put in, and for what.
+    stand_ins: StandIns,
 }
 
 impl Lines {
-    /// The lines of a text, in which a delimiter of several bytes is replaced by one.
+    /// The lines of a text, with what stands in for what the crate does not know.
     pub(super) fn new(
         source: TextReader,
         dialect: &Dialect,
         left_out: HashSet<u64>,
-        replaced: Option<(Delimiter, u8)>,
+        stand_ins: StandIns,
     ) -> Self {
         let (preamble, filled) = match dialect.preamble {
             Preamble::Lines(lines) => (u64::from(lines), 0),
@@ -59,11 +62,17 @@ impl Lines {
             line: 1,
             filled,
             is_blank: true,
+            is_marked: false,
             after_cr: false,
             has_lone_cr: false,
             ended: false,
-            replaced,
+            stand_ins,
         }
+    }
+
+    /// What a field that was read may be a reading of.
+    pub(super) fn originals<'f>(&self, field: &'f str) -> [Option<Cow<'f, str>>; 2] {
+        self.stand_ins.originals(field)
     }
 
     /// The line of the source that is this line of what is left.
@@ -85,26 +94,34 @@ impl Lines {
         }
         self.line += 1;
         self.is_blank = true;
+        self.is_marked = false;
     }
 
     fn push(&mut self, byte: u8) {
         self.ready.push(byte);
-        if let Some((delimiter, one)) = self.replaced
-            && let unread = self.ready.get(self.at..).unwrap_or_default()
-            && unread.ends_with(delimiter.as_bytes())
-        {
-            let before = self.ready.len() - delimiter.as_bytes().len();
-            self.ready.truncate(before);
-            self.ready.push(one);
+        let unread = self.ready.get(self.at..).unwrap_or_default();
+        let found = self.stand_ins.pairs.iter().find(|(text, _)| unread.ends_with(text));
+        if let Some((text, stand_in)) = found {
+            self.ready.truncate(self.ready.len() - text.len());
+            self.ready.push(*stand_in);
         }
     }
 
-    /// How many bytes may be read: not those that may yet be the beginning of a delimiter.
+    /// Marks an empty line at its end, if that is needed.
+    fn mark_blank(&mut self) {
+        if let Some(blank) = self.stand_ins.blank
+            && self.is_blank
+            && !self.is_marked
+        {
+            self.ready.push(blank);
+            self.is_marked = true;
+        }
+    }
+
+    /// How many bytes may be read: not those that may yet be the beginning of what is replaced.
     fn readable(&self) -> usize {
-        let held = match self.replaced {
-            Some((delimiter, _)) if !self.ended => delimiter.as_bytes().len() - 1,
-            _ => 0,
-        };
+        let longest = self.stand_ins.pairs.iter().map(|(text, _)| text.len()).max();
+        let held = if self.ended { 0 } else { longest.map_or(0, |longest| longest - 1) };
         (self.ready.len() - self.at).saturating_sub(held)
     }
 
@@ -119,6 +136,9 @@ impl Lines {
                 self.end_line();
             }
             if !self.is_left_out() {
+                if matches!(byte, b'\n' | b'\r') {
+                    self.mark_blank();
+                }
                 self.push(byte);
             }
             match byte {
@@ -144,20 +164,4 @@ impl Read for Lines {
         self.at += count;
         Ok(count)
     }
-}
-
-/// A byte that does not occur in a text, to stand for something else.
-pub(super) fn unused_byte(mut source: TextReader) -> io::Result<Option<u8>> {
-    let (mut used, mut text) = ([false; 128], String::new());
-    while source.fill(&mut text, FILL_BYTES).map_err(io::Error::other)? {
-        for byte in text.bytes() {
-            if let Some(used) = used.get_mut(usize::from(byte)) {
-                *used = true;
-            }
-        }
-        text.clear();
-    }
-    let is_free = |byte: &u8| used.get(usize::from(*byte)) == Some(&false);
-    let kept = [b'\t', b'\n', b'\r'];
-    Ok((1..32).rev().filter(|byte| !kept.contains(byte)).find(is_free))
 }
