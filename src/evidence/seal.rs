@@ -73,9 +73,11 @@ pub(super) fn seal(
     let list = zone.seal(day);
     let mut beside = list.clone().into_os_string();
     beside.push(".sig");
-    // The list last: a day whose list is there is sealed.
-    for (path, bytes) in [(Path::new(&beside), &signature), (&list, &text)] {
-        match durability.write_new(path, bytes.as_bytes()) {
+    // The list last: a day whose list is there is sealed. A signature without one is of a list that a
+    // crash kept from being written, and that an erasure since may have made another.
+    if !list.exists() {
+        durability.replace_setting(Path::new(&beside), signature.as_bytes())?;
+        match durability.write_new(&list, text.as_bytes()) {
             Err(error) if !error.is_name_taken() => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }

@@ -23,8 +23,11 @@ use super::{Checkpoint, Error};
 const EVENTS: &str = ".jsonl";
 const ROWS: &str = ".rows.jsonl";
 const CHECKPOINTS: &str = ".checkpoints.jsonl";
-/// Bytes at the end of a file that are looked at for its last whole line; an event has at most 1 MiB.
+/// Bytes at the end of a file that are looked at first for its last whole line; more, when that is
+/// longer.
 const TAIL_BYTES: u64 = 4 << 20;
+/// Bytes of the longest line that is looked for: more than a conversion's report may have.
+const LINE_BYTES_MAX: u64 = 256 << 20;
 
 /// A checkpoint and its signature as a line of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -393,25 +396,40 @@ fn last_line(path: &Path) -> Result<Last, Error> {
         Err(source) => return Err(doing("open", path)(source)),
     };
     let size_bytes = file.metadata().map_err(doing("read", path))?.len();
-    let start = size_bytes.saturating_sub(TAIL_BYTES);
-    let mut tail = Vec::new();
-    file.seek(SeekFrom::Start(start)).map_err(doing("read", path))?;
-    file.take(TAIL_BYTES).read_to_end(&mut tail).map_err(doing("read", path))?;
+    let mut tail_bytes = TAIL_BYTES;
+    loop {
+        let start = size_bytes.saturating_sub(tail_bytes);
+        let mut tail = Vec::new();
+        file.seek(SeekFrom::Start(start)).map_err(doing("read", path))?;
+        (&file).take(size_bytes - start).read_to_end(&mut tail).map_err(doing("read", path))?;
+        if let Some((line, whole)) = last_of(&tail) {
+            let whole_bytes = start + whole as u64;
+            return Ok(Last { line: Some(line.to_vec()), whole_bytes, size_bytes });
+        }
+        match start {
+            0 => return Ok(Last { size_bytes, ..none }),
+            _ if tail_bytes >= LINE_BYTES_MAX => {
+                let why = "its end is no text of ours";
+                return Err(Error::Damaged { path: path.to_owned(), why });
+            }
+            _ => tail_bytes *= 2,
+        }
+    }
+}
+
+/// The last whole line of JSON of a text that may begin within a line, and the bytes up to its end.
+fn last_of(tail: &[u8]) -> Option<(&[u8], usize)> {
     let mut end = tail.len();
     while let Some(at) = tail.get(..end).and_then(|seen| seen.iter().rposition(|b| *b == b'\n')) {
         let before = tail.get(..at).unwrap_or_default();
         let begin = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         let line = before.get(begin..).unwrap_or_default();
         if serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok() {
-            let whole_bytes = start + at as u64 + 1;
-            return Ok(Last { line: Some(line.to_vec()), whole_bytes, size_bytes });
+            return Some((line, at + 1));
         }
         end = at;
     }
-    match start {
-        0 => Ok(Last { size_bytes, ..none }),
-        _ => Err(Error::Damaged { path: path.to_owned(), why: "its end is no text of ours" }),
-    }
+    None
 }
 
 /// The same, and what a crash left behind it is cut off.

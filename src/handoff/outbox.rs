@@ -26,8 +26,10 @@ use crate::zone::Zone;
 use super::sinks::courier::Courier;
 use super::sinks::{Answer, Notice, Purpose};
 
-/// Deliveries in flight at once, over all sinks.
-const IN_FLIGHT_MAX: usize = 32;
+/// Deliveries in flight at once, over all sinks …
+const IN_FLIGHT_MAX: usize = 256;
+/// … and to one, so that those that hang leave room for the others.
+const IN_FLIGHT_OF_SINK_MAX: usize = 16;
 /// The longest pause that a receiver's `Retry-After` is granted.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How long many commits are gathered before the outbox is read again.
@@ -118,7 +120,10 @@ impl Outbox {
             if delivery.due_at > now {
                 let wait = delivery.due_at.duration_since(now).try_into().unwrap_or(READ_EVERY);
                 rest = rest.min(wait);
-            } else if busy.len() < IN_FLIGHT_MAX {
+            } else if busy.len() < IN_FLIGHT_MAX
+                && busy.iter().filter(|(sink, _)| *sink == delivery.sink).count()
+                    < IN_FLIGHT_OF_SINK_MAX
+            {
                 let lane = (delivery.sink.clone(), delivery.feed.clone());
                 busy.insert(lane.clone());
                 let parts = Arc::clone(&self.parts);

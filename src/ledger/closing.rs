@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Batch, BatchBounds, Error};
 use crate::clock::Timestamp;
-use crate::names::{ArrivalId, FeedName};
+use crate::names::{ArrivalId, FeedName, FileName};
 
 /// What a batch is to be closed over, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +98,15 @@ pub struct ReadyNow {
     pub oldest: Option<Timestamp>,
 }
 
+/// A file of a feed that may belong to a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetFile {
+    /// Its arrival.
+    pub id: ArrivalId,
+    /// Its name.
+    pub name: FileName,
+}
+
 /// A window of time that closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastWindow {
@@ -127,6 +136,18 @@ pub trait Closings {
     /// # Errors
     /// [`Error::Store`].
     fn ready_now(&self, feed: &FeedName) -> Result<ReadyNow, Error>;
+
+    /// The feed's files that are ready, in order of receipt; or those that are held.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn set_files(&self, feed: &FeedName, held: bool) -> Result<Vec<SetFile>, Error>;
+
+    /// When the oldest of what is ready was received.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn oldest_ready(&self, feed: &FeedName) -> Result<Option<Timestamp>, Error>;
 
     /// Whether a file of the feed that was received before `time` is still on its way to be ready.
     /// One that waits for something, or for a person, is not.

@@ -41,7 +41,7 @@ pub mod tree;
 pub use alerts::{AlertState, Alerts, Cause, Causes, Urgency, Waiting};
 pub use arrival::{Arrival, NewArrival};
 pub use batch::{Batch, BatchBounds, BatchFile, BatchState, FileKind, Retraction};
-pub use closing::{Because, Closing, Closings, Empty, LastWindow, Over, ReadyNow};
+pub use closing::{Because, Closing, Closings, Empty, LastWindow, Over, ReadyNow, SetFile};
 pub use conversion::{Conversion, NewConversion, Output, Revision};
 pub use custody::{Custody, Finding, Kept, KeptKind, Problem, Round, Verified};
 pub use delivery::{Delivery, DeliveryOutcome, DeliveryState, UsedBy};

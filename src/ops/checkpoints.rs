@@ -61,16 +61,16 @@ impl Posting {
 
     /// Posts until `shutdown` says true or its sender is gone.
     pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
-        let (mut posted, mut tried) = (0, None::<Instant>);
+        let (mut posted, mut tried_size, mut tried) = (0, 0, None::<Instant>);
         while !*shutdown.borrow() {
             if let Some((hook, newest)) = self.newest().await.filter(|(_, n)| n.size > posted) {
                 let old = tried.is_none_or(|tried| tried.elapsed() >= EVERY);
-                let many = posted > 0 && newest.size - posted >= EVENTS_MAX;
+                let many = tried_size > 0 && newest.size.saturating_sub(tried_size) >= EVENTS_MAX;
                 if old || many {
                     if self.post(hook, &newest, TIMEOUT).await {
                         posted = newest.size;
                     }
-                    tried = Some(Instant::now());
+                    (tried_size, tried) = (newest.size, Some(Instant::now()));
                 }
             }
             tokio::select! {

@@ -7,8 +7,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use crate::clock::Pace;
+use crate::clock::{Pace, Timestamp};
 use crate::handoff::batch::Publisher;
 use crate::ledger::{Because, Closing, Empty, Over};
 
@@ -18,6 +19,10 @@ use super::{LOOK_EVERY, Parts};
 
 /// Batches of one feed that are closed in one look: windows that went by, or more than one may hold.
 const AT_ONCE_MAX: usize = 100;
+
+/// The longest that it is taken on trust that no retracted file is due: a person may have closed a
+/// batch, a grace may have been set anew.
+const RETIRE_EVERY: Duration = Duration::from_secs(5);
 
 /// Starts the thread that closes and publishes batches.
 ///
@@ -31,15 +36,17 @@ pub fn start(parts: Parts, stop: Arc<AtomicBool>) -> io::Result<JoinHandle<()>> 
         let ledger = ledger.as_ref();
         let closer = Closer { config: &config, ledger, archive: &archive, clock: &clock, since };
         let mut pace = Pace::default();
+        let mut retire_at = Timestamp::MIN;
         while !stop.load(Ordering::Acquire) {
             let head = ledger.head();
-            look_once(&closer, &publisher);
+            look_once(&closer, &publisher, &mut retire_at);
             pace.wait(|| ledger.wait_beyond(head, LOOK_EVERY));
         }
     })
 }
 
-fn look_once(closer: &Closer<'_>, publisher: &Publisher) {
+/// Closes and publishes what is to be; retires what was retracted when `retire_at` has come.
+fn look_once(closer: &Closer<'_>, publisher: &Publisher, retire_at: &mut Timestamp) {
     // Batches that an interruption left closed come first, under the names they were given.
     match publisher.publish_closed() {
         Ok(failed) => {
@@ -53,12 +60,24 @@ fn look_once(closer: &Closer<'_>, publisher: &Publisher) {
     if let Err(error) = take_back_erased(closer, publisher) {
         log_failure("take back what is erased", &error);
     }
-    if let Err(error) = close_ready(closer, publisher) {
-        log_failure("look for what is ready", &error);
+    match close_ready(closer, publisher) {
+        // It may have taken something back.
+        Ok(true) => *retire_at = Timestamp::MIN,
+        Ok(false) => {}
+        Err(error) => log_failure("look for what is ready", &error),
     }
-    if let Err(error) = publisher.retire_retracted() {
-        log_failure("retire retracted files", &error);
+    let now = closer.clock.now();
+    if *retire_at > now {
+        return;
     }
+    let next = now.checked_add(RETIRE_EVERY).unwrap_or(Timestamp::MAX);
+    *retire_at = match publisher.retire_retracted() {
+        Ok(retired) => retired.next_due.map_or(next, |due| due.min(next)),
+        Err(error) => {
+            log_failure("retire retracted files", &error);
+            now
+        }
+    };
 }
 
 /// What is erased is taken back at once, by a batch of its own, whatever the rule of its feed.
@@ -77,12 +96,23 @@ fn take_back_erased(closer: &Closer<'_>, publisher: &Publisher) -> Result<(), cl
     Ok(())
 }
 
-fn close_ready(closer: &Closer<'_>, publisher: &Publisher) -> Result<(), closer::Error> {
+/// Whether something was published.
+fn close_ready(closer: &Closer<'_>, publisher: &Publisher) -> Result<bool, closer::Error> {
+    let mut has_published = false;
     for feed in closer.feeds()? {
         for _ in 0..AT_ONCE_MAX {
-            let Some(closing) = closer.next(&feed)? else { break };
+            let closing = match closer.next(&feed) {
+                Ok(Some(closing)) => closing,
+                Ok(None) => break,
+                // One feed that cannot be judged keeps no other waiting.
+                Err(error) => {
+                    tracing::error!(feed = %feed, "whether a batch is to close is not known");
+                    log_failure("decide over a batch", &error);
+                    break;
+                }
+            };
             match publisher.close_over_and_publish(&feed, closing) {
-                Ok(Some(_)) => {}
+                Ok(Some(_)) => has_published = true,
                 Ok(None) => break,
                 // What was closed and could not be published is found again by the next look.
                 Err(error) => {
@@ -92,5 +122,5 @@ fn close_ready(closer: &Closer<'_>, publisher: &Publisher) -> Result<(), closer:
             }
         }
     }
-    Ok(())
+    Ok(has_published)
 }

@@ -154,7 +154,7 @@ impl Closer<'_> {
             // More was ready than one batch may hold: it is of the same window.
             Some(last) if last.left_over => last.ends,
             last => {
-                let oldest = self.ledger.ready_now(feed)?.oldest;
+                let oldest = self.ledger.oldest_ready(feed)?;
                 let last = last.map(|last| last.ends);
                 let from = match windows.empty {
                     // Windows in which nothing came are passed over.

@@ -16,8 +16,8 @@ use std::thread::{self, JoinHandle};
 use crate::archive;
 use crate::clock::Pace;
 use crate::convert::compare::{Side, difference};
-use crate::convert::worker;
-use crate::convert::{Converted, Outcome};
+use crate::convert::{Converted, Outcome, shortage, worker};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{self, FileKind, NewConversion, Replay, ReplayEnd};
 use crate::zone::ZonePath;
 
@@ -84,7 +84,15 @@ fn replay_one(parts: &Parts, replay: &Replay) -> Result<(), Error> {
         let learned = parts.ledger.learned(&arrival.feed)?;
         let given_revision = learned.as_ref().map_or(0, |learned| learned.revision);
         let job = job(&parts.config.now(), arrival, learned);
-        let raw = parts.archive.open(&arrival.raw)?;
+        let raw = match parts.archive.open(&arrival.raw) {
+            Ok(raw) => raw,
+            Err(error) if shortage::within(&error) => return Err(error.into()),
+            // It keeps no other replay waiting for a batch.
+            Err(error) => {
+                let end = ReplayEnd::Held { diagnostic: unreadable(replay, &error) };
+                return Ok(parts.ledger.replay_ended(arrival.id, end)?);
+            }
+        };
         let paths = outputs.fresh(&parts.zone)?;
         let end = match parts.pool.convert(TURN, &job, &raw, &paths)? {
             Outcome::Converted(made) if differs(parts, replay, &made, &paths.parquet)? => {
@@ -107,6 +115,14 @@ fn replay_one(parts: &Parts, replay: &Replay) -> Result<(), Error> {
         return Ok(parts.ledger.replay_ended(arrival.id, end)?);
     }
     Err(Error::SchemaRaces)
+}
+
+fn unreadable(replay: &Replay, error: &archive::Error) -> Diagnostic {
+    let summary = format!("the raw object of {} cannot be read", replay.arrival.name);
+    Diagnostic::error(Code::A123, summary)
+        .fact("raw object", &replay.arrival.raw)
+        .caused_by(error)
+        .hint("Bring it back from a copy with `landfall verify --restore-from`, then replay it.")
 }
 
 fn keep(

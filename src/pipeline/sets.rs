@@ -5,20 +5,18 @@
 //! wrong, or whose files do not come in time, is held and says why; it is looked at again until it
 //! is right.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::time::Duration;
 
 use crate::archive::Archive;
 use crate::clock::Timestamp;
 use crate::config::{self, Config};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{Arrival, ArrivalQuery, Event, Ledger, State};
+use crate::ledger::{Arrival, Event, Ledger, SetFile, State};
 use crate::names::{ArrivalId, FeedName, FileName};
 
 use super::closer::Error;
 
-/// Files of a feed that are looked at for a set.
-const READY_MAX: u32 = 10_000;
 /// Bytes of a control file.
 const CONTROL_BYTES_MAX: u64 = 1 << 20;
 /// Names that a diagnostic lists.
@@ -32,25 +30,6 @@ pub struct Complete {
     pub control: Option<ArrivalId>,
 }
 
-/// What is ready, oldest first.
-fn ready(ledger: &dyn Ledger, feed: &FeedName) -> Result<Vec<Arrival>, crate::ledger::Error> {
-    let states = vec![State::Converted, State::Raw];
-    of_states(ledger, feed, states)
-}
-
-fn of_states(
-    ledger: &dyn Ledger,
-    feed: &FeedName,
-    states: Vec<State>,
-) -> Result<Vec<Arrival>, crate::ledger::Error> {
-    let feed = Some(feed.clone());
-    let query = ArrivalQuery { feed, states, limit: READY_MAX, ..ArrivalQuery::default() };
-    let mut arrivals = ledger.arrivals(&query)?;
-    arrivals.retain(|arrival| !arrival.sender.is_test());
-    arrivals.reverse();
-    Ok(arrivals)
-}
-
 /// The oldest `count` files, when so many are ready.
 pub fn of_number(
     ledger: &dyn Ledger,
@@ -58,7 +37,8 @@ pub fn of_number(
     count: u32,
 ) -> Result<Option<Complete>, Error> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let members: Vec<_> = ready(ledger, feed)?.iter().map(|one| one.id).take(count).collect();
+    let ready = ledger.set_files(feed, false)?;
+    let members: Vec<_> = ready.iter().map(|one| one.id).take(count).collect();
     Ok((members.len() == count).then_some(Complete { members, control: None }))
 }
 
@@ -68,18 +48,19 @@ pub fn of_names(
     feed: &FeedName,
     patterns: &[String],
 ) -> Result<Option<Complete>, Error> {
-    let mut left = ready(ledger, feed)?;
+    let ready = ledger.set_files(feed, false)?;
+    let mut left: Vec<_> = ready.iter().enumerate().collect();
     let mut chosen = Vec::new();
     for pattern in patterns {
         let pattern = std::slice::from_ref(pattern);
-        let fits = |one: &Arrival| config::name_matches(pattern, one.name.base());
+        let fits = |(_, one): &(usize, &SetFile)| config::name_matches(pattern, one.name.base());
         match left.iter().position(fits) {
             Some(at) => chosen.push(left.remove(at)),
             None => return Ok(None),
         }
     }
-    chosen.sort_by_key(|arrival| arrival.sequence);
-    Ok(Some(Complete { members: chosen.iter().map(|one| one.id).collect(), control: None }))
+    chosen.sort_by_key(|(order, _)| *order);
+    Ok(Some(Complete { members: chosen.iter().map(|(_, one)| one.id).collect(), control: None }))
 }
 
 /// What judges control files.
@@ -114,10 +95,7 @@ impl Desk<'_> {
         deadline: Option<Duration>,
     ) -> Result<Option<Complete>, Error> {
         self.release(feed)?;
-        for control in ready(self.ledger, feed)? {
-            if !self.config.is_control(feed, &control.name) {
-                continue;
-            }
+        for control in self.controls(feed, false)? {
             match self.judge(&control)? {
                 Verdict::Complete(mut members) => {
                     members.push(control.id);
@@ -137,6 +115,14 @@ impl Desk<'_> {
         Ok(None)
     }
 
+    /// The control files that are ready, or held.
+    fn controls(&self, feed: &FeedName, held: bool) -> Result<Vec<Arrival>, Error> {
+        let files = self.ledger.set_files(feed, held)?.into_iter();
+        let controls = files.filter(|file| self.config.is_control(feed, &file.name));
+        let found = controls.map(|file| self.ledger.arrival(file.id));
+        Ok(found.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+    }
+
     fn hold(&self, control: &Arrival, diagnostic: Diagnostic) -> Result<(), Error> {
         tracing::warn!(arrival = %control.id, feed = %control.feed, %diagnostic, "a set is held");
         self.ledger.advance(control.id, Event::Held { diagnostic })?;
@@ -145,10 +131,10 @@ impl Desk<'_> {
 
     /// Lets held control files go on whose sets are complete.
     fn release(&self, feed: &FeedName) -> Result<(), Error> {
-        for control in of_states(self.ledger, feed, vec![State::Held])? {
+        for control in self.controls(feed, true)? {
             let code = control.diagnostic.as_ref().map(|told| told.code);
             let ours = matches!(code, Some(Code::H111 | Code::H112 | Code::H113));
-            if !ours || !self.config.is_control(feed, &control.name) {
+            if !ours {
                 continue;
             }
             if let Verdict::Complete(_) = self.judge(&control)? {
@@ -160,10 +146,20 @@ impl Desk<'_> {
     }
 
     fn judge(&self, control: &Arrival) -> Result<Verdict, Error> {
+        if control.size_bytes > CONTROL_BYTES_MAX {
+            return Ok(Verdict::Wrong(too_large(control)));
+        }
         let mut text = String::new();
-        let opened = self.archive.open(&control.raw)?;
-        if opened.take(CONTROL_BYTES_MAX).read_to_string(&mut text).is_err() {
-            return Ok(Verdict::Wrong(unreadable(control)));
+        let read = match self.archive.open(&control.raw) {
+            Ok(mut opened) => opened.read_to_string(&mut text),
+            Err(error) => return Ok(Verdict::Wrong(out_of_reach(control, &error))),
+        };
+        match read {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Ok(Verdict::Wrong(unreadable(control)));
+            }
+            Err(error) => return Ok(Verdict::Wrong(out_of_reach(control, &error))),
         }
         let Some(named) = named(&text) else { return Ok(Verdict::Wrong(unreadable(control))) };
         let (mut members, mut missing, mut differ) = (Vec::new(), Vec::new(), Vec::new());
@@ -213,6 +209,21 @@ fn rows_differ(control: &Arrival, differ: &[(FileName, u64, u64)]) -> Diagnostic
 fn unreadable(control: &Arrival) -> Diagnostic {
     let summary = format!("{} names no files in a form that is known", control.name);
     Diagnostic::error(Code::H113, summary)
+}
+
+fn too_large(control: &Arrival) -> Diagnostic {
+    let (name, size) = (&control.name, control.size_bytes);
+    let summary =
+        format!("{name} has {size} bytes; a control file has at most {CONTROL_BYTES_MAX}");
+    Diagnostic::error(Code::H113, summary)
+}
+
+fn out_of_reach(control: &Arrival, error: &(dyn std::error::Error + 'static)) -> Diagnostic {
+    let summary = format!("{} cannot be read from the archive", control.name);
+    Diagnostic::error(Code::H113, summary)
+        .fact("raw object", &control.raw)
+        .caused_by(error)
+        .hint("`landfall verify` says what else is damaged; its set goes on once it can be read.")
 }
 
 /// What a control file says of a file.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::TestZone;
-use landfall::ledger::{Ledger, Replays as _};
+use landfall::ledger::{Because, Ledger, Replays as _};
 
 const CONFIG_WITH_GRACE: &str = "\
 [sftp]
@@ -240,6 +240,23 @@ fn a_kill_neither_loses_nor_repeats_a_replay() {
     assert_eq!(zone.duckdb(query).trim(), format!("{FILES}|{FILES}|{}.00", FILES / 2));
     server.stop();
     assert_eq!(fs::read_dir(zone.path().join(".landfall/converted")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_cannot_be_read_keeps_no_other_replay_waiting() {
+    let zone = published();
+    let server = zone.serve();
+    contract(&zone, CONTRACT);
+    assert_eq!(said(&zone, &["reload"]).0, Some(0));
+    let ledger = zone.ledger();
+    let all = landfall::ledger::ArrivalQuery { limit: 9, ..Default::default() };
+    let arrivals = ledger.arrivals(&all).unwrap();
+    let lost = arrivals.iter().find(|arrival| arrival.name.to_string() == "a.csv").unwrap();
+    fs::remove_file(zone.path().join(lost.raw.as_str())).unwrap();
+    let (code, text) = said(&zone, &["replay", "--feed", "orders", "--reason", "amounts"]);
+    assert!(code == Some(3) && text.contains("a.csv cannot be read"), "{code:?}: {text}");
+    assert_eq!(zone.batches("orders").last().unwrap().because, Some(Because::Replay));
+    server.stop();
 }
 
 #[test]

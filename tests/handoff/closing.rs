@@ -278,6 +278,25 @@ fn a_control_file_that_says_nothing_is_held() {
 }
 
 #[test]
+fn a_control_file_that_cannot_be_read_is_held_until_it_can() {
+    let place = Place::new(CONTROL);
+    let control = place.take_raw("day.ctl", "a.csv\n");
+    let raw = place.shop.path(&control.raw);
+    fs::remove_file(&raw).unwrap();
+    assert_eq!((place.next(), place.state(&control)), (None, (State::Held, Some(Code::H113))));
+    let told = place.shop.ledger.arrival(control.id).unwrap().unwrap().diagnostic.unwrap();
+    assert!(told.summary.contains("cannot be read from the archive"), "{told:?}");
+    fs::write(&raw, "a.csv\n").unwrap();
+    place.shop.arrive("a.csv", "a");
+    assert_eq!(place.next(), None, "it is let go first");
+    assert_eq!(place.state(&control).0, State::Received);
+    let long = place.take_raw("long.ctl", &"a.csv\n".repeat(180_000));
+    assert_eq!((place.next(), place.state(&long)), (None, (State::Held, Some(Code::H113))));
+    let told = place.shop.ledger.arrival(long.id).unwrap().unwrap().diagnostic.unwrap();
+    assert!(told.summary.contains("a control file has at most"), "{told:?}");
+}
+
+#[test]
 fn a_set_that_is_not_whole_any_more_is_not_closed() {
     let place = Place::new("same_name = \"replace\"\nbatch = { set = { files = 2 } }");
     ["a", "b"].into_iter().for_each(|name| drop(place.shop.arrive(name, name)));

@@ -227,7 +227,7 @@ pub(super) fn feeds_ready(conn: &Connection) -> Result<Vec<FeedName>, Fault> {
         SELECT r.feed FROM replacement r JOIN arrival a ON a.sequence = r.older
           WHERE r.late = 1 AND a.state IN ('published', 'handed_off')
         UNION
-        SELECT feed FROM replay WHERE state = 'made'
+        SELECT feed FROM replay WHERE state = 'made' AND state IN ('asked', 'made')
         ORDER BY 1";
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map([], |row| row.get(0))?;

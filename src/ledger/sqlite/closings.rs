@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::clock::Timestamp;
-use crate::ledger::{Batch, Closing, Closings, Error, LastWindow, Output, ReadyNow};
+use crate::ledger::{Batch, Closing, Closings, Error, LastWindow, Output, ReadyNow, SetFile};
 use crate::names::FeedName;
 
 use super::fault::Fault;
@@ -22,6 +22,20 @@ impl Closings for SqliteLedger {
 
     fn ready_now(&self, feed: &FeedName) -> Result<ReadyNow, Error> {
         self.readers.read("read what is ready", |conn| ready_now(conn, feed))
+    }
+
+    fn set_files(&self, feed: &FeedName, held: bool) -> Result<Vec<SetFile>, Error> {
+        self.readers.read("read what is ready", |conn| set_files(conn, feed, held))
+    }
+
+    fn oldest_ready(&self, feed: &FeedName) -> Result<Option<Timestamp>, Error> {
+        let sql = "SELECT min(received_at) FROM arrival
+                   WHERE feed = ?1 AND state IN ('converted', 'raw')";
+        self.readers.read("read what is ready", |conn| {
+            let oldest: Option<Micros> =
+                conn.prepare_cached(sql)?.query_row([feed], |row| row.get(0))?;
+            Ok(oldest.map(|Micros(oldest)| oldest))
+        })
     }
 
     fn under_way(&self, feed: &FeedName, time: Timestamp) -> Result<bool, Error> {
@@ -67,6 +81,22 @@ fn ready_now(conn: &Connection, feed: &FeedName) -> Result<ReadyNow, Fault> {
         ready.oldest = ready.oldest.into_iter().chain([received_at]).min();
     }
     Ok(ready)
+}
+
+fn set_files(conn: &Connection, feed: &FeedName, held: bool) -> Result<Vec<SetFile>, Fault> {
+    let sql = match held {
+        false => {
+            "SELECT id, name FROM arrival WHERE feed = ?1 AND state IN ('converted', 'raw')
+             ORDER BY sequence"
+        }
+        true => "SELECT id, name FROM arrival WHERE state = 'held' AND feed = ?1 ORDER BY sequence",
+    };
+    let mut statement = conn.prepare_cached(sql)?;
+    let found = statement.query_map([feed], |row| {
+        let mut cells = Cells::of(row);
+        Ok(SetFile { id: cells.take()?, name: cells.take()? })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 fn under_way(conn: &Connection, feed: &FeedName, time: Timestamp) -> Result<bool, Fault> {

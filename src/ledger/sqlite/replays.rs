@@ -54,13 +54,18 @@ impl Replays for SqliteLedger {
         })
     }
 
+    // The index of open replays is used where its own condition is said.
     fn replays_asked(&self, limit: u32) -> Result<Vec<Replay>, Error> {
-        let sql = select!("WHERE r.state = 'asked' ORDER BY r.arrival LIMIT ?1");
+        let sql = select!(
+            "WHERE r.state = 'asked' AND r.state IN ('asked', 'made') ORDER BY r.arrival LIMIT ?1"
+        );
         self.readers.read("read replays", |conn| all(conn, sql, i64::from(limit)))
     }
 
     fn replays_made(&self) -> Result<Vec<Replay>, Error> {
-        let sql = select!("WHERE r.state = 'made' ORDER BY r.arrival LIMIT ?1");
+        let sql = select!(
+            "WHERE r.state = 'made' AND r.state IN ('asked', 'made') ORDER BY r.arrival LIMIT ?1"
+        );
         // -1 is no limit.
         self.readers.read("read replays", |conn| all(conn, sql, -1))
     }
@@ -157,7 +162,8 @@ pub(super) fn ready(
 ) -> Result<Vec<Ready>, Fault> {
     let sql = subject!(
         "JOIN replay r ON r.arrival = a.sequence
-         WHERE r.feed = ?1 AND r.state = 'made' ORDER BY r.arrival LIMIT ?2"
+         WHERE r.feed = ?1 AND r.state = 'made' AND r.state IN ('asked', 'made')
+         ORDER BY r.arrival LIMIT ?2"
     );
     let subjects: Vec<_> =
         tx.sql(sql)?.query_map((feed, limit), Subject::of)?.collect::<Result<_, _>>()?;

@@ -47,8 +47,11 @@ pub(super) fn now(parts: &Parts, folders: &[Need]) -> Result<Causes, Error> {
     needs.extend(failing.map(|failing| needs::of_notary(&failing, &suffix)));
     needs.extend_from_slice(folders);
     needs.extend(needs::of_ledger(parts.ledger.as_ref(), Some(&config), &suffix)?);
-    let causes = needs.into_iter().take(CAUSES_MAX).map(of_need);
-    Ok(causes.map(|cause| (cause.key.clone(), cause)).collect())
+    let mut causes: Vec<Cause> = needs.into_iter().map(of_need).collect();
+    // What stops files is never cut off by what waits for a person.
+    causes.sort_by_key(|cause| cause.urgency != Urgency::Page);
+    causes.truncate(CAUSES_MAX);
+    Ok(causes.into_iter().map(|cause| (cause.key.clone(), cause)).collect())
 }
 
 /// The ledger cannot be read or written.

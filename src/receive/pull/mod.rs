@@ -197,7 +197,8 @@ impl Parts {
         let config = self.config.now();
         let Some(pull) = config.pulls.get(name) else { return false };
         let due = match self.intake.pull(name) {
-            Ok(_) if load::is_there(&self.zone, name) => now,
+            // What a run left is taken at once, unless that failed: then it is tried again as a run is.
+            Ok(state) if load::is_there(&self.zone, name) && !is_failing(state.as_ref()) => now,
             Ok(state) => due::next(pull, state.as_ref(), since),
             Err(error) => {
                 tracing::error!(%error, pull = %name, "cannot tell when it is due");
@@ -244,6 +245,10 @@ impl Parts {
             }
         }
     }
+}
+
+fn is_failing(state: Option<&PullState>) -> bool {
+    state.is_some_and(|state| state.failing.is_some())
 }
 
 /// The right to run a pull.
