@@ -159,7 +159,7 @@ codes! {
         "`landfall hold list` says who placed it and why. Once it may go, release it with `landfall hold release NAME --reason TEXT`.";
     C101: "file is empty",
         "The file has no bytes or no records, so there is nothing to convert.",
-        "Send the file with its content. If empty files are expected, no action is needed.";
+        "Send the file with its content. If it is meant to be empty, end it with `landfall quarantine reject ID --reason TEXT`.";
     C102: "encoding is not readable",
         "The bytes are not valid in the encoding that was detected or declared.",
         "Save the file as UTF-8, or declare its encoding in the feed.";
@@ -182,8 +182,8 @@ codes! {
         "The workbook declares far more cells than it holds, which no table does.",
         "Delete unused rows and columns and save it again.";
     C109: "header is missing",
-        "The first row does not look like the header this feed has had so far.",
-        "Add the header row.";
+        "The first row does not look like the header this feed has had so far: none of its columns is there.",
+        "If the header row is missing, add it. If the feed's columns have changed, let the file go on with `landfall quarantine release ID --allow drift`, or confirm the change with a contract. If it belongs to another feed, send it there.";
     C110: "a column seems to be renamed",
         "One known column is gone and one new column appeared.",
         "Name the column as before; or let the file go on with `landfall quarantine release ID --allow drift`, or confirm the change with a contract.";

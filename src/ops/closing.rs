@@ -26,6 +26,10 @@ pub struct CloseWish {
 /// [`Code::Z104`] when nothing is ready or another batch is still being published; [`Code::L101`].
 pub fn close(ledger: &dyn Ledger, config: &Config, wish: CloseWish) -> Result<Batch, Diagnostic> {
     let CloseWish { feed, by, reason } = wish;
+    let is_known = config.feeds.contains_key(&feed) || ledger.newest_batch(&feed).unwrap_or(0) > 0;
+    if !is_known {
+        return Err(super::local::no_feed(&feed));
+    }
     let over = |over| {
         let closing = Closing {
             bounds: config.feed(&feed).batch.bounds,
@@ -43,7 +47,7 @@ pub fn close(ledger: &dyn Ledger, config: &Config, wish: CloseWish) -> Result<Ba
     };
     closed.ok_or_else(|| {
         let summary = format!("{feed} has nothing ready, or its last batch is being published");
-        let hint = "`landfall batch list` shows what is ready.";
+        let hint = format!("`landfall batch list {feed}` shows what is ready.");
         Diagnostic::error(Code::Z104, summary).hint(hint)
     })
 }

@@ -1,7 +1,8 @@
-//! What a person decides about a stalled sink: try again, or leave the batch out.
+//! What a person decides about a stalled or failing sink: try again now, or leave the batch out.
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Delivery, DeliveryOutcome, DeliveryState, Ledger};
 use crate::names::{FeedName, SinkName};
@@ -39,10 +40,22 @@ pub fn decide(ledger: &dyn Ledger, decision: Decision) -> Result<Delivery, Diagn
         Diagnostic::error(Code::L101, "the decision could not be recorded").caused_by(&error)
     };
     let next = ledger.next_delivery(&sink, &feed).map_err(failed)?;
-    let stalled = next.filter(|delivery| delivery.state == DeliveryState::Stalled);
-    let delivery = stalled.ok_or_else(|| {
-        Diagnostic::error(Code::Z104, format!("sink {sink} is not stalled for {feed}"))
-            .hint("`landfall status` names what is stalled.")
+    // One that is only failing may be told again before its time, but leaves nothing out yet.
+    let is_meant = |delivery: &Delivery| match choice {
+        Choice::Retry => {
+            let waits = delivery.state == DeliveryState::Pending && delivery.attempts > 0;
+            delivery.state == DeliveryState::Stalled
+                || (waits && delivery.due_at > Timestamp::now())
+        }
+        Choice::Skip => delivery.state == DeliveryState::Stalled,
+    };
+    let delivery = next.filter(is_meant).ok_or_else(|| {
+        let what = match choice {
+            Choice::Retry => "stalled or failing",
+            Choice::Skip => "stalled",
+        };
+        Diagnostic::error(Code::Z104, format!("sink {sink} is not {what} for {feed}"))
+            .hint("`landfall sink list` shows what waits for it, and why.")
     })?;
     let outcome = match choice {
         Choice::Retry => DeliveryOutcome::Resumed(reason),

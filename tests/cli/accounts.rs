@@ -194,6 +194,14 @@ fn a_stalled_sink_is_retried_or_skipped() {
     ");
     assert_eq!(place.run(&["sink", "retry", "warehouse", "--feed", "orders"]).0, 4);
 
+    let later = "2999-01-01T00:00:00Z".parse().unwrap();
+    let place = Place::with_history(DeliveryOutcome::RetryAt(later, "503".to_owned()));
+    let listed = place.run(&["sink", "list"]).1;
+    let failing = "failing for orders after 1 attempt, again at 2999-01-01T00:00:00Z: 503";
+    assert!(listed.contains(failing), "{listed}");
+    assert_eq!(place.run(&["sink", "skip", "warehouse", "--feed", "orders", "--reason", "x"]).0, 4);
+    assert_eq!(place.run(&["sink", "retry", "warehouse", "--feed", "orders"]).0, 0);
+
     let place = stalled();
     let skip = ["sink", "skip", "warehouse", "--feed", "orders", "--reason", "loaded by hand"];
     assert_snapshot!(place.told(&skip), @"

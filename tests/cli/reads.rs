@@ -5,7 +5,7 @@ use std::fs;
 use insta::assert_snapshot;
 use landfall::ledger::DeliveryOutcome;
 
-use crate::zone::{GOOD, GOOD_BYTES, HELD, Place, landfall};
+use crate::zone::{GOOD, GOOD_BYTES, HELD, OTHER, Place, landfall, receive};
 
 fn stalled() -> Place {
     Place::with_history(DeliveryOutcome::Stalled("connection refused".to_owned()))
@@ -110,6 +110,65 @@ fn status_says_when_nothing_is_wrong() {
     orders  1          0           0     0           0         0
     --- --- exit 0
     ");
+}
+
+#[test]
+fn a_ledger_that_is_gone_is_not_a_zone_that_has_never_run() {
+    let place = Place::calm();
+    let day = place.path().join("archive/_events/0123/2026-11-22.jsonl");
+    fs::create_dir_all(day.parent().unwrap()).unwrap();
+    fs::write(day, "{}\n").unwrap();
+    fs::remove_dir_all(place.path().join(".landfall")).unwrap();
+    let (code, stdout, _) = place.run(&["status"]);
+    assert_eq!(code, 3);
+    assert!(stdout.contains("do  landfall rebuild"), "{stdout}");
+    for command in [&["list"][..], &["verify"], &["backup", "aside"], &["audit", "verify"]] {
+        let (code, _, stderr) = place.run(command);
+        assert!(code != 0 && stderr.contains("the zone's ledger is gone"), "{command:?}: {stderr}");
+    }
+}
+
+#[test]
+fn what_covers_or_names_nothing_is_refused() {
+    let place = Place::calm();
+    for (command, told) in [
+        (&["hold", "add", "x", "--reason", "r", "--feed", "nofeed"][..], "no feed `nofeed`"),
+        (&["hold", "add", "x", "--reason", "r", "--from", "nobody"], "no partner `nobody`"),
+        (
+            &[
+                "hold",
+                "add",
+                "x",
+                "--reason",
+                "r",
+                "--since",
+                "2027-01-01",
+                "--until",
+                "2026-01-01",
+            ],
+            "ends before it begins",
+        ),
+        (&["list", "--feed", "nofeed"], "no feed `nofeed`"),
+        (&["quarantine", "list", "--feed", "nofeed"], "no feed `nofeed`"),
+        (&["replay", "--feed", "nofeed", "--dry-run"], "no feed `nofeed`"),
+        (&["batch", "close", "nofeed", "--reason", "r"], "no feed `nofeed`"),
+    ] {
+        let (code, _, stderr) = place.run(command);
+        assert!(code != 0 && stderr.contains(told), "{command:?}: {code} {stderr}");
+    }
+}
+
+#[test]
+fn a_name_that_two_files_have_is_not_enough_to_erase_one() {
+    let place = Place::with_history(DeliveryOutcome::Stalled("no".to_owned()));
+    receive(&place, &place.ledger(), (OTHER, "orders_1.csv", "id\n7\n"), None);
+    for command in
+        [&["erase", "orders_1.csv", "--yes"][..], &["hold", "add", "x", "--file", "orders_1.csv"]]
+    {
+        let (code, _, stderr) = place.run(&[command, &["--reason", "r"]].concat());
+        assert!(code != 0 && stderr.contains("means more than one file"), "{stderr}");
+        assert!(stderr.contains(GOOD) && stderr.contains(OTHER), "{stderr}");
+    }
 }
 
 #[test]
@@ -220,7 +279,7 @@ fn show_tells_why_a_file_is_held() {
       why
         error C109: orders_2.csv has no header
           first row: 9,2.00
-        way out: Add the header row.
+        way out: If the header row is missing, add it. If the feed's columns have changed, let the file go on with `landfall quarantine release ID --allow drift`, or confirm the change with a contract. If it belongs to another feed, send it there.
       events
         2026-11-22T06:31:04.512Z  received from partner:acme: 7 B, archived
         2026-11-22T06:31:04.512Z  held: C109: orders_2.csv has no header

@@ -31,6 +31,7 @@ command = ["true"]
 
 pub const GOOD: &str = "019a3c5e-7c1a-7b3e-9d55-0c6f1f2b8a10";
 pub const HELD: &str = "019a3c5e-8000-7000-8000-000000000001";
+pub const OTHER: &str = "019a3c5e-9000-7000-8000-000000000002";
 pub const GOOD_BYTES: &str = "id,price\n007,1.10\n008,2.00\n";
 
 /// The binary under test, with nothing of the caller's environment that it reads.
@@ -149,7 +150,7 @@ fn raw_path(id: &str, name: &str) -> landfall::zone::ZonePath {
     Zone::raw_path(&feed, now(), id.parse().expect("an id"), &name.parse().expect("a name"))
 }
 
-fn receive(
+pub fn receive(
     place: &Place,
     ledger: &dyn Ledger,
     (id, name, content): (&str, &str, &str),

@@ -71,6 +71,7 @@ impl Upload {
 #[test]
 fn what_begins_follows_the_new_file_and_what_runs_goes_on() {
     let zone = TestZone::new("[feed.orders]\n");
+    let first = fs::read_to_string(zone.path().join("landfall.toml")).expect("there");
     let key = zone.partner("acme", &["orders"], "");
     let server = zone.serve();
     let mut upload = Upload::begin(&server, &key, "slow.csv", 8);
@@ -109,8 +110,7 @@ fn what_begins_follows_the_new_file_and_what_runs_goes_on() {
 
     let by = loads(&zone.ledger());
     assert!(matches!(by.as_slice(), [None, Some(_)]), "{by:?}");
-    for text in ["[feed.orders]\n", &text] {
-        let text = format!("{SFTP}{text}");
+    for text in [first, format!("{SFTP}{text}")] {
         let kept = format!("archive/_config/{}.toml", digest::of_bytes(text.as_bytes()));
         assert_eq!(fs::read_to_string(zone.path().join(kept)).expect("kept"), text);
     }

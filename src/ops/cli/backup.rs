@@ -16,7 +16,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
     let zone = zone.find()?;
-    if !zone.ledger_file().exists() {
+    if reading::open(&zone)?.is_none() {
         reading::say_never_ran(out);
         return Ok(Exit::NotFound);
     }

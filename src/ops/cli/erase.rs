@@ -15,8 +15,8 @@ use crate::zone::Zone;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The file's id or SHA-256, of which the first digits are enough when unique, or its name,
-    /// which means the newest
+    /// The file's id or SHA-256, of which the first digits are enough when unique, or its name when
+    /// no other file has it
     file: String,
     /// Why; it stays in the ledger and in the tombstone, so name no one
     #[arg(long)]
@@ -28,7 +28,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {
     let zone = zone.find()?;
-    let (ledger, arrival) = reading::arrival(&zone, &args.file)?;
+    let (ledger, arrival) = reading::only_arrival(&zone, &args.file)?;
     drop(ledger);
     if !args.yes {
         confirm(&arrival)?;

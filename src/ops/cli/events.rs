@@ -5,7 +5,6 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use super::{Exit, Output, ZoneArgs, reading, words};
-use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::handoff::cloud_event::CloudEvent;
 use crate::ledger::{Error, Ledger, Recorded};
@@ -37,7 +36,12 @@ pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Dia
         reading::say_never_ran(out);
         return Ok(Exit::Ok);
     };
-    let name = config::load(&zone).map_or("landfall".to_owned(), |config| config.name);
+    let name = match super::zone::load(&zone) {
+        Ok(config) => config.name,
+        // It is part of what consumers know an event by: none rather than another.
+        Err(problems) if out.is_json() => return Err(problems),
+        Err(_) => String::new(),
+    };
     let mut teller =
         Teller { ledger: ledger.as_ref(), zone: name, json: out.is_json(), feeds: HashMap::new() };
     let (mut after, mut left) = (args.since, args.limit.unwrap_or(u64::MAX));

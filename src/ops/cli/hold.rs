@@ -4,14 +4,15 @@ use super::list::{sender, when};
 use super::output::{counted, table};
 use super::{Exit, Output, ZoneArgs, reading, words};
 use crate::clock::Timestamp;
-use crate::diagnostic::Diagnostic;
-use crate::ledger::{Hold, Scope, Sender};
-use crate::names::{FeedName, HoldName};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ledger::{ArrivalQuery, Hold, Scope, Sender};
+use crate::names::{FeedName, HoldName, PartnerName};
 use crate::ops::control::Client;
 use crate::ops::hold::{Change, Wish, apply};
 use crate::ops::who;
 use crate::ops::writing::OwnLedger;
 use crate::receive::receipt::shown;
+use crate::zone::Zone;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -51,8 +52,8 @@ pub(super) struct Covers {
     /// Files from this sender: a partner's name, or partner:NAME, folder:NAME, local:USER
     #[arg(long, value_name = "SENDER", value_parser = sender)]
     from: Option<Sender>,
-    /// This file: its id or SHA-256, of which the first digits are enough when unique, or its name;
-    /// may be given several times
+    /// This file: its id or SHA-256, of which the first digits are enough when unique, or its name
+    /// when no other file has it; may be given several times
     #[arg(long, value_name = "FILE")]
     file: Vec<String>,
     /// Received at or after: 2026-11-22, 2026-11-22T06:00:00Z, or a time ago such as 2h or 3d
@@ -79,9 +80,40 @@ pub(super) fn run(command: Command, zone: &ZoneArgs, out: &Output) -> Result<Exi
 fn scope(covers: Covers, zone: &ZoneArgs) -> Result<Scope, Diagnostic> {
     let Covers { feed, from, file, since, until } = covers;
     let zone = zone.find()?;
-    let id = |which: &String| reading::arrival(&zone, which).map(|(_, arrival)| arrival.id);
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        let told =
+            Diagnostic::error(Code::Z104, "the hold covers no time: it ends before it begins");
+        return Err(told.fact("since", words::time(since)).fact("until", words::time(until)));
+    }
+    if let (Some(feed), Some(ledger)) = (&feed, reading::open(&zone)?) {
+        reading::check_feed(&zone, ledger.as_ref(), feed)?;
+    }
+    if let Some(Sender::Partner(name)) = &from {
+        check_partner(&zone, name)?;
+    }
+    let id = |which: &String| reading::only_arrival(&zone, which).map(|(_, arrival)| arrival.id);
     let arrivals = file.iter().map(id).collect::<Result<_, _>>()?;
     Ok(Scope { feed, sender: from, arrivals, since, until })
+}
+
+/// Refuses a partner that there is not and never was.
+fn check_partner(zone: &Zone, name: &PartnerName) -> Result<(), Diagnostic> {
+    if zone.partner_file(name).exists() {
+        return Ok(());
+    }
+    let sender = Some(Sender::Partner(name.clone()));
+    let query = ArrivalQuery { sender, limit: 1, ..ArrivalQuery::default() };
+    let found = match reading::open(zone)? {
+        Some(ledger) => ledger.arrivals(&query).map_err(|error| reading::unreadable(&error))?,
+        None => Vec::new(),
+    };
+    if !found.is_empty() {
+        return Ok(());
+    }
+    let told = Diagnostic::error(Code::Z104, format!("this zone has no partner `{name}`"));
+    Err(told.hint("See `landfall partner list`."))
 }
 
 fn change(wish: Wish, zone: &ZoneArgs, out: &Output) -> Result<Exit, Diagnostic> {

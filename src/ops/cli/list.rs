@@ -46,6 +46,9 @@ pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Dia
         reading::say_never_ran(out);
         return Ok(Exit::Ok);
     };
+    if let Some(feed) = &args.feed {
+        reading::check_feed(&zone, ledger.as_ref(), feed)?;
+    }
     let query = ArrivalQuery {
         sender: args.from,
         feed: args.feed,

@@ -91,6 +91,9 @@ fn list(
         reading::say_never_ran(out);
         return Ok(Exit::Ok);
     };
+    if let Some(feed) = &feed {
+        reading::check_feed(&zone, ledger.as_ref(), feed)?;
+    }
     let query = ArrivalQuery { feed, states: vec![State::Held], limit, ..ArrivalQuery::default() };
     let held = ledger.find(&query).map_err(|error| reading::unreadable(&error))?.arrivals;
     if out.is_json() {

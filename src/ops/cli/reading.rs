@@ -1,19 +1,37 @@
 //! Reading the ledger, whether or not a server runs.
 
-use super::Output;
+use super::{Output, words};
+use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{self, Arrival, ArrivalQuery, DigestRange, Ledger, NamePattern, sqlite};
 use crate::names::FeedName;
 use crate::zone::Zone;
 
 /// The zone's ledger; `None` when the zone has never run.
+///
+/// # Errors
+/// [`Code::L111`] when the zone has run, and its ledger is gone; [`Code::L101`].
 pub(super) fn open(zone: &Zone) -> Result<Option<Box<dyn Ledger>>, Diagnostic> {
     let file = zone.ledger_file();
     if !file.exists() {
-        return Ok(None);
+        return if has_events(zone) { Err(gone(zone)) } else { Ok(None) };
     }
     let opened = sqlite::open_read_only(&file).map_err(|error| unreadable(&error))?;
     Ok(Some(Box::new(opened)))
+}
+
+/// Whether the archive has events of a ledger.
+fn has_events(zone: &Zone) -> bool {
+    let logs = std::fs::read_dir(zone.all_events()).into_iter().flatten().flatten();
+    logs.filter_map(|log| std::fs::read_dir(log.path()).ok()).any(|mut days| days.next().is_some())
+}
+
+fn gone(zone: &Zone) -> Diagnostic {
+    let told = Diagnostic::error(Code::L111, "the zone's ledger is gone, and its archive is not");
+    told.fact("ledger", zone.ledger_file().display()).hint(
+        "Stop the server if one runs. `landfall rebuild` makes the ledger again from the archive; \
+         `landfall restore` puts back a backup.",
+    )
 }
 
 /// Says on standard error that there is nothing to read yet.
@@ -39,12 +57,38 @@ pub(super) fn arrival(zone: &Zone, which: &str) -> Result<(Box<dyn Ledger>, Arri
     match found.as_slice() {
         [] => Err(missing()),
         [one] => Ok((ledger, one.clone())),
-        several => {
-            let summary = format!("`{which}` means more than one file");
-            let told = Diagnostic::error(Code::Z104, summary).hint("Give its id, or more digits.");
-            Err(several.iter().fold(told, |told, one| told.fact(one.id.to_string(), &one.name)))
+        several => Err(not_one(which, several)),
+    }
+}
+
+/// The same, for what cannot be undone: a name that several files have means none of them.
+///
+/// # Errors
+/// [`Code::Z104`] when there is none or more than one.
+pub(super) fn only_arrival(
+    zone: &Zone,
+    which: &str,
+) -> Result<(Box<dyn Ledger>, Arrival), Diagnostic> {
+    let (ledger, arrival) = self::arrival(zone, which)?;
+    if arrival.name.to_string() == which {
+        let mut all =
+            named(ledger.as_ref(), which, SEVERAL_MAX).map_err(|error| unreadable(&error))?;
+        all.retain(|one| !one.state.is_erased());
+        if all.len() > 1 {
+            return Err(not_one(which, &all));
         }
     }
+    Ok((ledger, arrival))
+}
+
+fn not_one(which: &str, several: &[Arrival]) -> Diagnostic {
+    let summary = format!("`{which}` means more than one file");
+    let told = Diagnostic::error(Code::Z104, summary).hint("Give its id, or more digits.");
+    several.iter().fold(told, |told, one| {
+        let Arrival { id, name, feed, sender, received_at, .. } = one;
+        let at = words::time(*received_at);
+        told.fact(id.to_string(), format!("{name} of {feed}, from {sender}, {at}"))
+    })
 }
 
 fn meant(ledger: &dyn Ledger, which: &str) -> Result<Vec<Arrival>, ledger::Error> {
@@ -62,13 +106,34 @@ fn meant(ledger: &dyn Ledger, which: &str) -> Result<Vec<Arrival>, ledger::Error
             return Ok(by_digest);
         }
     }
-    let name = Some(NamePattern::exactly(which));
-    ledger.arrivals(&ArrivalQuery { name, limit: 1, ..Default::default() })
+    named(ledger, which, 1)
+}
+
+fn named(ledger: &dyn Ledger, name: &str, limit: u32) -> Result<Vec<Arrival>, ledger::Error> {
+    let name = Some(NamePattern::exactly(name));
+    ledger.arrivals(&ArrivalQuery { name, limit, ..Default::default() })
 }
 
 /// The ledger could not be read.
 pub(super) fn unreadable(error: &ledger::Error) -> Diagnostic {
     Diagnostic::error(Code::L101, "the zone's ledger cannot be read").caused_by(error)
+}
+
+/// Refuses a feed that neither the configuration nor the ledger knows.
+///
+/// # Errors
+/// [`Code::Z104`]; [`Code::L101`].
+pub(super) fn check_feed(
+    zone: &Zone,
+    ledger: &dyn Ledger,
+    feed: &FeedName,
+) -> Result<(), Diagnostic> {
+    if config::load(zone).is_ok_and(|config| config.feeds.contains_key(feed)) {
+        return Ok(());
+    }
+    let query = ArrivalQuery { feed: Some(feed.clone()), limit: 1, ..Default::default() };
+    let found = ledger.arrivals(&query).map_err(|error| unreadable(&error))?;
+    if found.is_empty() { Err(no_feed(feed)) } else { Ok(()) }
 }
 
 /// There is no such feed in the configuration or the ledger.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::output::{count, table};
+use super::output::{count, counted, table};
 use super::{Exit, Output, ZoneArgs, reading, words};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -47,7 +47,7 @@ pub(super) enum Command {
         #[arg(long, default_value = "resume")]
         reason: String,
     },
-    /// Send the batch that a sink is stalled at again, and go on from there
+    /// Send the batch that a sink is stalled at, or that it refused, again now, and go on from there
     Retry {
         #[command(flatten)]
         stalled: Stalled,
@@ -179,12 +179,20 @@ fn row(line: &Line) -> [String; 5] {
         (Some(paused), _) => {
             format!("paused since {}: {}", words::time(paused.since), shown(&paused.reason))
         }
-        (None, []) => "ready".to_owned(),
+        (None, []) => line.waiting.iter().find_map(failing).unwrap_or("ready".to_owned()),
         (None, stalled) => format!("stalled for {}", names(stalled)),
     };
     let waiting = line.waiting.iter().map(|lane| lane.batches).sum();
     let kind = line.kind.unwrap_or("not configured").to_owned();
     [line.sink.to_string(), kind, names(&line.feeds), state, count(waiting)]
+}
+
+/// How often a sink has refused a batch that it is told again.
+fn failing(lane: &Waiting) -> Option<String> {
+    let why = lane.last_error.as_ref().filter(|_| lane.attempts > 0)?;
+    let Waiting { feed, attempts, due_at, .. } = lane;
+    let (tries, again) = (counted(u64::from(*attempts), "attempt"), words::time(*due_at));
+    Some(format!("failing for {feed} after {tries}, again at {again}: {}", shown(why)))
 }
 
 /// How a test went.

@@ -13,9 +13,10 @@ use super::output::{count, counted, table};
 use super::{Exit, Output, ZoneArgs, reading, words};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::diagnostic::Diagnostic;
-use crate::ledger::{self, Excuse, Ledger, State, WaitsFor};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::ledger::{self, Excuse, Ledger, State, Urgency, WaitsFor};
 use crate::names::FeedName;
+use crate::ops::alerts::causes;
 use crate::ops::control::{Client, ServerStatus};
 use crate::ops::needs::{self, Need};
 use crate::receive::sftp::Penalised;
@@ -127,10 +128,19 @@ fn read(zone: &Zone, suffix: &str) -> Result<Status, Diagnostic> {
         waiting: Vec::new(),
         excused: Vec::new(),
     };
-    if let Some(ledger) = reading::open(zone)? {
-        status.has_run = true;
-        read_ledger(&mut status, ledger.as_ref(), config.as_ref(), suffix)
-            .map_err(|error| reading::unreadable(&error))?;
+    match reading::open(zone) {
+        Ok(None) => {}
+        Ok(Some(ledger)) => {
+            status.has_run = true;
+            read_ledger(&mut status, ledger.as_ref(), config.as_ref(), suffix)
+                .map_err(|error| reading::unreadable(&error))?;
+        }
+        // Rebuilding is the way out; all else here can be told.
+        Err(gone) if gone.code == Code::L111 => {
+            status.has_run = true;
+            status.needs.push(needs::of_diagnostic(&gone, format!("landfall rebuild{suffix}")));
+        }
+        Err(told) => return Err(told),
     }
     if let Some(config) = config {
         if status.server.is_some() {
@@ -141,6 +151,8 @@ fn read(zone: &Zone, suffix: &str) -> Result<Status, Diagnostic> {
             status.feeds.entry(feed.clone()).or_default();
         }
     }
+    // What stops files comes first.
+    status.needs.sort_by_key(|need| causes::urgency(need.code) != Urgency::Page);
     Ok(status)
 }
 

@@ -14,7 +14,7 @@ use crate::config::partner::{Authority, Key, ReadBack};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::names::{FeedName, PartnerName};
 use crate::ops::cli::output::counted;
-use crate::ops::cli::{Output, ZoneArgs, reading};
+use crate::ops::cli::{Output, ZoneArgs, reading, words};
 
 /// Characters a password must have; it is for machines, not for memory.
 const PASSWORD_CHARS_MIN: usize = 12;
@@ -70,6 +70,12 @@ pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<(), Diagn
         return look::show(&zone, &args.name, out);
     }
     out.say(&format!("Partner {}: {change}. Live now.\n", args.name));
+    if found && before.feeds.len() == 1 && account.feeds.len() > 1 {
+        out.say(
+            "It had one feed, in which its logins began; with several they begin one folder up, and \
+             files go into FEED/. Tell it before it sends again.\n",
+        );
+    }
     out.print(&letter::text(&zone, &config, &account, args.host.as_deref())?);
     Ok(())
 }
@@ -78,6 +84,14 @@ fn changed(mut account: Partner, args: &Args) -> Result<Partner, Diagnostic> {
     if args.password_stdin && args.key.iter().any(|path| path == Path::new("-")) {
         let told = "standard input can hold a key or a password, not both";
         return Err(Diagnostic::error(Code::Z107, told));
+    }
+    if let Some(until) = args.key_until
+        && until <= Timestamp::now()
+    {
+        let told = format!("--key-until {} is past: the key could not log in", words::time(until));
+        return Err(Diagnostic::error(Code::Z107, told).hint(
+            "Give a time to come; `landfall partner key end` ends a key that is there already.",
+        ));
     }
     account.disabled = false;
     for path in &args.key {

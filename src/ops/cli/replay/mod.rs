@@ -66,11 +66,10 @@ impl Args {
         for which in &self.files {
             told(reading::arrival(zone, which)?.1)?;
         }
-        if self.feed.is_none() {
-            return Ok(());
-        }
+        let Some(feed) = &self.feed else { return Ok(()) };
+        reading::check_feed(zone, ledger, feed)?;
         let mut query = ArrivalQuery {
-            feed: self.feed.clone(),
+            feed: Some(feed.clone()),
             states: vec![State::HandedOff, State::Published],
             since: self.since,
             until: self.until,
