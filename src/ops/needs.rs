@@ -6,14 +6,14 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, Problems, Wants, When};
+use crate::config::{Config, PartnerError, Problems, Wants, When, partner};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::evidence::{Duty, Failing};
 use crate::ledger::{
     Arrival, ArrivalQuery, DeliveryState, Erasure, Error, Finding, Ledger, Paused, Problem,
     Sidecar, State, Told,
 };
-use crate::names::{FeedName, SinkName};
+use crate::names::{FeedName, PartnerName, SinkName};
 use crate::ops::alerts::desk::own_key;
 use crate::ops::doors::Down;
 use crate::ops::overdue;
@@ -59,6 +59,22 @@ pub fn of_problems(problems: &Problems, suffix: &str) -> Need {
         since: None,
         command: format!("landfall check{suffix}"),
     }
+}
+
+/// Partners whose files are wrong, so that they cannot log in.
+pub fn of_partners(zone: &Zone, suffix: &str) -> Vec<Need> {
+    let names = partner::names(zone).unwrap_or_default().into_iter();
+    let broken = names
+        .filter(|name| !matches!(partner::load(zone, name), Ok(_) | Err(PartnerError::Unknown(_))));
+    let need = |name: PartnerName| Need {
+        key: format!("{} {name}", Code::Z101),
+        code: Some(Code::Z101),
+        cause: format!("partner {name} cannot log in: partners/{name}.toml is wrong"),
+        owner: None,
+        since: None,
+        command: format!("landfall check{suffix}"),
+    };
+    broken.map(need).collect()
 }
 
 /// Checkpoints are not signed, or not published: what happens meanwhile can be proven to nobody.

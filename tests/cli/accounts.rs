@@ -185,6 +185,29 @@ fn root_does_not_write_into_a_zone_of_another_user() {
 }
 
 #[test]
+fn a_partner_whose_file_is_wrong_is_named_and_hides_no_other() {
+    let place = Place::calm();
+    let partners = place.path().join("partners");
+    fs::create_dir_all(&partners).unwrap();
+    fs::write(partners.join("good.toml"), "feeds = [\"orders\"]\n").unwrap();
+    fs::write(partners.join("wrong.toml"), "feedz = [\"orders\"]\n").unwrap();
+    let (code, stdout, stderr) = place.run(&["partner", "list"]);
+    assert!(code != 0 && stderr.contains("feedz"), "{code}: {stderr}");
+    assert!(stdout.contains("good ") && stdout.contains("cannot log in"), "{stdout}");
+    fs::remove_file(partners.join("wrong.toml")).unwrap();
+    let (code, _, stderr) = place.run(&[
+        "partner",
+        "add",
+        "late",
+        "--feed",
+        "orders",
+        "--key-until",
+        "2020-01-01T00:00:00Z",
+    ]);
+    assert!(code != 0 && stderr.contains("is past"), "{code}: {stderr}");
+}
+
+#[test]
 fn a_stalled_sink_is_retried_or_skipped() {
     let stalled = || Place::with_history(DeliveryOutcome::Stalled("no".to_owned()));
     let place = stalled();

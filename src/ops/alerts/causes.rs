@@ -43,6 +43,7 @@ pub(super) fn now(parts: &Parts, folders: &[Need]) -> Result<Causes, Error> {
     let (config, suffix) = (parts.config.now(), suffix(parts));
     let mut needs = needs::of_doors(&parts.doors.down(), &suffix);
     needs.extend(needs::of_disk(&parts.zone, &config));
+    needs.extend(needs::of_partners(&parts.zone, &suffix));
     let failing = parts.notary.iter().flat_map(|notary| notary.failing());
     needs.extend(failing.map(|failing| needs::of_notary(&failing, &suffix)));
     needs.extend_from_slice(folders);

@@ -146,6 +146,7 @@ fn read(zone: &Zone, suffix: &str) -> Result<Status, Diagnostic> {
         if status.server.is_some() {
             status.needs.extend(needs::of_folders(zone, &config));
             status.needs.extend(needs::of_disk(zone, &config));
+            status.needs.extend(needs::of_partners(zone, suffix));
         }
         for feed in config.feeds.keys() {
             status.feeds.entry(feed.clone()).or_default();

@@ -40,9 +40,19 @@ pub(super) fn list(zone: &Zone, out: &Output) -> Result<(), Diagnostic> {
     }
     let ledger = reading::open(zone)?;
     let heading = ["partner", "state", "login", "feeds", "last file", "files in 24 h", "contact"];
-    let mut rows = vec![heading.map(str::to_owned)];
+    let (mut rows, mut broken) = (vec![heading.map(str::to_owned)], Vec::new());
     for name in names {
-        let account = load(zone, &name)?;
+        let account = match load(zone, &name) {
+            Ok(account) => account,
+            // It hides no other.
+            Err(told) => {
+                let state = "cannot log in".to_owned();
+                let [login, feeds, last, files] = ["-", "-", "-", "-"].map(str::to_owned);
+                rows.push([name.to_string(), state, login, feeds, last, files, String::new()]);
+                broken.push((name, told));
+                continue;
+            }
+        };
         let shown = shown(&account, ledger.as_deref())?;
         if out.is_json() {
             out.object("landfall.partner/v1", &shown);
@@ -61,7 +71,15 @@ pub(super) fn list(zone: &Zone, out: &Output) -> Result<(), Diagnostic> {
     if !out.is_json() {
         out.print(&table(&rows));
     }
-    Ok(())
+    match broken.len() {
+        0 | 1 => broken.pop().map_or(Ok(()), |(_, told)| Err(told)),
+        _ => {
+            let names: Vec<_> = broken.iter().map(|(name, _)| name.to_string()).collect();
+            let summary = format!("the files of {} are wrong", names.join(", "));
+            let told = Diagnostic::error(Code::Z101, summary);
+            Err(told.hint("`landfall check` names every mistake."))
+        }
+    }
 }
 
 pub(super) fn show(zone: &Zone, name: &PartnerName, out: &Output) -> Result<(), Diagnostic> {
