@@ -494,3 +494,43 @@ fn a_nats_server_has_a_subject_and_one_login() {
         assert!(!told.contains("hunter2"), "{told}");
     }
 }
+
+const REFERENCE: &str = include_str!("../deploy/reference.toml");
+const PARTNER_REFERENCE: &str = include_str!("../deploy/reference.partner.toml");
+
+/// What the readers of `landfall.toml` and of partners' files ask for.
+fn keys_asked_for(folder: &Path, found: &mut BTreeSet<String>) {
+    let asked =
+        r#"\.(?:get|list|table|tables|items|require)\(\s*"([a-z_]+)"|\.set\([^"]*"([a-z_]+)""#;
+    let asked = regex::Regex::new(asked).expect("a pattern");
+    for entry in std::fs::read_dir(folder).expect("listed") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            // Contracts have a page of their own.
+            true if path.ends_with("contract") => {}
+            true => keys_asked_for(&path, found),
+            false => {
+                let text = std::fs::read_to_string(&path).expect("text");
+                let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+                let keys = asked.captures_iter(code);
+                let keys = keys.filter_map(|found| found.get(1).or(found.get(2)));
+                found.extend(keys.map(|key| key.as_str().to_owned()));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_reference_is_valid_and_has_every_key() {
+    let config = read(REFERENCE);
+    assert_eq!((config.feeds.len(), config.sinks.len(), config.pulls.len()), (6, 5, 1));
+    let acme = landfall::config::partner::parse(&"acme".parse().unwrap(), PARTNER_REFERENCE);
+    assert_eq!(acme.expect("valid").quota.sessions, 64);
+    let mut keys = BTreeSet::new();
+    keys_asked_for(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config"), &mut keys);
+    assert!(keys.len() > 80, "{keys:?}");
+    let both = format!("{REFERENCE}{PARTNER_REFERENCE}");
+    let words: BTreeSet<&str> = both.split(|c: char| !c.is_ascii_lowercase() && c != '_').collect();
+    let missing: Vec<_> = keys.iter().filter(|key| !words.contains(key.as_str())).collect();
+    assert!(missing.is_empty(), "not in the reference: {missing:?}");
+}
