@@ -13,14 +13,19 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the module the lint points to")]
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, RenameFlags};
 
 use crate::seeded::{self, Bug};
+
+/// Folders remembered before the memory is cleared; a zone of 1,000 feeds needs 1,000 a day.
+const FOLDERS_REMEMBERED_MAX: usize = 10_000;
 
 /// The permission bits of a file that is not asked others for.
 const MODE_DEFAULT: u32 = 0o666;
@@ -202,6 +207,52 @@ impl Durability {
     }
 }
 
+/// Folders below one whose entries, and those of all between, are on the disk. Cheap to clone.
+///
+/// A folder that is there already says nothing of the disk: another may have made it a moment ago, or
+/// a server that was killed before it could sync. So all above one are synced before it is used for
+/// the first time.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    root: PathBuf,
+    durability: Durability,
+    known: Arc<Mutex<HashSet<PathBuf>>>,
+}
+
+impl Folders {
+    /// Those below `root`, which must exist.
+    pub fn new(root: &Path, durability: Durability) -> Self {
+        Self { root: root.to_owned(), durability, known: Arc::default() }
+    }
+
+    /// Creates a folder and its missing parents; when it returns, all of them outlive a power cut.
+    ///
+    /// # Errors
+    /// As [`Durability::create_folders`].
+    pub fn make(&self, folder: &Path) -> Result<(), Error> {
+        // Somebody may have removed an empty one behind our back.
+        if self.known().contains(folder) && folder.is_dir() {
+            return Ok(());
+        }
+        self.durability.create_folders(folder)?;
+        let above = folder.ancestors().skip(1);
+        for parent in above.take_while(|parent| parent.starts_with(&self.root)) {
+            self.durability.sync_folder(parent)?;
+        }
+        let mut known = self.known();
+        if known.len() >= FOLDERS_REMEMBERED_MAX {
+            known.clear();
+        }
+        known.insert(folder.to_owned());
+        Ok(())
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashSet<PathBuf>> {
+        // The set is valid after any panic: at worst a folder is synced once more.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Removes a file that nothing speaks of any more; a failure leaves litter that start-up removes.
 pub fn remove_quietly(path: &Path) {
     if let Err(error) = fs::remove_file(path)
@@ -243,6 +294,19 @@ mod tests {
         assert!(Durability::Full.write_new(&to, b"third").expect_err("taken").is_name_taken());
         assert_eq!(fs::read(&to).expect("read"), b"first");
         assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 2, "no litter");
+    }
+
+    #[test]
+    fn a_folder_that_somebody_removed_is_made_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folders = Folders::new(folder.path(), Durability::Full);
+        let deep = folder.path().join("a/b");
+        folders.make(&deep).expect("made");
+        fs::remove_dir(&deep).expect("removed");
+        folders.make(&deep).expect("made again");
+        assert!(deep.is_dir());
+        fs::write(folder.path().join("file"), "").expect("written");
+        assert!(folders.make(&folder.path().join("file/x")).is_err());
     }
 
     #[test]

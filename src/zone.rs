@@ -42,6 +42,11 @@ impl ZonePath {
         &self.0
     }
 
+    /// All but the last part; empty when there is one part.
+    pub fn folder(&self) -> &str {
+        self.0.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
     /// The last part.
     pub fn base(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)

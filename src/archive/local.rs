@@ -2,23 +2,21 @@
 //!
 //! [`Archive::store`] is the write protocol of [`crate::durable`] with the identity set before the
 //! sync; the folder's sync, which follows, makes the attribute durable too. Many callers store at
-//! once; day folders known to exist are remembered, so that the hot path does not ask again.
+//! once; day folders known to be on the disk are remembered, so that the hot path does not sync again.
 //!
 //! Left out: reading a range.
 
-use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 
-use crate::durable::{self, Durability};
+use crate::durable::{self, Durability, Folders};
 use crate::ledger::Arrival;
 use crate::names::Digest;
 use crate::zone::{Zone, ZonePath};
@@ -28,8 +26,6 @@ use super::{Error, Identity, RawObject, Staged, digest};
 /// The extended attribute that holds an [`Identity`] as JSON.
 pub const IDENTITY_ATTRIBUTE: &str = "user.landfall";
 
-/// Day folders remembered before the memory is cleared; a zone of 1,000 feeds needs 1,000 a day.
-const FOLDERS_REMEMBERED_MAX: usize = 10_000;
 /// Bytes of an identity that are read back; Linux allows an attribute at most 64 KiB.
 const IDENTITY_BYTES_MAX: usize = 64 << 10;
 
@@ -38,13 +34,14 @@ const IDENTITY_BYTES_MAX: usize = 64 << 10;
 pub struct Archive {
     zone: Zone,
     durability: Durability,
-    folders: Arc<Mutex<HashSet<PathBuf>>>,
+    folders: Folders,
 }
 
 impl Archive {
     /// The archive of a zone.
     pub fn new(zone: Zone, durability: Durability) -> Self {
-        Self { zone, durability, folders: Arc::default() }
+        let folders = Folders::new(zone.root(), durability);
+        Self { zone, durability, folders }
     }
 
     /// Keeps the text of a configuration or contract under its digest; one that is there stays.
@@ -109,6 +106,18 @@ impl Archive {
         Ok(self.durability.publish_new(&path, staged)?)
     }
 
+    /// Makes sure that the raw objects that lie in this one's folder are there after a power cut as
+    /// well: a kill may have come before the folder was synced.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing may speak of these objects yet.
+    pub fn keep_folder_of(&self, raw: &ZonePath) -> Result<(), Error> {
+        let path = self.resolve(raw)?;
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        self.folders.make(folder)?;
+        Ok(self.durability.sync_folder(folder)?)
+    }
+
     /// Who a raw object says it is; `None` when it does not, or not readably.
     ///
     /// # Errors
@@ -154,37 +163,11 @@ impl Archive {
 
     fn publish(&self, staged: &Path, to: &Path) -> Result<(), Error> {
         let folder = to.parent().unwrap_or(Path::new("/"));
-        self.make_folder(folder)?;
-        match self.durability.publish_new_unsynced(staged, to) {
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
-                // Somebody removed an empty day folder behind our back.
-                self.known_folders().remove(folder);
-                self.make_folder(folder)?;
-                self.durability.publish_new_unsynced(staged, to)?;
-            }
-            published => published?,
-        }
+        self.folders.make(folder)?;
+        self.durability.publish_new_unsynced(staged, to)?;
         // The name may not survive, so nobody may be told of it, and nothing speaks of it yet.
         self.durability.sync_folder(folder).inspect_err(|_| durable::remove_quietly(to))?;
         Ok(())
-    }
-
-    fn make_folder(&self, folder: &Path) -> Result<(), Error> {
-        if self.known_folders().contains(folder) {
-            return Ok(());
-        }
-        self.durability.create_folders(folder)?;
-        let mut known = self.known_folders();
-        if known.len() >= FOLDERS_REMEMBERED_MAX {
-            known.clear();
-        }
-        known.insert(folder.to_owned());
-        Ok(())
-    }
-
-    fn known_folders(&self) -> std::sync::MutexGuard<'_, HashSet<PathBuf>> {
-        // The set is valid after any panic: at worst a folder is created once more.
-        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

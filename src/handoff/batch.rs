@@ -18,7 +18,7 @@ use crate::archive::digest;
 use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::durable::{self, Durability};
+use crate::durable::{self, Durability, Folders};
 use crate::ledger::{self, Batch, BatchFile, BatchState, Closing, FileKind, Ledger, Retraction};
 use crate::names::{Digest, FeedName};
 use crate::zone::{Zone, ZonePath};
@@ -75,6 +75,7 @@ pub struct Publisher {
     config: config::Live,
     ledger: Arc<dyn Ledger>,
     durability: Durability,
+    folders: Folders,
     clock: Clock,
 }
 
@@ -97,7 +98,8 @@ impl Publisher {
     ) -> Self {
         let config = config.into();
         let durability = config.now().durability;
-        Self { zone, config, ledger, durability, clock }
+        let folders = Folders::new(zone.root(), durability);
+        Self { zone, config, ledger, durability, folders, clock }
     }
 
     /// Closes the feed's next batch over what is ready and publishes it; `None` when nothing is ready or a closed
@@ -156,7 +158,7 @@ impl Publisher {
             let (from, to) = (self.resolve(&file.from)?, self.resolve(&file.to)?);
             let folder = folder_of(&to);
             if folders.insert(folder.to_owned()) {
-                self.durability.create_folders(folder)?;
+                self.folders.make(folder)?;
             }
             self.publish_file(file, &from, &to)?;
         }
@@ -204,7 +206,7 @@ impl Publisher {
         let name = Zone::manifest_path(&batch.feed, batch.sequence);
         let path = self.resolve(&name)?;
         let folder = folder_of(&path);
-        self.durability.create_folders(folder)?;
+        self.folders.make(folder)?;
         match self.durability.write_new(&path, bytes) {
             Ok(()) => {}
             Err(error) if error.is_name_taken() => {

@@ -94,7 +94,7 @@ pub fn adopt_since(
     archive: &Archive,
     ledger: &dyn Ledger,
 ) -> Result<u64, Error> {
-    let mut adopted = 0;
+    let (mut adopted, mut kept) = (0, HashSet::new());
     for found in archive.objects_since(day)? {
         if ledger.arrival(found.id)?.is_some() {
             continue;
@@ -108,6 +108,9 @@ pub fn adopt_since(
         let Some(identity) = told.or_else(|| unknown(&found, &file)) else { continue };
         let raw = RawObject { path: found.path, size_bytes, digest };
         tracing::warn!(id = %found.id, raw = %raw.path, "adopting a raw object without a record");
+        if kept.insert(raw.path.folder().to_owned()) {
+            archive.keep_folder_of(&raw.path)?;
+        }
         let Identity { sender, feed, received_at, .. } = &identity;
         let waits = completion::from_receipt(config, sender, feed, *received_at);
         let facts = Facts { waits, adopted: true, ends: None };
