@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 # These two test sshd, its ForceCommand and ChrootDirectory, not an SFTP server.
 OPENSSH_LEFT_OUT = {"sftp-chroot.sh", "sftp-uri.sh"}
+# Seconds after which one of OpenSSH's scripts, and each of the other suites, is stopped. What it had
+# said by then counts, and that it was stopped is a check that failed. The slowest, sftp.sh, sends and
+# fetches its file in pieces of five bytes: a minute on a quiet machine, many on a busy one.
+SCRIPT_LIMIT = 900
+SUITE_LIMIT = 900
 
 
 def openssh(work, server, folder, log):
@@ -30,7 +36,9 @@ def openssh(work, server, folder, log):
         place = folder / script.stem
         place.mkdir()
         frame = [HERE / "openssh-frame.sh", place, script, server]
-        done = run(["sh", *map(str, frame)], place, log)
+        done, ended = run(["sh", *map(str, frame)], place, log, SCRIPT_LIMIT)
+        if not ended:
+            results[f"{script.stem}: comes to its end"] = False
         for line in done.splitlines():
             result, _, check = line.partition("\t")
             name = unique(f"{script.stem}: {check}", results)
@@ -40,17 +48,18 @@ def openssh(work, server, folder, log):
 
 def pkgsftp(work, server, folder, log):
     """{check: passed} of pkg/sftp's tests."""
-    command = [work / "pkgsftp.test", "-test.v", "-test.timeout=300s", "-integration"]
+    command = [work / "pkgsftp.test", "-test.v", f"-test.timeout={SUITE_LIMIT // 2}s",
+               "-integration"]
     command += ["-sftp", server, "-sftp_client", shutil.which("sftp")]
     # Some of its tests read files of its own folder.
     source = Path("/usr/share/gocode/src/github.com/pkg/sftp")
-    place = folder / "sftp"
-    shutil.copytree(source, place)
-    done = run(list(map(str, command)), place, log)
-    return {
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    done, ended = run(list(map(str, command)), folder, log, SUITE_LIMIT)
+    results = {
         name: result == "PASS"
         for result, name in re.findall(r"^\s*--- (PASS|FAIL): (\S+)", done, re.M)
     }
+    return results if ended else {**results, "comes to its end": False}
 
 
 def paramiko(work, server, folder, log):
@@ -63,7 +72,9 @@ def paramiko(work, server, folder, log):
     report = folder / "report.xml"
     command = [work / "python/bin/python", "-m", "pytest", "-q", f"--junit-xml={report}"]
     command += ["tests/test_sftp.py", "tests/test_sftp_big.py"]
-    run(list(map(str, command)), folder, log, SFTP_SERVER=str(server))
+    _, ended = run(list(map(str, command)), folder, log, SUITE_LIMIT, SFTP_SERVER=str(server))
+    if not ended:
+        return {"comes to its end": False}
     results = {}
     for case in xml.etree.ElementTree.parse(report).iter("testcase"):
         if case.find("skipped") is None:
@@ -98,19 +109,33 @@ def over_ssh(plain, folder):
         yield leads
     finally:
         door.stdin.close()
-        door.wait(timeout=60)
         leads.unlink()
+        try:
+            door.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            door.kill()
+            print("the door did not end when it was asked to", file=sys.stderr)
 
 
-def run(command, folder, log, **environment):
-    """What a command printed; what it said of errors goes to the log."""
+def run(command, folder, log, limit, **environment):
+    """What a command printed, and whether it ended by itself; what it said of errors goes to the log.
+
+    Its children are stopped with it: one of them alone would keep its output open for ever.
+    """
     environment = {**os.environ, **environment}
-    with open(log, "a") as errors:
-        done = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=errors, text=True,
-                              errors="replace", timeout=900)
-        errors.write(done.stdout)
-    return done.stdout
+    with open(log, "a") as errors, \
+            subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace",
+                             start_new_session=True) as running:
+        try:
+            printed, ended = running.communicate(timeout=limit)[0], True
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            printed, ended = running.communicate()[0], False
+        errors.write(printed)
+        if not ended:
+            errors.write(f"\nstopped after {limit} seconds: {' '.join(command)}\n")
+    return printed, ended
 
 
 def unique(name, taken):
@@ -139,9 +164,11 @@ def main():
             log = asked.work / f"{suite}.{server}.log"
             log.write_text("")
             # The server and the suite share a folder: some checks name files relative to it.
-            with tempfile.TemporaryDirectory(prefix="suite-") as folder, \
-                    start(path, folder) as leads:
-                results[server] = suites[suite](asked.work, leads, Path(folder), log)
+            with tempfile.TemporaryDirectory(prefix="suite-") as parent:
+                folder = Path(parent, "sftp")
+                folder.mkdir()
+                with start(path, folder) as leads:
+                    results[server] = suites[suite](asked.work, leads, folder, log)
         checks = sorted(set().union(*results.values()))
         passed = {server: sum(result.values()) for server, result in results.items()}
         print(f"{suite:10} {len(checks):6}" + "".join(f"{passed[s]:7}" for s in servers))
