@@ -21,14 +21,14 @@ fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Drops files and waits until each has been handed off.
+/// Drops files and waits until each is at its end.
 fn fill(zone: &TestZone, files: std::ops::Range<usize>) {
     let end = files.end;
     for n in files {
         let text = format!("id,text\n{n},some text\n");
         fs::write(zone.inbox("orders").join(format!("{n}.csv")), text).expect("dropped");
     }
-    zone.wait_for_ends(end);
+    zone.wait_for_many_ends(end);
 }
 
 fn everything(ledger: &dyn Ledger) -> BTreeMap<ArrivalId, Arrival> {

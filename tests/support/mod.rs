@@ -141,6 +141,26 @@ impl TestZone {
         found
     }
 
+    /// Waits until so many arrivals are at their end, however long it takes as long as their number
+    /// grows.
+    pub fn wait_for_many_ends(&self, count: usize) {
+        let ledger = self.ledger();
+        let (mut best, mut since, mut head) = (0, Instant::now(), 0);
+        loop {
+            let counts = ledger.counts().expect("counts");
+            let ended: u64 =
+                counts.iter().filter(|(_, state, _)| state.is_end()).map(|(_, _, n)| n).sum();
+            if ended >= count as u64 {
+                return;
+            }
+            if ended > best {
+                (best, since) = (ended, Instant::now());
+            }
+            assert!(since.elapsed() < PATIENCE, "{ended} of {count} and no more");
+            head = ledger.wait_beyond(head, Duration::from_secs(1));
+        }
+    }
+
     /// Waits until the receipt of an arrival that has its outcome is final.
     pub fn wait_for_receipt(&self, id: ArrivalId) -> Proof {
         let (ledger, began) = (self.ledger(), Instant::now());

@@ -2,7 +2,7 @@
 //! twice or too early.
 //!
 //! The large ones are for a release, since they change a limit of the whole machine or take minutes:
-//! `cargo nextest run --test storm --run-ignored all`. `LANDFALL_STORM_FILES` and
+//! `cargo nextest run --test zone --run-ignored all -E 'test(/^storm::/)'`. `LANDFALL_STORM_FILES` and
 //! `LANDFALL_STORM_TREES` say how much.
 
 use std::collections::BTreeSet;
@@ -10,36 +10,14 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::support::TestZone;
 use landfall::ledger::{ArrivalQuery, Ledger as _};
 
 const CONFIG: &str = "[zone]\nname = \"storm\"\ndurability = \"relaxed\"\n[feed.orders]\n";
-/// How long nothing may happen while something is still to come.
-const STANDSTILL: Duration = Duration::from_secs(120);
 
 fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// Waits until so many arrivals are at their end, as long as their number grows.
-fn wait_for(zone: &TestZone, count: usize) {
-    let ledger = zone.ledger();
-    let (mut best, mut since, mut head) = (0, Instant::now(), 0);
-    loop {
-        let counts = ledger.counts().expect("counts");
-        let ended: u64 =
-            counts.iter().filter(|(_, state, _)| state.is_end()).map(|(_, _, n)| n).sum();
-        if ended >= count as u64 {
-            return;
-        }
-        if ended > best {
-            (best, since) = (ended, Instant::now());
-        }
-        assert!(since.elapsed() < STANDSTILL, "{ended} of {count} and no more");
-        head = ledger.wait_beyond(head, Duration::from_secs(1));
-    }
 }
 
 /// The names of all arrivals; fails when one is there twice.
@@ -123,7 +101,7 @@ fn a_queue_that_overflows_loses_no_file() {
         fs::write(&hidden, table(n)).expect("written");
         fs::rename(hidden, path).expect("renamed");
     });
-    wait_for(&zone, count);
+    zone.wait_for_many_ends(count);
     assert_eq!(names(&zone).len(), count);
     server.stop();
     assert_eq!(left(&inbox), Vec::<PathBuf>::new());
@@ -143,7 +121,7 @@ fn trees_made_at_full_speed_lose_no_file() {
             fs::write(path, table(n * 10 + depth)).expect("written");
         }
     });
-    wait_for(&zone, count * 3);
+    zone.wait_for_many_ends(count * 3);
     let names = names(&zone);
     assert_eq!(names.len(), count * 3);
     assert!(names.contains("t7/a/b/c/x.csv"), "{names:?}");
@@ -190,7 +168,7 @@ fn files_that_nobody_tells_of_are_found() {
         fs::write(&hidden, table(n)).expect("written");
         fs::rename(hidden, below.join(format!("upper/{n}.csv"))).expect("renamed");
     }
-    wait_for(&zone, 5);
+    zone.wait_for_many_ends(5);
     assert_eq!(names(&zone).len(), 5);
     server.stop();
     assert_eq!(left(&inbox), Vec::<PathBuf>::new());
@@ -218,12 +196,12 @@ fn is_not_taken_too_early(program: &str) {
     let mut child = writer(program, &inbox.join("slow.csv"));
     for nth in 0..4 {
         fs::write(inbox.join(format!("quick-{nth}.csv")), table(nth)).expect("written");
-        wait_for(&zone, nth + 1);
+        zone.wait_for_many_ends(nth + 1);
     }
     assert!(!names(&zone).contains("slow.csv"), "taken while it is written");
     writeln!(child.stdin.as_mut().expect("its input"), "on").expect("told");
     assert!(child.wait().expect("its end").success());
-    wait_for(&zone, 5);
+    zone.wait_for_many_ends(5);
     let found = zone.duckdb("SELECT count(*) FROM '{zone}/lake/orders/v1/*/*.parquet'");
     assert_eq!(found.trim(), (4 + 2_000).to_string(), "every row of it");
     server.stop();
