@@ -11,6 +11,7 @@ use super::kills::afterwards;
 use super::logged_disk::Log;
 use super::machine::{self, Tier};
 use super::power::Dice;
+use super::progress::{Progress, Tried};
 use super::promises::Promises;
 use super::senders::Senders;
 use super::site::{Site, folder, run, wait_until};
@@ -19,8 +20,55 @@ const DISK_BYTES: u64 = 96 << 20;
 /// Requests that are acknowledged in a recorded run.
 const ACKNOWLEDGED: usize = 40;
 
+/// What is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// ext4 as it is made.
+    Ext4,
+    /// ext4 without a journal, mended by e2fsck(8) after a cut. A journal brings more to the disk
+    /// than was asked for, all at once; without one a folder keeps the entries that were synced.
+    WithoutJournal,
+}
+
+impl Format {
+    fn make(self, image: &Path) {
+        let mut mkfs = Command::new("mkfs.ext4");
+        mkfs.args(["-q", "-F", "-E", "lazy_itable_init=0"]);
+        match self {
+            Self::Ext4 => &mut mkfs,
+            Self::WithoutJournal => mkfs.args(["-O", "^has_journal"]),
+        };
+        run(mkfs.arg(image));
+    }
+
+    /// What the disk writes whole. Nothing brings a block of a folder back that was written by half
+    /// where there is no journal: the file system is at its best on a disk of 4 KiB sectors there.
+    fn sector_bytes(self) -> usize {
+        match self {
+            Self::Ext4 => 512,
+            Self::WithoutJournal => 4096,
+        }
+    }
+
+    /// What a machine does with the disk before it mounts it.
+    fn mend(self, image: &Path) -> Result<(), String> {
+        match self {
+            Self::Ext4 => Ok(()),
+            Self::WithoutJournal => {
+                let told = Command::new("e2fsck").arg("-fy").arg(image).output().expect("it runs");
+                // 1 and 2 say that something was mended.
+                match told.status.code() {
+                    Some(0..=2) => Ok(()),
+                    _ => Err(format!("e2fsck: {}", String::from_utf8_lossy(&told.stdout))),
+                }
+            }
+        }
+    }
+}
+
 /// A run that was recorded.
 pub struct Recorded {
+    format: Format,
     folder: tempfile::TempDir,
     before: Vec<u8>,
     log: std::sync::Arc<Log>,
@@ -29,12 +77,12 @@ pub struct Recorded {
 }
 
 /// Lets senders work on a disk that remembers; `None`, said loudly, where that is not possible.
-pub fn record(fresh: &Site) -> Option<Recorded> {
+pub fn record(fresh: &Site, format: Format) -> Option<Recorded> {
     let folder = folder();
     let (image, disk, shown) =
         (folder.path().join("image"), folder.path().join("disk"), folder.path().join("shown"));
     fs::File::create(&image).and_then(|file| file.set_len(DISK_BYTES)).expect("an image");
-    run(Command::new("mkfs.ext4").args(["-q", "-F", "-E", "lazy_itable_init=0"]).arg(&image));
+    format.make(&image);
     for made in [&disk, &shown] {
         fs::create_dir(made).expect("made");
     }
@@ -61,7 +109,7 @@ pub fn record(fresh: &Site) -> Option<Recorded> {
     unmount(&disk);
     // The loop device goes with its mount; only then may the file under it.
     drop(session);
-    Some(Recorded { folder, before, log, book, site })
+    Some(Recorded { format, folder, before, log, book, site })
 }
 
 impl Recorded {
@@ -71,9 +119,12 @@ impl Recorded {
         let all = self.log.count().load(Ordering::SeqCst);
         let cut = usize::try_from(dice.below(all as u64)).expect("small") + 1;
         let mut image = self.before.clone();
-        self.log.state(&mut image, cut, &mut dice);
+        self.log.state(&mut image, cut, self.format.sector_bytes(), &mut dice);
         let (file, disk) = (self.folder.path().join("image"), self.folder.path().join("disk"));
         fs::write(&file, image).expect("an image");
+        if let Err(wrong) = self.format.mend(&file) {
+            return vec![wrong];
+        }
         if !mount(&file, &disk) {
             return vec![format!("the file system does not recover after {cut} of {all}")];
         }
@@ -101,24 +152,54 @@ fn unmount(at: &Path) {
     assert!(wait_until(Duration::from_secs(20), done), "the disk stays busy");
 }
 
-#[test]
-fn any_part_of_what_was_not_flushed() {
+/// The three on ext4 are 150 states with every commit, 10,200 before a release.
+fn keeps_what_was_flushed(format: Format, part: u64) {
     if !machine::is_root("re-ordering blocks") {
         return;
     }
     let memory = folder();
     let fresh = Site::make_used(memory.path().join("fresh"));
-    let (runs, states) = if machine::tier() == Tier::Release { (20, 100) } else { (1, 40) };
-    let mut broken = Vec::new();
-    for number in 0..runs {
-        let Some(recorded) = record(&fresh) else { return };
-        for seed in 0..states {
-            let wrong = recorded.state(number * states + seed);
-            if !wrong.is_empty() {
-                broken.push(format!("state {seed} of run {number}: {wrong:#?}"));
-            }
+    let (runs, states) = if machine::tier() == Tier::Release { (34, 100) } else { (1, 50) };
+    let mut progress = Progress::of(&format!("blocks {format:?} {part}"));
+    let name = |seed: u64| format!("state {seed}");
+    for number in part * runs..(part + 1) * runs {
+        let seeds = number * states..(number + 1) * states;
+        let recorded = match seeds.clone().all(|seed| progress.has(&name(seed))) {
+            true => None,
+            false => match record(&fresh, format) {
+                Some(recorded) => Some(recorded),
+                None => return,
+            },
+        };
+        for seed in seeds {
+            progress.once(&name(seed), || Tried {
+                figure: 1,
+                wrong: recorded.as_ref().map_or_else(Vec::new, |recorded| recorded.state(seed)),
+            });
         }
     }
-    eprintln!("re-ordered blocks: {} states, {} violations", runs * states, broken.len());
-    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+    let (states, _, broken) = progress.counts();
+    eprintln!("re-ordered blocks, {format:?}: {states} states, {broken} violations");
+    progress.assert_kept();
+}
+
+#[test]
+fn any_part_of_what_was_not_flushed() {
+    keeps_what_was_flushed(Format::Ext4, 0);
+}
+
+#[test]
+fn any_part_of_what_was_not_flushed_of_another_run() {
+    keeps_what_was_flushed(Format::Ext4, 1);
+}
+
+#[test]
+fn any_part_of_what_was_not_flushed_of_a_third_run() {
+    keeps_what_was_flushed(Format::Ext4, 2);
+}
+
+#[test]
+#[ignore = "for a release: what e2fsck makes of such a disk is not ours alone"]
+fn without_a_journal() {
+    keeps_what_was_flushed(Format::WithoutJournal, 0);
 }

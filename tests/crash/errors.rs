@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use super::check;
 use super::kills::{afterwards, choose, run};
 use super::machine::{self, Tier};
+use super::progress::{Progress, Tried, spread};
 use super::promises::{Promises, Told};
 use super::site::{PATIENCE, Site, folder};
 use super::tracer::{Fault, Trace, Traced, wait_for};
@@ -83,18 +84,19 @@ fn acknowledged_unsynced(site: &Site, book: &Promises, trace: &Trace) -> Vec<Str
 }
 
 /// What is wrong after one fault.
-fn one(fresh: &Site, name: &str, workload: Workload, fault: Fault) -> (bool, Option<String>) {
-    let root = fresh.path().with_file_name(name);
+fn one(fresh: &Site, workload: Workload, fault: Fault) -> Tried {
+    let root = fresh.path().with_file_name("faulty");
     let site = fresh.copy_to(root);
     let (trace, mut book, mut wrong) = suffer(workload, &site, fault);
     wrong.extend(afterwards(&site, &mut book));
     if site.has_panicked() {
         wrong.push("it panicked".to_owned());
     }
-    let told = (!wrong.is_empty())
-        .then(|| format!("{fault:?} at {:?}: {wrong:#?}\n{}", trace.hit.first(), site.log()));
+    if !wrong.is_empty() {
+        wrong.push(format!("at {:?}\n{}", trace.hit.first(), site.log()));
+    }
     drop(fs::remove_dir_all(site.path()));
-    (!trace.hit.is_empty(), told)
+    Tried { figure: usize::from(!trace.hit.is_empty()), wrong }
 }
 
 fn sweep(workload: Workload) {
@@ -126,16 +128,14 @@ fn sweep(workload: Workload) {
             faults.push(Fault::FailOn { from: trace.points.len() * nth / lasting, with });
         }
     }
-    let outcomes: Vec<_> = faults
-        .iter()
-        .enumerate()
-        .map(|(nth, fault)| one(&fresh, &format!("{nth}"), workload, *fault))
-        .collect();
-    let hit = outcomes.iter().filter(|(hit, _)| *hit).count();
-    let broken: Vec<_> = outcomes.into_iter().filter_map(|(_, wrong)| wrong).collect();
-    eprintln!("{workload:?}: {hit} of {} faults hit, {} violations", faults.len(), broken.len());
-    assert!(hit * 10 >= faults.len() * 8, "only {hit} of {} were hit", faults.len());
-    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+    let mut progress = Progress::of(&format!("failing {workload:?}"));
+    for fault in spread(faults) {
+        progress.once(&format!("{fault:?}"), || one(&fresh, workload, fault));
+    }
+    let (tries, hit, broken) = progress.counts();
+    eprintln!("{workload:?}: {hit} of {tries} faults hit, {broken} violations");
+    progress.assert_kept();
+    assert!(hit * 10 >= tries * 8, "only {hit} of {tries} were hit");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::check;
 use super::machine::{self, Tier};
+use super::progress::{Progress, Tried, spread};
 use super::promises::{Promises, Told};
 use super::site::{PATIENCE, Site, folder};
 use super::tracer::{Fault, Trace, Traced, wait_for};
@@ -15,8 +16,8 @@ const COMMIT_POINTS: usize = 40;
 
 /// A run of a workload under a fault, up to the end of the server or of all work.
 pub fn run(workload: Workload, site: &Site, fault: Fault) -> (Trace, Promises) {
-    let mut book = Promises::default();
     let traced = Traced::serve(site, fault);
+    let mut book = Promises::timed(Some(traced.clock()));
     if workload == Workload::Drop || traced.port.is_some() {
         workload.run(site, traced.port.unwrap_or(0), &mut book);
     }
@@ -70,24 +71,26 @@ fn sweep(workload: Workload) {
     let wrong = afterwards(&counted, &mut book);
     assert!(wrong.is_empty(), "{workload:?} unharmed: {wrong:#?}\n{}", counted.log());
     let points = choose(&trace, COMMIT_POINTS);
-    let (mut killed, mut broken) = (0, Vec::new());
-    for at in &points {
-        let site = fresh.copy_to(folder.path().join(format!("{at}")));
-        let (trace, mut book) = run(workload, &site, Fault::Kill { at: *at });
-        killed += usize::from(!trace.hit.is_empty());
-        let wrong = afterwards(&site, &mut book);
-        if !wrong.is_empty() {
-            broken.push(format!("killed at {at} {:?}: {wrong:#?}\n{}", trace.hit, site.log()));
-        }
-        drop(std::fs::remove_dir_all(site.path()));
+    let mut progress = Progress::of(&format!("killed {workload:?}"));
+    for at in spread(points) {
+        progress.once(&format!("killed at {at}"), || {
+            let site = fresh.copy_to(folder.path().join(format!("{at}")));
+            let (trace, mut book) = run(workload, &site, Fault::Kill { at });
+            let mut wrong = afterwards(&site, &mut book);
+            if !wrong.is_empty() {
+                wrong.push(format!("{:?}\n{}", trace.hit, site.log()));
+            }
+            drop(std::fs::remove_dir_all(site.path()));
+            Tried { figure: usize::from(!trace.hit.is_empty()), wrong }
+        });
     }
+    let (tries, killed, broken) = progress.counts();
     eprintln!(
-        "{workload:?}: killed at {killed} of {} points, {} violations",
-        trace.points.len(),
-        broken.len()
+        "{workload:?}: killed at {killed} of {} points, {broken} violations",
+        trace.points.len()
     );
-    assert!(killed * 10 >= points.len() * 8, "only {killed} of {} were reached", points.len());
-    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+    progress.assert_kept();
+    assert!(killed * 10 >= tries * 8, "only {killed} of {tries} were reached");
 }
 
 #[test]

@@ -20,9 +20,6 @@ const FOLDER: u64 = 1;
 const FILE: u64 = 2;
 /// Nothing changes but through us.
 const FOR_EVER: Duration = Duration::from_secs(3600);
-/// What a disk writes whole.
-const SECTOR_BYTES: usize = 512;
-
 /// What the disk was asked to do.
 enum Asked {
     Write {
@@ -59,19 +56,19 @@ impl Log {
 
     /// Brings `image`, the disk as it was before anything was asked, to a state in which a power cut
     /// after `cut` requests could leave it: what was flushed is there, of the rest any part, whole or
-    /// torn.
-    pub fn state(&self, image: &mut [u8], cut: usize, dice: &mut Dice) {
+    /// torn between its sectors.
+    pub fn state(&self, image: &mut [u8], cut: usize, sector_bytes: usize, dice: &mut Dice) {
         let asked = self.asked.lock().expect("unharmed");
         let safe = asked[..cut].iter().rposition(|asked| matches!(asked, Asked::Flush));
         let safe = safe.unwrap_or(0);
         for (number, asked) in asked[..cut].iter().enumerate() {
             let Asked::Write { at, bytes } = asked else { continue };
-            let sectors = bytes.len() / SECTOR_BYTES;
+            let sectors = bytes.len() / sector_bytes;
             let kept = match number < safe {
                 true => bytes.len(),
                 false if dice.below(2) == 0 => 0,
                 false if dice.below(5) == 0 => {
-                    SECTOR_BYTES * usize::try_from(dice.below(sectors as u64 + 1)).expect("small")
+                    sector_bytes * usize::try_from(dice.below(sectors as u64 + 1)).expect("small")
                 }
                 false => bytes.len(),
             };

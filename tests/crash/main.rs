@@ -30,7 +30,10 @@ mod machine;
 #[cfg(target_arch = "x86_64")]
 mod mutants;
 #[cfg(target_arch = "x86_64")]
+mod order;
+#[cfg(target_arch = "x86_64")]
 mod power;
+mod progress;
 mod promises;
 mod receivers;
 mod senders;

@@ -1,13 +1,14 @@
 //! Every harness is worth what it catches: with each of these bugs put into the server, one of them
-//! must complain. One is not here: no harness catches `FoldersUnsynced` yet, since the file systems
-//! tried commit a folder's entries together with the growing ledger. They need the feature `seeded-bugs` (`tests/run` turns it on for this file alone).
+//! must complain. They need the feature `seeded-bugs` (`tests/run` turns it on for this file alone).
 
 use nix::errno::Errno;
 
+use super::blocks::{Format, record};
 use super::disk::{Disk, Kind};
 use super::errors::suffer;
 use super::kills::{afterwards, run};
 use super::machine;
+use super::order::out_of_order;
 use super::power::cut;
 use super::site::{Site, folder};
 use super::tracer::{Fault, Point};
@@ -94,6 +95,35 @@ fn is_manifest(point: &Point) -> bool {
 #[cfg_attr(not(feature = "seeded-bugs"), ignore = "needs the feature seeded-bugs")]
 fn files_that_are_not_synced() {
     without_power("FilesUnsynced", Kind::Ext4, 24);
+}
+
+#[test]
+#[cfg_attr(not(feature = "seeded-bugs"), ignore = "needs the feature seeded-bugs")]
+fn folders_that_are_not_synced() {
+    let Some((_folder, fresh)) = bugged("FoldersUnsynced") else { return };
+    let tries = [Workload::Upload, Workload::Drop].into_iter().map(|workload| {
+        let site = fresh.copy_to(fresh.path().with_file_name(format!("{workload:?}")));
+        out_of_order(workload, &site).0
+    });
+    assert_caught("FoldersUnsynced", tries);
+}
+
+/// What the calls show, seen on a disk as well: without a journal, which would bring the entries of a
+/// folder to the disk together with the ledger, the acknowledged file is gone.
+#[test]
+#[cfg_attr(not(feature = "seeded-bugs"), ignore = "needs the feature seeded-bugs")]
+fn folders_that_are_not_synced_on_a_disk() {
+    const STATES: u64 = 40;
+    let Some((_folder, fresh)) = bugged("FoldersUnsynced") else { return };
+    let Some(recorded) = record(&fresh, Format::WithoutJournal) else { return };
+    let gone = |seed| {
+        let mut wrong = recorded.state(seed);
+        wrong.retain(|wrong| {
+            wrong.contains("not in the archive") || wrong.contains("not published")
+        });
+        wrong
+    };
+    assert_caught("FoldersUnsynced", (0..STATES).map(gone));
 }
 
 #[test]

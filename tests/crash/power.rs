@@ -7,6 +7,7 @@ use super::client::Client;
 use super::disk::{Disk, Kind};
 use super::kills::afterwards;
 use super::machine::{self, Tier};
+use super::progress::{Progress, Tried};
 use super::promises::{Promises, Told};
 use super::senders::Senders;
 use super::site::{Site, wait_until};
@@ -101,17 +102,17 @@ fn cut_often(kind: Kind) {
     let memory = super::site::folder();
     let fresh = Site::make_used(memory.path().join("fresh"));
     let cuts = if machine::tier() == Tier::Release { 500 } else { 15 };
-    let (mut kept, mut broken) = (0, Vec::new());
+    let mut progress = Progress::of(&format!("cut {kind:?}"));
     for seed in 0..cuts {
-        let (wrong, acknowledged) = cut(&disk, &fresh, seed, ACKNOWLEDGED_MAX);
-        kept += acknowledged;
-        if !wrong.is_empty() {
-            broken.push(format!("cut {seed}: {wrong:#?}"));
-        }
+        progress.once(&format!("cut {seed}"), || {
+            let (wrong, figure) = cut(&disk, &fresh, seed, ACKNOWLEDGED_MAX);
+            Tried { figure, wrong }
+        });
     }
-    eprintln!("{kind:?}: {cuts} cuts, {kept} files acknowledged, {} violations", broken.len());
-    assert!(kept as u64 > cuts, "hardly anything was acknowledged: {kept}");
-    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+    let (cuts, acknowledged, broken) = progress.counts();
+    eprintln!("{kind:?}: {cuts} cuts, {acknowledged} files acknowledged, {broken} violations");
+    progress.assert_kept();
+    assert!(acknowledged > cuts, "hardly anything was acknowledged: {acknowledged}");
 }
 
 #[test]
@@ -120,8 +121,16 @@ fn at_the_moment_of_an_answer() {
     let memory = super::site::folder();
     let fresh = Site::make_used(memory.path().join("fresh"));
     let cuts = if machine::tier() == Tier::Release { 100 } else { 2 };
-    let wrong: Vec<_> = (0..cuts).flat_map(|seed| cut_when_calm(&disk, &fresh, seed)).collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let mut progress = Progress::of("cut at an answer");
+    for seed in 0..cuts {
+        progress.once(&format!("cut {seed}"), || Tried {
+            figure: BEFORE_CALM + 1,
+            wrong: cut_when_calm(&disk, &fresh, seed),
+        });
+    }
+    let (cuts, acknowledged, broken) = progress.counts();
+    eprintln!("at an answer: {cuts} cuts, {acknowledged} files acknowledged, {broken} violations");
+    progress.assert_kept();
 }
 
 #[test]

@@ -105,6 +105,20 @@ impl Promises {
         self.sent.iter().filter(|sent| sent.told == Told::Done).count()
     }
 
+    /// The times of all answers that said that something succeeded, in order.
+    pub fn answered_at(&self) -> Vec<usize> {
+        let steps = self.steps.iter().filter(|(_, step)| step.told() == Told::Done);
+        steps.map(|(at, _)| *at).collect()
+    }
+
+    /// When a file was acknowledged.
+    pub fn acknowledged_at(&self, digest: Digest) -> Option<usize> {
+        self.steps.iter().find_map(|(at, step)| match step {
+            Step::Sent(sent) if sent.digest == digest && sent.told == Told::Done => Some(*at),
+            Step::Sent(_) | Step::Renamed { .. } | Step::Sidecar(..) | Step::Removed(..) => None,
+        })
+    }
+
     fn note(&mut self, step: Step) {
         let now = self.clock.as_ref().map_or(0, |clock| clock.load(Ordering::SeqCst));
         self.apply(now, step);
@@ -130,6 +144,13 @@ impl Promises {
 }
 
 impl Step {
+    fn told(&self) -> Told {
+        match self {
+            Self::Sent(sent) => sent.told,
+            Self::Renamed { told, .. } | Self::Sidecar(_, told) | Self::Removed(_, told) => *told,
+        }
+    }
+
     fn forget(&mut self) {
         match self {
             Self::Sent(sent) => sent.told = Told::Nothing,

@@ -5,13 +5,13 @@
 //! the calls of [`SYSCALLS`] (seccomp(2), `SECCOMP_RET_TRACE`), and this thread, its tracer (ptrace(2)),
 //! looks at each one before the kernel does. A call that is to fail is not made at all.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -84,6 +84,8 @@ pub enum Fault {
     None,
     /// It and its children are killed at the call of this number, which is not made.
     Kill { at: usize },
+    /// The same at the first sync after a file below `folder` got its final name.
+    KillOnceNamed { folder: &'static str },
     /// The call of this number fails. Calls that only speak to a peer are not counted.
     Fail { at: usize, with: Errno },
     /// That one and every later one, until the fault is cleared.
@@ -121,6 +123,11 @@ pub struct Trace {
     pub failed_syncs: HashSet<(u64, u64)>,
     /// Files whose failed sync was asked for again.
     pub synced_again: Vec<Point>,
+    /// Device and inode of the regular file that a point syncs, by the point's number.
+    pub synced: BTreeMap<usize, (u64, u64)>,
+    /// For each point that succeeded, how many points had begun by then. Only of a run without a
+    /// fault.
+    pub ends: HashMap<usize, usize>,
 }
 
 /// A server under trace.
@@ -136,6 +143,7 @@ struct Shared {
     ended: AtomicBool,
     cleared: AtomicBool,
     hit: AtomicBool,
+    points: Arc<AtomicUsize>,
 }
 
 impl Traced {
@@ -161,6 +169,11 @@ impl Traced {
     /// Whether the fault has come.
     pub fn was_hit(&self) -> bool {
         self.shared.hit.load(Ordering::Acquire)
+    }
+
+    /// How many points there were so far: a clock of what the server does.
+    pub fn clock(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.shared.points)
     }
 
     /// Lets nothing fail any more.
@@ -199,6 +212,7 @@ fn spawn(mut command: Command) -> (Pid, Doors) {
         | Options::PTRACE_O_TRACEFORK
         | Options::PTRACE_O_TRACEVFORK
         | Options::PTRACE_O_TRACEEXEC
+        | Options::PTRACE_O_TRACESYSGOOD
         | Options::PTRACE_O_EXITKILL;
     ptrace::setoptions(pid, options).expect("traced");
     ptrace::cont(pid, None).expect("it goes on");
@@ -237,13 +251,15 @@ struct Tracer {
     fault: Fault,
     shared: Arc<Shared>,
     threads: HashSet<Pid>,
+    /// The points that threads are in, whose ends are waited for.
+    inside: HashMap<Pid, usize>,
     trace: Trace,
 }
 
 impl Tracer {
     fn new(main: Pid, fault: Fault, shared: Arc<Shared>) -> Self {
         let threads = HashSet::from([main]);
-        Self { main, fault, shared, threads, trace: Trace::default() }
+        Self { main, fault, shared, threads, inside: HashMap::new(), trace: Trace::default() }
     }
 
     fn run(mut self) -> Trace {
@@ -254,6 +270,14 @@ impl Tracer {
                 Ok(WaitStatus::PtraceEvent(pid, _, libc::PTRACE_EVENT_SECCOMP)) => {
                     self.threads.insert(pid);
                     self.look(pid);
+                    if self.inside.contains_key(&pid) {
+                        ptrace::syscall(pid, None).ok();
+                    } else {
+                        go_on(pid, None);
+                    }
+                }
+                Ok(WaitStatus::PtraceSyscall(pid)) => {
+                    self.note_end(pid);
                     go_on(pid, None);
                 }
                 Ok(WaitStatus::PtraceEvent(pid, ..)) => go_on(pid, None),
@@ -264,6 +288,7 @@ impl Tracer {
                 }
                 Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) => {
                     self.threads.remove(&pid);
+                    self.inside.remove(&pid);
                     if pid == self.main {
                         self.shared.ended.store(true, Ordering::Release);
                         self.kill_all();
@@ -280,6 +305,20 @@ impl Tracer {
     fn kill_all(&self) {
         for pid in &self.threads {
             kill(*pid, Signal::SIGKILL).ok();
+        }
+    }
+
+    fn has_named(&self, folder: &str) -> bool {
+        let mut points = self.trace.points.iter();
+        points.any(|point| point.call.starts_with("rename") && point.target.contains(folder))
+    }
+
+    /// Notes that the call that a thread was in has come to its end.
+    fn note_end(&mut self, pid: Pid) {
+        let Some(number) = self.inside.remove(&pid) else { return };
+        let Ok(registers) = ptrace::getregs(pid) else { return };
+        if registers.rax.cast_signed() >= 0 {
+            self.trace.ends.insert(number, self.trace.points.len());
         }
     }
 
@@ -310,8 +349,17 @@ impl Tracer {
         }
         let number = self.trace.points.len();
         self.trace.points.push(point.clone());
+        self.trace.synced.extend(file.map(|file| (number, file)));
+        self.shared.points.store(number + 1, Ordering::Release);
+        if self.fault == Fault::None && is_file {
+            self.inside.insert(pid, number);
+        }
         let error = match self.fault {
             Fault::Kill { at } if at == number => {
+                self.trace.hit.push(point);
+                return self.kill_all();
+            }
+            Fault::KillOnceNamed { folder } if is_sync(call) && self.has_named(folder) => {
                 self.trace.hit.push(point);
                 return self.kill_all();
             }
@@ -321,7 +369,11 @@ impl Tracer {
             {
                 with
             }
-            Fault::None | Fault::Kill { .. } | Fault::Fail { .. } | Fault::FailOn { .. } => return,
+            Fault::None
+            | Fault::Kill { .. }
+            | Fault::KillOnceNamed { .. }
+            | Fault::Fail { .. }
+            | Fault::FailOn { .. } => return,
         };
         // An interrupted sync has not failed.
         self.trace.failed_syncs.extend(file.filter(|_| error != Errno::EINTR));

@@ -113,7 +113,7 @@ fn rename(client: &mut Client, book: &mut Promises) {
 /// As a careful program does: written under a temporary name, then renamed. What lies there whole
 /// must be taken, which is what [`Told::Done`] stands for here.
 fn drop_files(site: &Site, book: &mut Promises) {
-    for (name, rows) in [("dropped.csv", 10), ("deep/dropped.csv", 4_000)] {
+    for (name, rows) in [("dropped.csv", 10), ("deep/below.csv", 4_000)] {
         let bytes = table(name, rows);
         drop_file(&site.path().join("drop"), name, &bytes);
         book.sent(name, &bytes, Told::Done);
