@@ -46,6 +46,16 @@ pub struct Report {
     pub contract: Option<Digest>,
 }
 
+impl Report {
+    /// The report without what it quotes of the file: names and numbers stay.
+    pub fn without_quotes(mut self) -> Self {
+        self.first_rejects.clear();
+        self.notes.clear();
+        self.columns.iter_mut().for_each(|column| column.why.clear());
+        self
+    }
+}
+
 /// What a column is and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnReport {

@@ -72,7 +72,7 @@ sinks = ["load", "tell"]
 batch = { max_files = 3, max_bytes = "1 MiB", max_rows = 9, max_wait = "10m" }
 format = { encoding = "windows-1252", delimiter = ";", quote = "'", header = false, sheets = ["A"], escape = "backslash", record_end = "any", preamble = 2, footer = 1, comment = "%" }
 expect = { days = "mon-fri", by = "06:30", days_later = 1, timezone = "Europe/Berlin", grace = "30m", except = "holidays.txt", files = 2, match = "b_{date:%Y%m%d}.csv", tell = ["extra"] }
-retain = { raw = "7y" }
+retain = { raw = "7y", parquet = "2y", rejects = "90d", receipts = "7y" }
 
 [feed.orders]
 
@@ -186,7 +186,7 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
             when: When::Waited(seconds(600)),
         },
         retract_grace: seconds(1),
-        retain: Retain { raw: Some(seconds(7 * 366 * 86400)) },
+        retain: kept_for([7 * 366, 2 * 366, 90, 7 * 366]),
         sinks: vec!["load".parse().unwrap(), "tell".parse().unwrap()],
         format: Format {
             encoding: Some("windows-1252".into()),
@@ -247,6 +247,27 @@ fn mistakes_in_what_makes_a_file_complete_are_told() {
     landfall.toml:3:8: `hold` must be a duration such as "2s", "10m", "24h" or "7d", not an integer
     landfall.toml:5:1: unknown key `compete` in [feed.b]; did you mean `complete`?
     "#);
+}
+
+fn kept_for(days: [u64; 4]) -> Retain {
+    let [raw, parquet, rejects, receipts] =
+        days.map(|days| Some(Duration::from_secs(days * 86400)));
+    Retain { raw, parquet, rejects, receipts }
+}
+
+#[test]
+fn nothing_of_a_file_is_kept_longer_than_its_bytes() {
+    let told = problems(
+        "[feed.a.retain]\nraw = \"1y\"\nparquet = \"2y\"\nrejects = \"367d\"\nreceipts = \"1y\"\n\
+         [feed.b.retain]\nparquet = \"forever\"\nlake = \"1y\"\n",
+    );
+    insta::assert_snapshot!(told, @r#"
+    landfall.toml:3:11: `parquet` is longer than `raw`, and what is past `raw` is erased with every copy of it: make `raw` at least as long, or leave this out
+    landfall.toml:4:11: `rejects` is longer than `raw`, and what is past `raw` is erased with every copy of it: make `raw` at least as long, or leave this out
+    landfall.toml:7:11: `parquet` must be how long it is kept, such as "90d" or "7y", not `forever`
+    landfall.toml:8:1: unknown key `lake` in [feed.b.retain]
+    "#);
+    read("[feed.a.retain]\nparquet = \"1d\"\nrejects = \"7y\"\n");
 }
 
 #[test]

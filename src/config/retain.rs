@@ -14,18 +14,44 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR_DAYS: u32 = 366;
 
 /// How long the zone keeps what a feed brought; for ever by default.
+///
+/// A time counts from the receipt of a file; `y` is 366 days. What is past `raw` is erased with every
+/// copy of it, so nothing of a file can be kept longer than its bytes: Parquet or a receipt without
+/// them could be proven by nobody and made again from nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retain {
-    /// `raw = "7y"`: how long after its receipt a file is kept, and with it its Parquet, its rejects
-    /// and what receipts quote of it. `y` is 366 days.
+    /// `raw = "7y"`: how long a file is kept, and at most all that came of it.
     pub raw: Option<Duration>,
+    /// `parquet = "2y"`: how long its Parquet is; by default as long as the file.
+    pub parquet: Option<Duration>,
+    /// `rejects = "90d"`: how long the records that were left out of it are; by default as long as the
+    /// file.
+    pub rejects: Option<Duration>,
+    /// `receipts = "1y"`: how long its receipt is, and what that quotes of it; by default as long as
+    /// the file.
+    pub receipts: Option<Duration>,
 }
 
 pub(super) fn read(table: Reader<'_, '_>) -> Retain {
-    let retain = Retain { raw: table.get("raw", kept) };
+    let retain = Retain {
+        raw: table.get("raw", kept),
+        parquet: table.get("parquet", kept),
+        rejects: table.get("rejects", kept),
+        receipts: table.get("receipts", kept),
+    };
+    let parts =
+        [("parquet", retain.parquet), ("rejects", retain.rejects), ("receipts", retain.receipts)];
+    for (key, time) in parts {
+        if retain.raw.zip(time).is_some_and(|(raw, time)| time > raw) {
+            table.problem_at(key, Wrong::new(format!("`{key}` {LONGER_THAN_RAW}")));
+        }
+    }
     table.finish();
     retain
 }
+
+const LONGER_THAN_RAW: &str = "is longer than `raw`, and what is past `raw` is erased with every \
+    copy of it: make `raw` at least as long, or leave this out";
 
 fn kept(value: &DeValue<'_>) -> Result<Duration, Wrong> {
     const WHAT: &str = "how long it is kept, such as \"90d\" or \"7y\"";

@@ -24,15 +24,17 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp, utc_day};
 use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::evidence::{Days, Notary};
+use crate::ledger::sqlite::Quotes;
 use crate::ledger::{
-    Arrival, Begun, Erasure, ErasureCause, ErasureWish, Event, Gone, Hold, Ledger, State,
+    Arrival, Begun, Erasure, ErasureCause, ErasureWish, Event, Gone, Hold, Ledger, RetiringBegun,
+    State,
 };
 use crate::names::ArrivalId;
 use crate::signing::SigningKey;
@@ -47,7 +49,7 @@ const AT_ONCE_MAX: u32 = 1000;
 const RETENTION: &str = "retention";
 /// How far from its receipt and its last event lines about an arrival may be filed: a clock may have
 /// been set, and a day ends a while after its last event.
-const ABOUT: Duration = Duration::from_secs(2 * 24 * 3600);
+pub(super) const ABOUT: Duration = Duration::from_secs(2 * 24 * 3600);
 /// A day.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Who erases again what has a tombstone.
@@ -69,11 +71,11 @@ pub type Doors = Box<dyn Fn(&Arrival) -> io::Result<Elsewhere> + Send + Sync>;
 
 /// Erases arrivals of one zone, one at a time.
 pub struct Eraser {
-    zone: Zone,
-    config: config::Live,
-    ledger: Arc<dyn Ledger>,
-    notary: Arc<Notary>,
-    clock: Clock,
+    pub(super) zone: Zone,
+    pub(super) config: config::Live,
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) notary: Arc<Notary>,
+    pub(super) clock: Clock,
     doors: Doors,
     turn: Mutex<()>,
 }
@@ -81,8 +83,8 @@ pub struct Eraser {
 /// What came of arrivals that are past their time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retired {
-    /// Arrivals that were erased.
-    pub erased: u64,
+    /// Arrivals that were erased, or of which a part goes.
+    pub gone: u64,
     /// Arrivals that a legal hold covers.
     pub on_hold: u64,
     /// Arrivals that are being converted or handed off.
@@ -91,9 +93,15 @@ pub struct Retired {
 
 impl std::ops::AddAssign for Retired {
     fn add_assign(&mut self, more: Self) {
-        self.erased += more.erased;
+        self.gone += more.gone;
         self.on_hold += more.on_hold;
         self.under_way += more.under_way;
+    }
+}
+
+impl From<RetiringBegun> for Retired {
+    fn from(RetiringBegun { begun: gone, on_hold, under_way }: RetiringBegun) -> Self {
+        Self { gone, on_hold, under_way }
     }
 }
 
@@ -127,7 +135,7 @@ impl Eraser {
     /// # Errors
     /// [`Error`]; once the ledger says that it is being erased, [`Self::finish`] goes on.
     pub fn erase(&self, id: ArrivalId, by: &str, reason: &str) -> Result<Outcome, Error> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn();
         let (by, reason) = (by.to_owned(), reason.to_owned());
         let wish = ErasureWish { by, reason, cause: ErasureCause::Asked };
         match self.ledger.begin_erasure(id, wish)? {
@@ -142,7 +150,7 @@ impl Eraser {
     /// # Errors
     /// As for [`Self::erase`].
     pub(super) fn retire(&self, ids: &[ArrivalId], why: &str) -> Result<Retired, Error> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn();
         let (mut retired, mut begun) = (Retired::default(), Vec::new());
         for id in ids {
             let (by, reason) = (RETENTION.to_owned(), why.to_owned());
@@ -154,7 +162,7 @@ impl Eraser {
             }
         }
         self.carry_out(&begun)?;
-        retired.erased = begun.len() as u64;
+        retired.gone = begun.len() as u64;
         Ok(retired)
     }
 
@@ -164,7 +172,7 @@ impl Eraser {
     /// # Errors
     /// [`Error`] of the first that could not be erased; the others were.
     pub fn finish(&self) -> Result<u64, Error> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn();
         let mut open = self.ledger.erasures_open(AT_ONCE_MAX)?;
         for id in tombstone::standing(&self.zone)? {
             let Some(arrival) = self.ledger.arrival(id)? else { continue };
@@ -199,6 +207,11 @@ impl Eraser {
         failed.map_or(Ok(erased), Err)
     }
 
+    /// The right to remove: one at a time.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Removes the copies of arrivals that are being erased, and says so.
     fn carry_out(&self, erasures: &[Erasure]) -> Result<Elsewhere, Error> {
         let Some(first) = erasures.first() else { return Ok(Elsewhere::default()) };
@@ -213,7 +226,7 @@ impl Eraser {
             sum.left.extend(told.left);
         }
         let ids: Vec<ArrivalId> = erasures.iter().map(|erasure| erasure.arrival.id).collect();
-        let about = self.notary.blank(&ids, &self.days_of(erasures)?)?;
+        let about = self.notary.blank((&ids, Quotes::All), &self.days_of(erasures)?)?;
         let key = SigningKey::open(&self.zone.receipt_key())?;
         let durability = self.config.now().durability;
         let mason = Mason { zone: &self.zone, key, durability };
@@ -251,13 +264,25 @@ impl Eraser {
     }
 
     /// What the list of the day (UTC) of a time should say, as far as the ledger and the archive know.
-    fn lines_of_day(&self, mason: &Mason<'_>, at: Timestamp) -> Result<BTreeSet<Line>, Error> {
+    pub(super) fn lines_of_day(
+        &self,
+        mason: &Mason<'_>,
+        at: Timestamp,
+    ) -> Result<BTreeSet<Line>, Error> {
         let midnight = format!("{}T00:00:00Z", utc_day(at)).parse().unwrap_or(at);
         let end = midnight.checked_add(DAY).unwrap_or(Timestamp::MAX);
         let erased = self.ledger.erased_within(midnight, end)?;
+        let parts = self.ledger.gone_within(midnight, end)?;
         let mut lines: BTreeSet<Line> = erased.iter().flat_map(tombstone::lines_of).collect();
-        let all = self.notary.blank(&[], &(utc_day(Timestamp::MIN)..=utc_day(Timestamp::MAX)))?;
-        lines.extend(mason.blanked(&all)?.iter().map(Blanked::line));
+        lines.extend(parts.iter().filter_map(tombstone::line_of_part));
+        // Which lines speak of these; there is nothing left to take out of them.
+        let ever = utc_day(Timestamp::MIN)..=utc_day(Timestamp::MAX);
+        let ids: Vec<ArrivalId> = erased.iter().map(|erasure| erasure.arrival.id).collect();
+        let mut about = self.notary.blank((&ids, Quotes::All), &ever)?;
+        let quoted = parts.iter().filter(|part| part.file.is_none());
+        let ids: Vec<ArrivalId> = quoted.map(|part| part.arrival).collect();
+        about.extend(self.notary.blank((&ids, Quotes::OfReceipts), &ever)?);
+        lines.extend(mason.blanked(&about)?.iter().map(Blanked::line));
         Ok(lines)
     }
 
@@ -269,13 +294,25 @@ impl Eraser {
             // The lake first: what moves to `retracted/` meanwhile is found there.
             paths.extend([file.to.clone(), Zone::retracted_path(&file.to), file.from.clone()]);
         }
-        let mut found: Vec<PathBuf> =
-            paths.iter().filter_map(|path| self.zone.resolve(path)).collect();
+        let mut found = self.resolved(&paths);
         let waiting = format!("{}.", arrival.id);
         found.extend(named(&self.zone.converted(), |name| name.starts_with(&waiting))?);
         let names: Vec<&str> = paths.iter().map(ZonePath::base).collect();
         let is_damaged = |name: &str| names.iter().any(|base| name.ends_with(base));
         found.extend(named(&self.zone.damaged(), is_damaged)?);
+        self.remove_files(found)
+    }
+
+    /// Removes files of the zone where they are, and makes that durable; how many.
+    pub(super) fn remove(&self, paths: &[ZonePath]) -> Result<u64, Error> {
+        self.remove_files(self.resolved(paths))
+    }
+
+    fn resolved(&self, paths: &[ZonePath]) -> Vec<PathBuf> {
+        paths.iter().filter_map(|path| self.zone.resolve(path)).collect()
+    }
+
+    fn remove_files(&self, found: Vec<PathBuf>) -> Result<u64, Error> {
         let (mut removed, mut folders) = (0, BTreeSet::new());
         for path in found {
             match fs::remove_file(&path) {

@@ -4,7 +4,8 @@
 //!   in the ledger; files that the ledger does not know are named.
 //! - [`mod@mend`]: a damaged or missing file comes back from a copy of the zone, if its digest fits. The
 //!   damaged one is kept aside; nothing is replaced in place.
-//! - [`retain`]: a running server erases what is past the time that its feed keeps it.
+//! - [`retain`]: a running server erases what is past the time that its feed keeps it, and removes
+//!   Parquet, rejects and receipts that are past a time of their own ([`parts`]).
 //! - [`scrub`]: a running server reads everything again in the period of `[verify] every`, a little
 //!   at a time.
 //! - [`mod@erase`]: every copy of an arrival is removed, and a signed tombstone says so.
@@ -19,6 +20,7 @@ use crate::{durable, evidence, ledger, signing};
 mod erase;
 mod mend;
 mod pace;
+mod parts;
 mod retain;
 mod scrub;
 mod stop;

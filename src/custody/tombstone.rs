@@ -8,8 +8,8 @@
 //! A list of removed files has the lines of `SHA256SUMS-<day>`, with names below `archive/` as well,
 //! so that the two can be compared line by line: whatever a day's seal names, and `sha256sum -c
 //! --ignore-missing` no longer finds or finds otherwise, is on the list of the day it was removed. The
-//! list of today grows. What is past the time that its feed keeps it is on the list, and has no
-//! tombstone.
+//! list of today grows. What is past the time that its feed keeps it is on the list, also a part such
+//! as Parquet, and has no tombstone.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::archive::digest;
 use crate::clock::{Timestamp, rfc3339_millis, utc_day};
 use crate::durable::Durability;
-use crate::ledger::{Erasure, Sender};
+use crate::ledger::{Erasure, Retiring, Sender};
 use crate::names::{ArrivalId, Digest, FeedName, FileName};
 use crate::signing::{self, Namespace, SigningKey};
 use crate::zone::{Zone, ZonePath};
@@ -210,6 +210,11 @@ fn removed(erasure: &Erasure) -> impl Iterator<Item = Removed> {
 /// What a list says of an erasure.
 pub(super) fn lines_of(erasure: &Erasure) -> impl Iterator<Item = Line> {
     removed(erasure).map(|Removed { path, sha256 }| (below_archive(&path), sha256))
+}
+
+/// What a list says of a part that went: its file, if it had one.
+pub(super) fn line_of_part(part: &Retiring) -> Option<Line> {
+    part.file.as_ref().map(|(path, sha256)| (below_archive(path), *sha256))
 }
 
 impl Blanked {

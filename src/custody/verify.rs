@@ -134,7 +134,7 @@ impl<'v> Verifier<'v> {
                 (Problem::Unreadable, None)
             }
         };
-        if problem == Problem::Missing && self.is_erased(kept) {
+        if problem == Problem::Missing && self.is_not_kept(kept) {
             return;
         }
         self.verified.problems += 1;
@@ -147,10 +147,14 @@ impl<'v> Verifier<'v> {
         }));
     }
 
-    /// Whether it was erased since it was looked up.
-    fn is_erased(&self, kept: &Kept) -> bool {
+    /// Whether it was erased or retired since it was looked up.
+    fn is_not_kept(&self, kept: &Kept) -> bool {
         let arrival = kept.arrival.and_then(|id| self.ledger.arrival(id).ok().flatten());
-        arrival.is_some_and(|arrival| arrival.state.is_erased())
+        let Some(before) = arrival.and_then(|arrival| arrival.sequence.checked_sub(1)) else {
+            return false;
+        };
+        let now = self.ledger.kept(before, 1).ok().flatten();
+        now.is_some_and(|(_, files)| files.iter().all(|file| file.path != kept.path))
     }
 
     fn read(&mut self, kept: &Kept) -> io::Result<(u64, crate::names::Digest)> {
@@ -250,18 +254,20 @@ impl<'v> Verifier<'v> {
 
     /// Whether a batch published this file. `last` is the batch that was looked at last: files of
     /// one lie together.
-    fn knows_published(&self, path: &ZonePath, last: &mut Option<Batch>) -> Result<bool, Error> {
+    fn knows_published(&self, path: &ZonePath, last: &mut Option<Known>) -> Result<bool, Error> {
         if path.as_str().contains("/_manifests/") {
             return self.knows_manifest(path);
         }
         let id = path.base().get(..36).and_then(|id| id.parse::<BatchId>().ok());
         let Some(id) = id else { return Ok(false) };
-        if last.as_ref().is_none_or(|batch| batch.id != id) {
-            *last = self.ledger.batch(id)?;
+        if last.as_ref().is_none_or(|(batch, _)| batch.id != id) {
+            let not_kept = self.ledger.not_kept_of(id)?;
+            *last = self.ledger.batch(id)?.map(|batch| (batch, not_kept));
         }
-        let Some(batch) = last else { return Ok(false) };
+        let Some((batch, not_kept)) = last else { return Ok(false) };
         let is_of = |to: &ZonePath| to == path || Zone::retracted_path(to) == *path;
-        Ok(batch.files.iter().any(|file| is_of(&file.to)))
+        // As for raw objects: what came back is no file of ours.
+        Ok(batch.files.iter().any(|file| is_of(&file.to)) && !not_kept.iter().any(is_of))
     }
 
     fn knows_manifest(&self, path: &ZonePath) -> Result<bool, Error> {
@@ -273,6 +279,9 @@ impl<'v> Verifier<'v> {
         Ok(batches.first().is_some_and(|batch| batch.sequence == sequence))
     }
 }
+
+/// A batch, and its files that are not kept any more.
+type Known = (Batch, Vec<ZonePath>);
 
 /// Which arrivals a sample has: those whose id falls below a bound under a hash drawn anew.
 struct Chosen {

@@ -19,6 +19,7 @@ use crate::config;
 use crate::diagnostic::on_one_line;
 use crate::durable::Durability;
 use crate::ledger::log::{Signed, Touched};
+use crate::ledger::sqlite::Quotes;
 use crate::ledger::{Event, Ledger, Recorded, tree};
 use crate::names::ArrivalId;
 use crate::signing::{Namespace, SigningKey};
@@ -230,15 +231,15 @@ impl Notary {
     ///
     /// # Errors
     /// [`Error`]; then it is to be done again.
-    pub fn blank(&self, ids: &[ArrivalId], days: &Days) -> Result<Vec<PathBuf>, Error> {
+    pub fn blank(&self, of: (&[ArrivalId], Quotes), days: &Days) -> Result<Vec<PathBuf>, Error> {
         let mut desk = self.desk();
         // What the ledger says of them now is blank: whatever is added from here on is as well.
         self.follow(&mut desk)?;
-        let blanked = desk.segments.blank(days, ids);
+        let blanked = desk.segments.blank(days, of);
         let mut about = blanked.inspect_err(|error| desk.is_stale |= is_of_disk(error))?;
         for other in Segments::logs(&self.zone)?.iter().filter(|log| **log != self.log) {
             let folder = self.zone.events(other);
-            about.extend(segments::blank(&folder, days, ids, self.durability)?);
+            about.extend(segments::blank(&folder, days, of, self.durability)?);
         }
         Ok(about)
     }

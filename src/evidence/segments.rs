@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Timestamp, utc_day};
 use crate::durable::Durability;
 use crate::ledger::log::{Leaf, Signed};
-use crate::ledger::sqlite::{Blank, Blanking};
+use crate::ledger::sqlite::{Blank, Blanking, Quotes};
 use crate::names::ArrivalId;
 use crate::zone::Zone;
 
@@ -253,9 +253,13 @@ impl Segments {
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Durable`]; then it is to be done again.
-    pub fn blank(&mut self, days: &Days, ids: &[ArrivalId]) -> Result<Vec<PathBuf>, Error> {
+    pub fn blank(
+        &mut self,
+        days: &Days,
+        (ids, quotes): (&[ArrivalId], Quotes),
+    ) -> Result<Vec<PathBuf>, Error> {
         self.sync()?;
-        let about = blank(&self.folder, days, ids, self.durability)?;
+        let about = blank(&self.folder, days, (ids, quotes), self.durability)?;
         if self.open.is_some() {
             // One of them may have another inode now.
             self.open = Some(self.files_of(&self.day)?);
@@ -284,10 +288,10 @@ pub type Days = std::ops::RangeInclusive<String>;
 pub(super) fn blank(
     folder: &Path,
     on: &Days,
-    ids: &[ArrivalId],
+    (ids, quotes): (&[ArrivalId], Quotes),
     durability: Durability,
 ) -> Result<Vec<PathBuf>, Error> {
-    let (mut about, mut blanking) = (Vec::new(), Blanking::of(ids));
+    let (mut about, mut blanking) = (Vec::new(), Blanking::of(ids, quotes));
     for day in days(folder)?.into_iter().filter(|day| on.contains(day)) {
         let path = rows_file(folder, &day);
         let (mut is_about, mut quotes) = (false, false);

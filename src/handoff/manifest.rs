@@ -112,7 +112,7 @@ struct Retracts<'a> {
     arrival: ArrivalId,
     batch: BatchId,
     url: &'a ZonePath,
-    /// `null` when it is erased.
+    /// `null` when it is erased, or past the time that its feed keeps Parquet.
     replaced_by: Option<ArrivalId>,
 }
 

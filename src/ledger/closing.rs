@@ -83,6 +83,8 @@ pub enum Because {
     },
     /// What it takes back is erased, and its readers are told at once.
     Erased,
+    /// What it takes back is past the time that its feed keeps Parquet.
+    Retired,
 }
 
 /// What is ready for a feed's next batch.

@@ -10,7 +10,7 @@
 
 use serde::Serialize;
 
-use super::{Arrival, BatchFile, Error, Hold, State};
+use super::{Arrival, BatchFile, Because, Error, Hold, State};
 use crate::clock::Timestamp;
 use crate::names::{ArrivalId, Digest, FeedName};
 
@@ -128,9 +128,10 @@ pub trait Erasures {
     /// [`Error::Store`].
     fn erasure(&self, id: ArrivalId) -> Result<Option<Erasure>, Error>;
 
-    /// Feeds of which a batch has to take something back because it is erased.
+    /// Feeds of which a batch has to take something back because it is erased, or its Parquet is past its
+    /// time.
     ///
     /// # Errors
     /// [`Error::Store`].
-    fn feeds_to_retract(&self) -> Result<Vec<FeedName>, Error>;
+    fn feeds_to_retract(&self) -> Result<Vec<(FeedName, Because)>, Error>;
 }

@@ -17,7 +17,7 @@ use crate::schema::Change;
 use crate::zone::ZonePath;
 
 use super::{
-    Because, Door, Finding, ReplayEnd, Scope, Sender, SidecarKind, Unlike, Urgency, UsedBy,
+    Because, Door, Finding, Part, ReplayEnd, Scope, Sender, SidecarKind, Unlike, Urgency, UsedBy,
     Verdict, Verified, WaitsFor,
 };
 
@@ -123,6 +123,9 @@ pub enum Event {
         /// Files that were removed.
         files: u64,
     },
+    /// A part of what is kept of it is past the time that its feed keeps it: it goes, and the raw
+    /// object stays.
+    Retired { part: Part, reason: String },
     /// Its sender renamed it.
     Renamed { from: FileName, to: FileName },
     /// Its sender set its times or permissions.

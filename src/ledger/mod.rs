@@ -31,6 +31,7 @@ pub mod log;
 mod pull;
 mod query;
 mod replay;
+mod retirement;
 mod sender;
 mod sidecar;
 mod sinks;
@@ -56,6 +57,7 @@ pub use log::Log;
 pub use pull::{Failing, PullFailure, PullState, Pulled, Pulls};
 pub use query::{ArrivalQuery, DigestRange, Found, Holding, Listed, NamePattern, NotDigits, Usage};
 pub use replay::{Replay, ReplayEnd, ReplayStanding, Replays, ReplaysNow};
+pub use retirement::{Age, NotKept, Part, PastPart, Retired, Retirements, Retiring, RetiringBegun};
 pub use sender::{Door, Sender};
 pub use sidecar::{
     NewSidecar, Sidecar, SidecarKind, SidecarName, Sidecars, Told, Verdict, Waits, WaitsFor,
@@ -128,6 +130,7 @@ pub trait Ledger:
     + Replays
     + Custody
     + Erasures
+    + Retirements
     + Holds
     + Expected
     + Alerts
@@ -378,7 +381,7 @@ pub trait Ledger:
     /// [`Error::Store`].
     fn counts(&self) -> Result<Vec<(FeedName, State, u64)>, Error>;
 
-    /// What the archive took for each feed that ever had a file, by feed.
+    /// What the archive has of each feed that ever had a file, by feed.
     ///
     /// # Errors
     /// [`Error::Store`].

@@ -125,7 +125,7 @@ impl std::str::FromStr for DigestRange {
 #[error("must be a SHA-256, or its first 4 hexadecimal digits or more")]
 pub struct NotDigits;
 
-/// What the archive took for a feed, in all.
+/// What the archive has of a feed, in all: what it took and was not erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {
     /// Which feed, declared or not.
@@ -134,7 +134,7 @@ pub struct Holding {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// When the newest came.
+    /// When the newest came, erased or not.
     pub newest: Timestamp,
 }
 

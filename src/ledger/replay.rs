@@ -92,6 +92,14 @@ pub trait Replays {
     /// is being taken back; [`Error::Store`].
     fn replay(&self, id: ArrivalId, by: &str, reason: &str) -> Result<bool, Error>;
 
+    /// Has an arrival whose Parquet is past its time converted and published once more, from the start;
+    /// false when it is on its way already. It then counts from its publication.
+    ///
+    /// # Errors
+    /// [`Error::Missing`]; [`Error::Refused`] when none of its Parquet is past its time, is still being
+    /// taken back, or a newer version has its name; [`Error::Store`].
+    fn publish_again(&self, id: ArrivalId, by: &str, reason: &str) -> Result<bool, Error>;
+
     /// Records what came of a replay, and what it taught about the feed.
     ///
     /// # Errors

@@ -144,10 +144,24 @@ impl State {
             Event::Erased { .. } => self.only_from(&[Self::Erasing], Self::Erased),
             // What an arrival waits for is no state: it is received, and what is missing is told.
             Event::Completed { .. } => [Self::Received, Self::Held].contains(&self).then_some(self),
-            // What is published stays so until a batch takes it back.
-            Event::ReplayAsked { .. } => {
-                [Self::Published, Self::HandedOff].contains(&self).then_some(self)
-            }
+            // What is published stays so until a batch takes it back. What was taken back because it was
+            // past its time goes on from the start.
+            Event::ReplayAsked { .. } => match self {
+                Self::Retracted => Some(Self::Received),
+                Self::Published | Self::HandedOff => Some(self),
+                Self::Received
+                | Self::Converted
+                | Self::Raw
+                | Self::Batched
+                | Self::Held
+                | Self::Duplicate
+                | Self::Superseded
+                | Self::Tested
+                | Self::Rejected
+                | Self::Erasing
+                | Self::Erased => None,
+            },
+            Event::Retired { .. } if self.is_erased() => None,
             Event::Tested => self.only_from(&[Self::Converted, Self::Raw], Self::Tested),
             Event::Renamed { .. }
             | Event::Touched { .. }
@@ -160,6 +174,7 @@ impl State {
             | Event::SidecarAlone { .. }
             | Event::SidecarHidden { .. }
             | Event::PapersHidden { .. }
+            | Event::Retired { .. }
             | Event::Started { .. }
             | Event::Stopped
             | Event::Reconciled { .. }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{self, Arrival, Ledger, State};
+use crate::ledger::{self, Ledger, Part, State};
 use crate::names::ArrivalId;
 
 /// Files of one wish; a longer list is several.
@@ -18,6 +18,20 @@ pub struct ReplayWish {
     pub by: String,
     /// Why.
     pub reason: String,
+    /// What is meant to be replayed.
+    #[serde(default)]
+    pub of: Of,
+}
+
+/// What may be replayed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Of {
+    /// What is published.
+    #[default]
+    Live,
+    /// What was taken back because it was past its time: it is published again.
+    Retired,
 }
 
 /// Records the wish; returns those whose replay is under way already. The server does the work.
@@ -35,11 +49,15 @@ pub fn ask(ledger: &dyn Ledger, wish: &ReplayWish) -> Result<Vec<ArrivalId>, Dia
     };
     let mut under_way = Vec::new();
     for id in wish.ids.iter().take(FILES_MAX) {
-        match ledger.replay(*id, &wish.by, &wish.reason) {
+        let asked = match wish.of {
+            Of::Live => ledger.replay(*id, &wish.by, &wish.reason),
+            Of::Retired => ledger.publish_again(*id, &wish.by, &wish.reason),
+        };
+        match asked {
             Ok(true) => {}
             Ok(false) => under_way.push(*id),
             Err(ledger::Error::Refused(_) | ledger::Error::Missing { .. }) => {
-                return Err(refused(*id, ledger.arrival(*id).map_err(|error| failed(&error))?));
+                return Err(refused(ledger, *id, wish.of).map_err(|error| failed(&error))?);
             }
             Err(error) => return Err(failed(&error)),
         }
@@ -47,11 +65,33 @@ pub fn ask(ledger: &dyn Ledger, wish: &ReplayWish) -> Result<Vec<ArrivalId>, Dia
     Ok(under_way)
 }
 
-fn refused(id: ArrivalId, arrival: Option<Arrival>) -> Diagnostic {
-    let Some(arrival) = arrival else {
-        return Diagnostic::error(Code::Z104, format!("no file has the id {id}"));
+fn refused(ledger: &dyn Ledger, id: ArrivalId, of: Of) -> Result<Diagnostic, ledger::Error> {
+    let Some(arrival) = ledger.arrival(id)? else {
+        return Ok(Diagnostic::error(Code::Z104, format!("no file has the id {id}")));
     };
-    let hint = match arrival.state {
+    let is_past = ledger.retired_of(id)?.iter().any(|went| went.part == Part::Parquet);
+    let summary = match of {
+        Of::Live => format!("nothing of {} is published that could be replayed", arrival.name),
+        Of::Retired => format!("{} has no Parquet that could be published again", arrival.name),
+    };
+    let told = Diagnostic::error(Code::Z104, summary).fact("id", id);
+    Ok(told.hint(match (arrival.state, of) {
+        (State::Retracted, Of::Live) if is_past => {
+            "Its Parquet is past the time that its feed keeps it. --retired publishes it again, for as \
+             long from then."
+        }
+        (State::Published | State::HandedOff, _) if is_past => {
+            "Its Parquet is past its time and is being taken back: try it again in a moment."
+        }
+        (State::Published | State::HandedOff, Of::Retired) => {
+            "It is published: replay it without --retired."
+        }
+        (state, _) => way_out(state),
+    }))
+}
+
+fn way_out(state: State) -> &'static str {
+    match state {
         State::Received | State::Converted | State::Raw | State::Batched => {
             "It is still on its way: `landfall show` tells how far."
         }
@@ -65,7 +105,5 @@ fn refused(id: ArrivalId, arrival: Option<Arrival>) -> Diagnostic {
         State::Erasing | State::Erased => "It is erased: send it again if it is wanted after all.",
         // What is published of it is being taken back.
         State::Published | State::HandedOff => "A newer version takes its place just now.",
-    };
-    let summary = format!("nothing of {} is published that could be replayed", arrival.name);
-    Diagnostic::error(Code::Z104, summary).fact("id", id).hint(hint)
+    }
 }

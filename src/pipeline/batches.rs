@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::clock::{Pace, Timestamp};
 use crate::handoff::batch::Publisher;
-use crate::ledger::{Because, Closing, Empty, Over};
+use crate::ledger::{Closing, Empty, Over};
 
 use super::closer::{self, Closer};
 use super::conversions::log_failure;
@@ -80,14 +80,15 @@ fn look_once(closer: &Closer<'_>, publisher: &Publisher, retire_at: &mut Timesta
     };
 }
 
-/// What is erased is taken back at once, by a batch of its own, whatever the rule of its feed.
+/// What is erased or past its time is taken back at once, by a batch of its own, whatever the rule of
+/// its feed.
 fn take_back_erased(closer: &Closer<'_>, publisher: &Publisher) -> Result<(), closer::Error> {
-    for feed in closer.ledger.feeds_to_retract()? {
+    for (feed, because) in closer.ledger.feeds_to_retract()? {
         let closing = Closing {
             bounds: closer.config.now().feed(&feed).batch.bounds,
             over: Over::These(Vec::new()),
             empty: Empty::Skip,
-            because: Because::Erased,
+            because,
         };
         if let Err(error) = publisher.close_over_and_publish(&feed, closing) {
             log_failure("publish a batch", &error);

@@ -17,7 +17,7 @@ use crate::diagnostic::{Code, Diagnostic, on_one_line};
 use crate::durable;
 use crate::evidence::Proof;
 use crate::ledger::{
-    self, Arrival, Event, Ledger, Listed, NewArrival, NewSidecar, Pulled, Recorded, Sender,
+    self, Arrival, Event, Ledger, Listed, NewArrival, NewSidecar, Part, Pulled, Recorded, Sender,
     Sidecar, SidecarName, State, Usage, Waits,
 };
 use crate::names::{ArrivalId, FeedName, FileName, PartnerName};
@@ -318,7 +318,9 @@ impl Intake for LocalIntake {
             true => Proof::of(self.ledger.as_ref(), &history).map_err(self.refuse())?,
             false => None,
         };
-        let papers = Papers::render(arrival, hidden_at, proof);
+        let retired = self.ledger.retired_of(id).map_err(self.refuse())?;
+        let is_past = retired.iter().any(|went| went.part == Part::Receipts);
+        let papers = Papers { is_past, ..Papers::render(arrival, hidden_at, proof) };
         papers.sign(|receipt| self.sign(receipt)).map_err(|error| {
             log(id, "sign a receipt", &error);
             Refusal::Failed(id)

@@ -16,24 +16,24 @@ use landfall::names::ArrivalId;
 use landfall::zone::Zone;
 
 /// Stands in the bytes, in a record that is left out, so that reports quote it.
-const SECRET: &str = "Jane-Roe-4711";
+pub(crate) const SECRET: &str = "Jane-Roe-4711";
 
-fn rows(secret: &str) -> String {
+pub(crate) fn rows(secret: &str) -> String {
     let good: String = (0..300).map(|n| format!("{n},x{n}\n")).collect();
     format!("id,name\n{good}9,{secret},2,3\n")
 }
 
-fn said(zone: &TestZone, arguments: &[&str]) -> (i32, String) {
+pub(crate) fn said(zone: &TestZone, arguments: &[&str]) -> (i32, String) {
     let output = zone.run(arguments);
     let text = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(text).unwrap())
 }
 
-fn erase(zone: &TestZone, id: ArrivalId) -> (i32, String) {
+pub(crate) fn erase(zone: &TestZone, id: ArrivalId) -> (i32, String) {
     said(zone, &["erase", &id.to_string(), "--reason", "request 17", "--yes"])
 }
 
-fn every_file(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn every_file(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -42,12 +42,12 @@ fn every_file(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn has(bytes: &[u8], what: &str) -> bool {
+pub(crate) fn has(bytes: &[u8], what: &str) -> bool {
     bytes.windows(what.len()).any(|here| here == what.as_bytes())
 }
 
 /// Files of the zone that have the text, or whose name has one of these parts.
-fn traces(zone: &TestZone, text: &str, parts: &[String]) -> Vec<PathBuf> {
+pub(crate) fn traces(zone: &TestZone, text: &str, parts: &[String]) -> Vec<PathBuf> {
     let named = |path: &Path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         parts.iter().any(|part| name.contains(part.as_str()))
@@ -57,7 +57,7 @@ fn traces(zone: &TestZone, text: &str, parts: &[String]) -> Vec<PathBuf> {
     found
 }
 
-fn is_signed(zone: &TestZone, namespace: &str, path: &Path) -> bool {
+pub(crate) fn is_signed(zone: &TestZone, namespace: &str, path: &Path) -> bool {
     let signers = zone.path().join("signers");
     fs::write(&signers, zone.run(&["receipt", "key"]).stdout).unwrap();
     let identity = fs::read_to_string(&signers).unwrap();
@@ -69,7 +69,7 @@ fn is_signed(zone: &TestZone, namespace: &str, path: &Path) -> bool {
     verified.status().unwrap().success()
 }
 
-fn find(zone: &TestZone, name: &str) -> Arrival {
+pub(crate) fn find(zone: &TestZone, name: &str) -> Arrival {
     let all = all(&zone.ledger());
     all.into_iter().find(|arrival| arrival.name.to_string() == name).unwrap()
 }

@@ -12,6 +12,7 @@
 mod backup;
 mod erase;
 mod replay;
+mod retain;
 #[path = "../support/mod.rs"]
 mod support;
 mod verify;

@@ -182,6 +182,12 @@ fn a_swamp_is_told_with_what_it_holds() {
     let orders = stdout.lines().find(|line| line.starts_with("orders ")).expect("orders");
     let words = "owner, purpose, contract, known use  2      10 B";
     assert!(orders.contains(words), "{stdout}");
+    // What is erased holds nothing any more.
+    let erased = zone.run(&["erase", "a.csv", "--reason", "request 17", "--yes"]);
+    assert!(erased.status.success(), "{erased:?}");
+    let (_, stdout, _) = told(&zone.run(&["feed", "list", "--swamp"]));
+    let orders = stdout.lines().find(|line| line.starts_with("orders ")).expect("orders");
+    assert!(orders.contains("owner, purpose, contract, known use  1      5 B"), "{stdout}");
     // A sink that takes its batches is a use.
     let text = "[feed.orders]\nowner='a'\npurpose='b'\nsinks=['s']\n[sink.s]\ncommand=['true']\n";
     fs::write(zone.path().join("landfall.toml"), format!("[sftp]\nenabled=false\n{text}")).unwrap();

@@ -23,6 +23,7 @@ mod place;
 mod receiving;
 mod replacing;
 mod replaying;
+mod retiring;
 mod sqlite;
 mod states;
 mod waiting;
@@ -98,6 +99,12 @@ contract! {
         a_replay_that_comes_to_nothing_leaves_what_is_published
         only_what_is_published_is_replayed
         a_newer_version_overtakes_a_replay
+    }
+    retiring {
+        parquet_is_taken_back_before_it_goes
+        what_is_past_its_time_is_published_again_when_it_is_asked_for
+        a_hold_stands_in_the_way_of_every_part
+        with_a_receipt_goes_what_it_quotes
     }
     waiting {
         what_waits_is_not_taken_further

@@ -293,7 +293,10 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date() {
         ALTER TABLE batch DROP COLUMN window_end; DROP TABLE sink_pause; DROP TABLE tree_node; DROP TABLE log; DROP TABLE checkpoint;
         UPDATE event SET hash = zeroblob(32); DROP TABLE sidecar; DROP INDEX arrival_waits;
         ALTER TABLE arrival DROP COLUMN waits; ALTER TABLE arrival DROP COLUMN look_at;
-        ALTER TABLE arrival DROP COLUMN same_bytes_as;
+        ALTER TABLE arrival DROP COLUMN same_bytes_as; DROP INDEX batch_file_retiring;
+        DROP INDEX arrival_retiring; ALTER TABLE arrival DROP COLUMN receipt_retired_at;
+        ALTER TABLE arrival DROP COLUMN receipt_gone_at; ALTER TABLE batch_file DROP COLUMN retired_at;
+        ALTER TABLE batch_file DROP COLUMN gone_at;
         PRAGMA writable_schema = ON;
         UPDATE sqlite_schema SET sql = replace(replace(sql, ', ''tested'', ''rejected'', ''erasing'', ''erased''', ''), ', ''pull'')', ')') WHERE name = 'arrival';
         UPDATE sqlite_schema SET sql = replace(sql, 'replaced_by BLOB CHECK', 'replaced_by BLOB NOT NULL CHECK') WHERE name = 'retraction';

@@ -3,7 +3,7 @@
 //! The table is written out, so that a change of any cell is a change of this file.
 
 use landfall::diagnostic::{Code, Diagnostic};
-use landfall::ledger::{Event, Scope, SidecarKind, State, Verdict};
+use landfall::ledger::{Event, Part, Scope, SidecarKind, State, Verdict};
 use landfall::names::{ArrivalId, BatchId};
 
 use crate::making::{acme, digest_of, feed, file, incoming, now, sink};
@@ -45,6 +45,7 @@ fn about_an_arrival() -> Vec<Event> {
         Event::Published { batch },
         Event::HandedOff { batch },
         Event::Retracted { batch, replaced_by: Some(id) },
+        Event::Retired { part: Part::Parquet, reason: "it is old".to_owned() },
         Event::Erasing { by: "ops".to_owned(), reason: "request 17".to_owned() },
         Event::Erased { tombstone: Some(digest_of("t")), files: 3 },
         Event::Renamed { from: file("a"), to: file("b") },
@@ -197,6 +198,7 @@ fn every_state_meets_every_event() {
     published        -          -          -          Published  -          -          -          -          -          -          -          -          -          -
     handed_off       -          -          -          -          HandedOff  -          -          -          -          -          -          -          -          -
     retracted        -          -          -          -          Retracted  Retracted  -          -          -          -          -          -          =          =
+    retired          =          =          =          =          =          =          =          =          =          =          =          =          -          -
     erasing          Erasing    Erasing    Erasing    -          -          Erasing    Erasing    Erasing    Erasing    Erasing    Erasing    Erasing    -          Erasing
     erased           -          -          -          -          -          -          -          -          -          -          -          -          Erased     -
     renamed          =          =          =          =          =          =          =          =          =          =          =          =          =          =

@@ -63,6 +63,7 @@ fn refuse_foreign(subject: &Subject, event: &Event) -> Result<(), Refused> {
             | Event::Erased { .. }
             | Event::Tested
             | Event::ReplayAsked { .. }
+            | Event::Retired { .. }
             | Event::ReplayConverted { .. }
             | Event::ReplayEnded { .. }
             | Event::SidecarReceived { .. }

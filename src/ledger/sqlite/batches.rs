@@ -163,6 +163,7 @@ pub(super) fn live_files(
     let sql = file!(
         "WHERE feed = ?1 AND sequence <= ?2 AND kind IN ('parquet', 'raw')
            AND (retracted IS NULL OR retracted > ?2)
+           AND (retracted IS NULL OR retired_at IS NULL)
            AND arrival NOT IN (SELECT a.id FROM erasure e JOIN arrival a ON a.sequence = e.arrival
              WHERE e.feed = ?1)
          ORDER BY sequence, position"

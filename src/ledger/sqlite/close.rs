@@ -50,7 +50,8 @@ pub(super) fn close(
         | Because::Asked { .. }
         | Because::Replay
         | Because::Set { .. }
-        | Because::Erased => None,
+        | Because::Erased
+        | Because::Retired => None,
     };
     tx.sql(
         "INSERT INTO batch (id, feed, sequence, previous, version, closed_at, because, window_end,
@@ -244,7 +245,7 @@ fn fitting(
 
 /// An older arrival whose published file goes, and the one that takes its place.
 struct TakenBack {
-    /// Nothing when the older one is erased.
+    /// Nothing when the older one is erased or past its time.
     newer: Option<Subject>,
     older: Subject,
 }
@@ -282,6 +283,14 @@ fn to_take_back(
          ORDER BY a.sequence"
     );
     for older in tx.sql(erased)?.query_map([feed], Subject::of)? {
+        taken_back.push(TakenBack { newer: None, older: older? });
+    }
+    let past = subject!(
+        "JOIN batch_file f INDEXED BY batch_file_retiring ON f.arrival = a.id
+         WHERE f.feed = ?1 AND f.retired_at IS NOT NULL AND f.gone_at IS NULL
+           AND f.kind = 'parquet' AND f.retracted IS NULL ORDER BY a.sequence"
+    );
+    for older in tx.sql(past)?.query_map([feed], Subject::of)? {
         taken_back.push(TakenBack { newer: None, older: older? });
     }
     Ok(taken_back)
@@ -376,7 +385,8 @@ impl Fixed<'_> {
                 retraction.batch,
                 &retraction.path,
                 retraction.replaced_by,
-                // A raw object stays where it is: the archive keeps it. What is erased is removed.
+                // A raw object stays where it is: the archive keeps it. What is erased or past its time
+                // is removed.
                 kind == FileKind::Raw || by.is_none(),
             ))?;
             tx.sql(

@@ -8,6 +8,7 @@ use crate::schema::{Change, LearnedSchema};
 
 use super::fault::Fault;
 use super::find;
+use super::retirements;
 use super::transaction::{Subject, Transaction};
 use super::values::{Cells, Json};
 
@@ -126,6 +127,7 @@ pub(super) fn store(
     subject: &Subject,
     new: &Conversion,
 ) -> Result<(), Fault> {
+    let report = retirements::report_to_keep(tx, subject, &new.report)?;
     tx.sql(
         "INSERT OR REPLACE INTO conversion (arrival, converter, version, revision, seen, written,
            rejected, skipped, parquet, rejects, report)
@@ -142,7 +144,7 @@ pub(super) fn store(
         new.skipped,
         Json(&new.parquet),
         new.rejects.as_ref().map(Json),
-        Json(&new.report),
+        Json(&report),
     ))?;
     Ok(())
 }

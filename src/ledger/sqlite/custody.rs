@@ -68,7 +68,8 @@ fn kept(conn: &Connection, after: u64, limit: u32) -> Result<Option<(u64, Vec<Ke
     raw.retain(|(_, state, _)| !state.is_erased());
     let sql = "SELECT f.kind, f.target, f.digest FROM batch_file f
                JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
-               WHERE f.arrival = ?1 AND f.kind <> 'raw' AND b.state = 'published'";
+               WHERE f.arrival = ?1 AND f.kind <> 'raw' AND b.state = 'published'
+                 AND f.retired_at IS NULL";
     let mut statement = conn.prepare_cached(sql)?;
     let mut all = Vec::new();
     for (_, _, object) in raw {

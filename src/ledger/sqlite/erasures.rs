@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::clock::Timestamp;
 use crate::ledger::{
-    Arrival, Begun, Erasure, ErasureWish, Erasures, Error, Event, Gone, ReplayEnd, State,
+    Arrival, Because, Begun, Erasure, ErasureWish, Erasures, Error, Event, Gone, ReplayEnd, State,
 };
 use crate::names::{ArrivalId, FeedName};
 use crate::report::Report;
@@ -27,16 +27,7 @@ impl Erasures for SqliteLedger {
         let recorded = self.write("record an erasure", move |tx| {
             gone.into_iter().try_for_each(|gone| erased(tx, gone, at))
         });
-        // What was quoted went with the first step, but the write-ahead log may still have it.
-        match self.writer.as_ref().map(super::writer::Writer::empty_log) {
-            Some(Ok(true)) | None => {}
-            Some(Ok(false)) => {
-                tracing::warn!(
-                    "ledger.db-wal has quotes of what is erased for a while: it is being read"
-                );
-            }
-            Some(Err(error)) => tracing::warn!(%error, "ledger.db-wal could not be emptied"),
-        }
+        self.empty_log();
         recorded
     }
 
@@ -87,13 +78,36 @@ impl Erasures for SqliteLedger {
         self.readers.read("read an erasure", |conn| one(conn, id))
     }
 
-    fn feeds_to_retract(&self) -> Result<Vec<FeedName>, Error> {
+    fn feeds_to_retract(&self) -> Result<Vec<(FeedName, Because)>, Error> {
         self.readers.read("read erasures", |conn| {
-            let sql = "SELECT DISTINCT feed FROM erasure WHERE retract = 1 ORDER BY feed";
+            let sql = "SELECT DISTINCT feed, 1 FROM erasure WHERE retract = 1
+                       UNION SELECT DISTINCT feed, 0 FROM batch_file INDEXED BY batch_file_retiring
+                         WHERE retired_at IS NOT NULL AND gone_at IS NULL AND kind = 'parquet'
+                           AND retracted IS NULL
+                       ORDER BY 1, 2 DESC";
             let mut statement = conn.prepare_cached(sql)?;
-            let found = statement.query_map([], |row| row.get(0))?;
+            let found = statement.query_map([], |row| {
+                let because = if row.get(1)? { Because::Erased } else { Because::Retired };
+                Ok((row.get(0)?, because))
+            })?;
             Ok(found.collect::<Result<_, _>>()?)
         })
+    }
+}
+
+impl SqliteLedger {
+    /// What was quoted of bytes that go went with the first step, but the write-ahead log may still
+    /// have it.
+    pub(super) fn empty_log(&self) {
+        match self.writer.as_ref().map(super::writer::Writer::empty_log) {
+            Some(Ok(true)) | None => {}
+            Some(Ok(false)) => {
+                tracing::warn!(
+                    "ledger.db-wal has quotes of what is erased for a while: it is being read"
+                );
+            }
+            Some(Err(error)) => tracing::warn!(%error, "ledger.db-wal could not be emptied"),
+        }
     }
 }
 
@@ -180,7 +194,7 @@ fn begin(tx: &mut Transaction<'_>, id: ArrivalId, wish: &ErasureWish) -> Result<
 
 /// Whether a batch that has a file of it is being published, or on its way to a sink. It may be one of
 /// a replay, of which its state tells nothing.
-fn is_handed_off_now(tx: &Transaction<'_>, id: ArrivalId) -> Result<bool, Fault> {
+pub(super) fn is_handed_off_now(tx: &Transaction<'_>, id: ArrivalId) -> Result<bool, Fault> {
     let sql = "SELECT 1 FROM batch_file f
                JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
                WHERE f.arrival = ?1 AND (b.state = 'closed' OR EXISTS (

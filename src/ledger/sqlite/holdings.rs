@@ -1,4 +1,4 @@
-//! What the archive took for each feed.
+//! What the archive has of each feed.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,9 @@ pub(super) fn in_all<E>(
 
 /// What the first arrivals above a sequence come to, and where to go on.
 pub(super) fn part(conn: &Connection, after: u64) -> Result<(Vec<Holding>, Option<u64>), Fault> {
-    let sql = "SELECT feed, count(*), sum(size_bytes), max(received_at) FROM arrival
+    let sql = "SELECT feed, count(*) FILTER (WHERE state NOT IN ('erasing', 'erased')),
+                 coalesce(sum(size_bytes) FILTER (WHERE state NOT IN ('erasing', 'erased')), 0),
+                 max(received_at) FROM arrival
                WHERE sequence > ?1 AND sequence <= ?2 GROUP BY feed";
     let mut statement = conn.prepare_cached(sql)?;
     let upto = after + SUMMED_MAX;

@@ -48,6 +48,7 @@ mod pulls;
 mod readers;
 mod receive;
 mod replays;
+mod retirements;
 mod rows;
 mod schema;
 mod search;
@@ -57,7 +58,7 @@ mod transaction;
 mod values;
 mod writer;
 
-pub use blank::{Blank, Blanking};
+pub use blank::{Blank, Blanking, Quotes};
 pub use copy::{check, copy};
 pub(super) use fault::is_disk_full;
 pub use rows::Rebuilding;

@@ -13,7 +13,7 @@ use super::close::Ready;
 use super::fault::Fault;
 use super::transaction::{Subject, Transaction, subject};
 use super::values::{Cells, Json, Micros};
-use super::{SqliteLedger, batches, conversions, find};
+use super::{SqliteLedger, batches, conversions, find, retirements};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -29,6 +29,11 @@ impl Replays for SqliteLedger {
     fn replay(&self, id: ArrivalId, by: &str, reason: &str) -> Result<bool, Error> {
         let (by, reason) = (by.to_owned(), reason.to_owned());
         self.write("record a replay", move |tx| ask(tx, id, by, reason))
+    }
+
+    fn publish_again(&self, id: ArrivalId, by: &str, reason: &str) -> Result<bool, Error> {
+        let (by, reason) = (by.to_owned(), reason.to_owned());
+        self.write("record a replay", move |tx| publish_again(tx, id, by, reason))
     }
 
     fn replay_converted(&self, id: ArrivalId, new: NewConversion) -> Result<(), Error> {
@@ -87,7 +92,9 @@ fn ask(tx: &mut Transaction<'_>, id: ArrivalId, by: String, reason: String) -> R
         return Ok(false);
     }
     let event = Event::ReplayAsked { by: by.clone(), reason: reason.clone() };
-    if batches::published_file(tx.conn(), id)?.is_none() {
+    if batches::published_file(tx.conn(), id)?.is_none()
+        || retirements::is_to_be_taken_back(tx, id)?
+    {
         return Err(Error::from(Refused { state: subject.state, event: event.kind() }).into());
     }
     tx.step(&mut subject, event)?;
@@ -99,7 +106,31 @@ fn ask(tx: &mut Transaction<'_>, id: ArrivalId, by: String, reason: String) -> R
     Ok(true)
 }
 
-fn is_open(tx: &Transaction<'_>, subject: &Subject) -> Result<bool, Fault> {
+/// What is past its time was taken back, so that it has nothing that a replay could take the place of:
+/// it goes the way of a file that is received.
+fn publish_again(
+    tx: &mut Transaction<'_>,
+    id: ArrivalId,
+    by: String,
+    reason: String,
+) -> Result<bool, Fault> {
+    let mut subject = tx.subject(id)?;
+    let event = Event::ReplayAsked { by, reason };
+    let is_past = retirements::has_retired_parquet(tx, id)?;
+    if is_past && !subject.state.is_end() {
+        return Ok(false);
+    }
+    let sql = "SELECT current OR NOT replace_same_name FROM arrival WHERE sequence = ?1";
+    let is_wanted: bool = tx.sql(sql)?.query_row([subject.sequence], |row| row.get(0))?;
+    if !is_past || !is_wanted || subject.state != State::Retracted {
+        return Err(Error::from(Refused { state: subject.state, event: event.kind() }).into());
+    }
+    tx.step(&mut subject, event)?;
+    tx.sql("DELETE FROM conversion WHERE arrival = ?1")?.execute([subject.sequence])?;
+    Ok(true)
+}
+
+pub(super) fn is_open(tx: &Transaction<'_>, subject: &Subject) -> Result<bool, Fault> {
     let sql = "SELECT 1 FROM replay WHERE arrival = ?1 AND state IN ('asked', 'made')";
     Ok(tx.sql(sql)?.exists([subject.sequence])?)
 }

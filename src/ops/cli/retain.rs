@@ -37,14 +37,14 @@ pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Dia
         out.say("Every feed keeps its files for ever. [feed.NAME.retain] changes that.");
         return Ok(Exit::Ok);
     }
-    let heading = ["feed", "received before", "files to go", "bytes"].map(str::to_owned);
+    let heading = ["feed", "what", "received before", "files to go", "bytes"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(heading).chain(all.iter().map(row)).collect();
     out.print(&table(&rows));
     out.say("A served zone removes them by itself, but for what a legal hold covers.");
     Ok(Exit::Ok)
 }
 
-fn row(past: &Past) -> [String; 4] {
-    let Past { feed, before, files, bytes, .. } = past;
-    [feed.to_string(), words::time(*before), count(*files), size(*bytes)]
+fn row(past: &Past) -> [String; 5] {
+    let Past { feed, what, before, files, bytes, .. } = past;
+    [feed.to_string(), (*what).to_owned(), words::time(*before), count(*files), size(*bytes)]
 }

@@ -9,7 +9,8 @@ use crate::clock::rfc3339_millis;
 use crate::diagnostic::Diagnostic;
 use crate::evidence::{Checkpoint, Proof};
 use crate::ledger::{
-    self, Arrival, Batch, BatchFile, Covered, Delivery, Door, Hold, Ledger, Recorded, State,
+    self, Arrival, Batch, BatchFile, Covered, Delivery, Door, Hold, Ledger, Part, Recorded,
+    Retired, State,
 };
 use crate::ops::diagnostic;
 use crate::receive::receipt;
@@ -32,6 +33,9 @@ struct Life {
     /// Legal holds that stand on it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     holds: Vec<Hold>,
+    /// What of it is past the time that its feed keeps it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    retired: Vec<Retired>,
     events: Vec<Recorded>,
     /// That it is in the log; `None` until a checkpoint covers it.
     proof: Option<Proof>,
@@ -58,14 +62,18 @@ fn read(ledger: &dyn Ledger, arrival: Arrival) -> Result<Life, ledger::Error> {
     let proof = Proof::of(ledger, &events)?;
     let mut holds = ledger.holds()?;
     holds.retain(|hold| hold.released.is_none() && hold.scope.covers(Covered::of(&arrival)));
-    Ok(Life { arrival, handed_off_in: batch, deliveries, holds, events, proof })
+    let retired = ledger.retired_of(arrival.id)?;
+    Ok(Life { arrival, handed_off_in: batch, deliveries, holds, retired, events, proof })
 }
 
 fn text(life: &Life) -> String {
     let arrival = &life.arrival;
     let outcome = receipt::Outcome::of(arrival).as_str();
     let test = if arrival.sender.is_test() { " (a test: nothing is handed on)" } else { "" };
-    let mut out = format!("{} is {}{test}\n", arrival.name, words::standing(arrival));
+    let is_retired = arrival.state == State::Retracted
+        && life.retired.iter().any(|went| went.part == Part::Parquet);
+    let standing = if is_retired { "retired".to_owned() } else { words::standing(arrival) };
+    let mut out = format!("{} is {standing}{test}\n", arrival.name);
     out.push_str(&indented(&table(&facts(life, outcome))));
     if let Some(told) = &arrival.diagnostic {
         out.push_str(&block("why", &diagnostic::text(told)));
@@ -151,10 +159,19 @@ fn facts(life: &Life, outcome: &str) -> Vec<[String; 2]> {
             .iter()
             .map(|hold| ("on hold", format!("{}: {}", hold.name, receipt::shown(&hold.reason)))),
     );
+    facts.extend(life.retired.iter().map(|went| (went.part.in_words(), went_in_words(went))));
     if arrival.hidden && !arrival.state.is_erased() {
         facts.push(("listing", "removed by its sender".to_owned()));
     }
     facts.into_iter().map(|(name, value)| [name.to_owned(), value]).collect()
+}
+
+/// What became of a part that is past its time.
+fn went_in_words(went: &Retired) -> String {
+    match went.gone_at {
+        Some(at) => format!("past its time, removed {}", rfc3339_millis(at)),
+        None => format!("past its time since {}, it goes", rfc3339_millis(went.retired_at)),
+    }
 }
 
 fn handed_off(life: &Life, batch: &Batch) -> String {
@@ -162,7 +179,8 @@ fn handed_off(life: &Life, batch: &Batch) -> String {
     let mut out = format!("batch {} of {}, {state}, {}\n", batch.sequence, batch.feed, batch.id);
     let own = |file: &&BatchFile| file.arrival == life.arrival.id;
     for file in batch.files.iter().filter(own) {
-        out.push_str(&format!("{}\n", file.to));
+        let is_past = life.retired.iter().any(|went| went.path.as_ref() == Some(&file.to));
+        out.push_str(&format!("{}{}\n", file.to, if is_past { " (past its time)" } else { "" }));
     }
     for delivery in &life.deliveries {
         let state = words::delivery_state(delivery.state);

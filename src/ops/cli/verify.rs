@@ -9,7 +9,7 @@ use super::{Exit, Output, ZoneArgs, reading};
 use crate::clock::{Clock, Timestamp};
 use crate::custody::{Copies, Mended, Pace, Sample, Step, Verifier, Wish, mend};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{Finding, Kept, KeptKind, Ledger, Problem};
+use crate::ledger::{Finding, Kept, KeptKind, Ledger, NotKept, Problem};
 use crate::ops::custody::{Report, keep};
 use crate::ops::who;
 use crate::zone::{Zone, ZonePath};
@@ -59,6 +59,9 @@ pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Dia
     }
     keep(&zone, &report)?;
     summary(&report, left, args.restore_from.is_some(), &suffix, out);
+    if !out.is_json() {
+        not_kept(ledger.as_ref(), out)?;
+    }
     Ok(if left == 0 { Exit::Ok } else { Exit::Problems })
 }
 
@@ -186,6 +189,22 @@ fn summary(report: &Report, left: usize, has_copy: bool, suffix: &str, out: &Out
             "Bring them back from a copy of the zone: landfall verify --known --restore-from DIR{suffix}"
         ));
     }
+}
+
+/// Tells what is not there because it need not be, so that nobody looks for it.
+fn not_kept(ledger: &dyn Ledger, out: &Output) -> Result<(), Diagnostic> {
+    let NotKept { erased, retired } =
+        ledger.not_kept().map_err(|error| reading::unreadable(&error))?;
+    let what = [
+        (erased > 0).then(|| format!("{} erased", counted(erased, "file"))),
+        (retired > 0)
+            .then(|| format!("{} of Parquet or rejects past its time", counted(retired, "file"))),
+    ];
+    let what: Vec<String> = what.into_iter().flatten().collect();
+    if !what.is_empty() {
+        out.say(&format!("Not there, and not missing: {}.", what.join(", ")));
+    }
+    Ok(())
 }
 
 fn sample(text: &str) -> Result<Sample, String> {

@@ -149,6 +149,7 @@ fn about_arrival(event: &Event) -> Option<String> {
         Event::Erased { files, .. } => {
             format!("erased: {} removed, every copy is gone", counted(*files, "file"))
         }
+        Event::Retired { part, reason } => format!("its {} goes: {reason}", part.in_words()),
         Event::Renamed { from, to } => format!("renamed from {from} to {to}"),
         Event::Touched { .. } => "times or permissions set by its sender".to_owned(),
         Event::Hidden => "removed from its sender's listing".to_owned(),
@@ -250,6 +251,7 @@ pub(super) fn because(because: &Because) -> String {
         Because::Set { control: Some(id) } => format!("as its set was complete by {id}"),
         Because::Set { control: None } => "as its set was complete".to_owned(),
         Because::Erased => "as what it takes back is erased".to_owned(),
+        Because::Retired => "as what it takes back is past its time".to_owned(),
     }
 }
 
@@ -467,6 +469,7 @@ fn about_zone(event: &Event) -> String {
         | Event::SidecarAlone { .. }
         | Event::SidecarHidden { .. }
         | Event::PapersHidden { .. }
+        | Event::Retired { .. }
         | Event::SchemaChanged { .. }
         | Event::BatchClosed { .. }
         | Event::BatchPublished { .. }

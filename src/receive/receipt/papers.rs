@@ -20,6 +20,8 @@ pub struct Papers {
     /// Whether the sender has removed them from the listing since they last changed. They can still
     /// be read by their names.
     pub is_hidden: bool,
+    /// Whether they are past the time that their feed keeps receipts: nobody gets them any more.
+    pub is_past: bool,
 }
 
 impl Papers {
@@ -34,6 +36,7 @@ impl Papers {
             signature: None,
             problem: problem(&arrival),
             is_hidden: hidden_at == Some(outcome.as_str()),
+            is_past: false,
             arrival,
         }
     }

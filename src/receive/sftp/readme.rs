@@ -27,6 +27,10 @@ pub fn text(account: &Account) -> Vec<u8> {
             Complete::Marker => "\n      after each file NAME send NAME.ok, which may be empty\n",
             Complete::Checksum => "\n      with each file NAME send NAME.sha256 (or .sha1, .md5)\n",
         });
+        if let Some(time) = settings.retain.receipts {
+            let days = time.as_secs().div_ceil(24 * 3600);
+            text.push_str(&format!("      its receipts are kept for {days} days\n"));
+        }
     }
     text.push_str(
         "\nA file is taken when your client closes it; from then on it is safe here. To be sure that\n\

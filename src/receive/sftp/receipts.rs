@@ -3,7 +3,8 @@
 //! A landed file has `<name>.receipt.json`, the same as `<name>.<id>.receipt.json`, their signatures
 //! in `….sig` once the outcome is final, and `<name>.problem.txt` if something is wrong. Removing any
 //! of them takes all out of the listing until the outcome changes; by their names they can still be
-//! read, so that one who fetches and removes one after the other misses none.
+//! read, so that one who fetches and removes one after the other misses none. What is past the time that
+//! its feed keeps receipts is not listed, and whoever asks for it by its name is told that.
 
 use super::account::Account;
 use super::refusal::Refused;
@@ -45,6 +46,9 @@ pub fn render(
     let (stem, text) = split(path)?;
     let arrival = find(account, shelf, stem, text)?;
     let papers = account.desk.intake.papers(&shelf.sender(), arrival.id)?;
+    if papers.is_past {
+        return Err(Refused::past());
+    }
     let bytes = match text {
         Text::Receipt => Some(papers.receipt),
         Text::Signature => papers.signature,
@@ -72,7 +76,7 @@ pub fn listed(
 ) -> Vec<(Vec<u8>, usize, Timestamp)> {
     // It may have been erased since the folder was opened.
     let Ok(papers) = account.desk.intake.papers(sender, id) else { return Vec::new() };
-    if papers.is_hidden {
+    if papers.is_hidden || papers.is_past {
         return Vec::new();
     }
     let Papers { receipt, signature, problem, arrival, .. } = papers;

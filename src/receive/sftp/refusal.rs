@@ -41,6 +41,13 @@ impl Refused {
         Self { status: Status::NoSuchFile, text: "no such file or folder".to_owned() }
     }
 
+    /// A receipt that is not kept any more.
+    pub fn past() -> Self {
+        let text = "the receipt of this file is past the time that receipts are kept here, and was \
+                    removed; the file itself was taken";
+        Self { status: Status::NoSuchFile, text: text.to_owned() }
+    }
+
     /// The handle stands for nothing, or for something else.
     pub fn bad_handle() -> Self {
         Self::failure("this handle is not open, or not for this")

@@ -16,7 +16,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::Durability;
 use crate::evidence::Proof;
 use crate::ledger::log::Signed;
-use crate::ledger::{self, Arrival, Event, Ledger, Recorded, tree};
+use crate::ledger::{self, Arrival, Event, Ledger, Part, Recorded, tree};
 use crate::receive::receipt::Papers;
 use crate::signing::{Namespace, SigningKey, allowed_signer, principal};
 use crate::zone::Zone;
@@ -240,6 +240,10 @@ impl Bundle<'_> {
     /// Writes a receipt that is final, with its signature.
     fn receipt(&mut self, arrival: Arrival) -> Result<(), Failed> {
         let id = arrival.id;
+        // One that is past its time has not the text any more that its sender got.
+        if self.ledger.retired_of(id)?.iter().any(|went| went.part == Part::Receipts) {
+            return Ok(());
+        }
         let proof = Proof::of(self.ledger, &self.ledger.history(id)?)?;
         let papers = Papers::render(arrival, None, proof);
         let papers = papers.sign(|text| self.key.sign(Namespace::Receipt, text))?;

@@ -50,7 +50,7 @@ impl Lack {
 struct Swampy {
     feed: FeedName,
     lacks: Vec<Lack>,
-    /// Files and bytes that the archive took, and those of its live Parquet.
+    /// Files and bytes that the archive has, and those of its live Parquet.
     files: u64,
     archive_bytes: u64,
     lake_bytes: u64,
@@ -64,7 +64,7 @@ pub(super) fn run(
 ) -> Result<Exit, Diagnostic> {
     let held = ledger.map(|ledger| ledger.holdings()).transpose();
     let held = held.map_err(|error| reading::unreadable(&error))?.unwrap_or_default();
-    let undeclared = held.iter().map(|held| &held.feed);
+    let undeclared = held.iter().filter(|held| held.files > 0).map(|held| &held.feed);
     let undeclared = undeclared.filter(|feed| !config.feeds.contains_key(*feed));
     let all: Vec<_> = config.feeds.keys().chain(undeclared).collect();
     let mut swampy = Vec::new();

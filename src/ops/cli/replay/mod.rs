@@ -16,7 +16,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ledger::{Arrival, ArrivalQuery, Event, Ledger, ReplayEnd, State};
 use crate::names::{ArrivalId, BatchId, FeedName, FileName};
 use crate::ops::control::Client;
-use crate::ops::replay::{FILES_MAX, ReplayWish, ask};
+use crate::ops::replay::{FILES_MAX, Of, ReplayWish, ask};
 use crate::ops::who;
 use crate::ops::writing::OwnLedger;
 use crate::zone::Zone;
@@ -38,6 +38,10 @@ pub(super) struct Args {
     /// Every published file of this feed
     #[arg(long, conflicts_with = "files")]
     feed: Option<FeedName>,
+    /// Publish files again whose Parquet is past the time that their feed keeps it; it is then kept for
+    /// as long again
+    #[arg(long, conflicts_with_all = ["feed", "dry_run"])]
+    retired: bool,
     /// Received at or after: 2026-11-22, or a time ago such as 3d
     #[arg(long, value_name = "WHEN", value_parser = when, requires = "feed")]
     since: Option<Timestamp>,
@@ -114,7 +118,8 @@ fn replay(
     let client = Client::find(zone)?;
     let mut under_way = 0;
     for ids in ids.chunks(FILES_MAX) {
-        let wish = ReplayWish { ids: ids.to_vec(), by: who(), reason: reason.to_owned() };
+        let of = if args.retired { Of::Retired } else { Of::Live };
+        let wish = ReplayWish { ids: ids.to_vec(), by: who(), reason: reason.to_owned(), of };
         under_way += match &client {
             Some(client) => client.replay(wish)?,
             None => ask(OwnLedger::open(zone)?.ledger(), &wish)?.len() as u64,
@@ -133,7 +138,8 @@ fn replay(
         out.say("No server runs: it is done when one does.");
         return Ok(Exit::Ok);
     }
-    if args.no_wait {
+    // What is published again goes the way of a file that is received, which `show` tells.
+    if args.no_wait || args.retired {
         return Ok(Exit::Ok);
     }
     Waiting { config, ledger, wanted, closed: Vec::new(), out, problems: 0 }.for_all(zone, from)
