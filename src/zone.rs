@@ -121,9 +121,14 @@ impl Zone {
         self.run_time().join("staging")
     }
 
+    /// `.landfall/pulls/`.
+    pub fn pulls(&self) -> PathBuf {
+        self.run_time().join("pulls")
+    }
+
     /// `.landfall/pulls/<name>/`, what a pull fetches until it is taken. On the archive's file system.
     pub fn pull(&self, pull: &PullName) -> PathBuf {
-        self.run_time().join("pulls").join(pull.as_str())
+        self.pulls().join(pull.as_str())
     }
 
     /// `.landfall/converted/`, converter output that no batch has published. On the lake's file

@@ -7,14 +7,18 @@
 //!
 //! Every copy that the zone has goes: the raw object, Parquet and rejects (published, retracted, or
 //! waiting for a batch; a file of the lake has the rows of one arrival), damaged files that were kept
-//! aside, what a drop folder put away, and what ledger and archive quote of the bytes: reports with
-//! rejected records, diagnostics, sidecars. A tombstone outlives the ledger: one that does not know of
-//! an erasure, because it was made again or restored from a backup, erases again.
+//! aside, what a drop folder put away, what a pull keeps of a run that is not taken to its end, and what
+//! ledger and archive quote of the bytes: reports with rejected records, diagnostics, sidecars, also in
+//! ledgers that were put aside. A tombstone outlives the ledger: one that does not know of an erasure,
+//! because it was made again or restored from a backup, erases again.
 //!
 //! Downstream learns of it by a batch of its own that retracts what was published; the pipeline
 //! closes it at once, whatever its feed's rule.
 //!
 //! A legal hold stands in the way of the first step, and of no other.
+//!
+//! A replay that converts the file at that moment writes below `.landfall/converted/` until it is done; then
+//! it learns that nobody waits for it, and removes what it wrote.
 //!
 //! Left out: backups, and copies that sinks made or readers hold, which are theirs to remove; the
 //! original in a drop folder that keeps its files; the events, which cannot be altered: they keep
@@ -32,6 +36,7 @@ use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::evidence::{Days, Notary};
 use crate::ledger::sqlite::Quotes;
+use crate::ledger::sqlite::aside::{self, Forgotten};
 use crate::ledger::{
     Arrival, Begun, Erasure, ErasureCause, ErasureWish, Event, Gone, Hold, Ledger, RetiringBegun,
     State,
@@ -105,6 +110,15 @@ impl From<RetiringBegun> for Retired {
     }
 }
 
+/// What came of erasures that were to be finished.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// Arrivals that were erased.
+    pub erased: u64,
+    /// Arrivals with a tombstone that are on their way to a sink first.
+    pub under_way: u64,
+}
+
 /// What came of a wish to erase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -166,13 +180,17 @@ impl Eraser {
         Ok(retired)
     }
 
-    /// Finishes what was begun, and erases again what has a tombstone and is there for the ledger. To
-    /// be called at a start, and again after a failure. Answers how many arrivals were erased.
+    /// Finishes what was begun, and erases again what has a tombstone and is there for the ledger, or in
+    /// a ledger that was put aside. To be called at a start, and again after a failure, or when something
+    /// is left that was under way.
     ///
     /// # Errors
     /// [`Error`] of the first that could not be erased; the others were.
-    pub fn finish(&self) -> Result<u64, Error> {
+    pub fn finish(&self) -> Result<Finished, Error> {
         let _turn = self.turn();
+        let mut finished = Finished::default();
+        let aside = aside::forget(&self.zone.ledger_file(), Forgotten::AllErased);
+        let mut failed = aside.err().map(Error::from);
         let mut open = self.ledger.erasures_open(AT_ONCE_MAX)?;
         for id in tombstone::standing(&self.zone)? {
             let Some(arrival) = self.ledger.arrival(id)? else { continue };
@@ -190,21 +208,21 @@ impl Eraser {
             match self.ledger.begin_erasure(id, wish)? {
                 Begun::Erasing(erasure) => open.push(*erasure),
                 Begun::UnderWay(state) => {
-                    tracing::error!(%id, ?state, "it was erased, and the ledger has it under way");
+                    tracing::warn!(%id, ?state, "it was erased, and the ledger has it under way");
+                    finished.under_way += 1;
                 }
                 Begun::OnHold(holds) => {
                     tracing::error!(%id, ?holds, "it was erased, and a hold stands on it");
                 }
             }
         }
-        let (mut erased, mut failed) = (0, None);
         for erasure in open {
             match self.carry_out(std::slice::from_ref(&erasure)) {
-                Ok(_) => erased += 1,
+                Ok(_) => finished.erased += 1,
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        failed.map_or(Ok(erased), Err)
+        failed.map_or(Ok(finished), Err)
     }
 
     /// The right to remove: one at a time.
@@ -226,6 +244,7 @@ impl Eraser {
             sum.left.extend(told.left);
         }
         let ids: Vec<ArrivalId> = erasures.iter().map(|erasure| erasure.arrival.id).collect();
+        sum.removed += aside::forget(&self.zone.ledger_file(), Forgotten::These(&ids))?;
         let about = self.notary.blank((&ids, Quotes::All), &self.days_of(erasures)?)?;
         let key = SigningKey::open(&self.zone.receipt_key())?;
         let durability = self.config.now().durability;

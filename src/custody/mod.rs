@@ -27,7 +27,7 @@ mod stop;
 mod tombstone;
 mod verify;
 
-pub use erase::{Doors, Elsewhere, Eraser, Outcome, Retired};
+pub use erase::{Doors, Elsewhere, Eraser, Finished, Outcome, Retired};
 pub use mend::{Copies, Mended, mend};
 pub use pace::Pace;
 pub use retain::{Past, Retention, past};

@@ -18,6 +18,7 @@ use crate::clock::{Timestamp, utc_day};
 use crate::evidence::Days;
 use crate::ledger::Retiring;
 use crate::ledger::sqlite::Quotes;
+use crate::ledger::sqlite::aside::{self, Forgotten};
 use crate::names::ArrivalId;
 use crate::signing::SigningKey;
 use crate::zone::{Zone, ZonePath};
@@ -49,6 +50,7 @@ impl Eraser {
         let about = match days_of(&quoted) {
             Some(days) => {
                 let ids: Vec<ArrivalId> = quoted.iter().map(|part| part.arrival).collect();
+                aside::forget(&self.zone.ledger_file(), Forgotten::These(&ids))?;
                 self.notary.blank((&ids, Quotes::OfReceipts), &days)?
             }
             None => Vec::new(),

@@ -8,7 +8,7 @@
 //! `parquet`, `rejects` or `receipts` only that part goes ([`super::parts`]), under the same holds and
 //! with the same list.
 //!
-//! Passes come at least every hour and at the start, a thousand files at a time with a rest between.
+//! Erasures that were not finished are tried again first. Passes come at least every hour and at the start, a thousand files at a time with a rest between.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -30,6 +30,9 @@ const AT_ONCE_MAX: u32 = 1000;
 const REST: Duration = Duration::from_secs(1);
 /// How long it rests at least and at most between two passes.
 const BETWEEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
+
+/// How long it rests at most while an erasure is not finished.
+const UNFINISHED: Duration = Duration::from_secs(10);
 
 /// What is past its time in a feed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -198,6 +201,14 @@ impl Retention {
 impl Passes {
     fn run(&self) {
         loop {
+            let left = match self.eraser.finish() {
+                Ok(finished) => finished.under_way > 0,
+                Err(error) => {
+                    let error = on_one_line(&error);
+                    tracing::error!(error, "an erasure is not finished");
+                    true
+                }
+            };
             if let Err(error) = self.pass() {
                 let error = on_one_line(&error);
                 tracing::error!(error, "what is past its time could not be removed");
@@ -205,6 +216,7 @@ impl Passes {
             let shortest = due(&self.config.now(), Timestamp::MAX);
             let shortest = shortest.iter().map(|due| due.age.keep).min();
             let (least, most) = BETWEEN;
+            let most = if left { UNFINISHED } else { most };
             if self.stop.rest(shortest.map_or(most, |keep| (keep / 10).clamp(least, most))) {
                 return;
             }

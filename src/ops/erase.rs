@@ -9,7 +9,7 @@ use crate::custody::{self, Doors, Elsewhere, Eraser};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{self, Arrival, ArrivalQuery, Hold, Ledger, State};
 use crate::names::{ArrivalId, FileName};
-use crate::receive::{folder, staging};
+use crate::receive::{folder, pull, staging};
 use crate::zone::Zone;
 use crate::{config, ledger::Error};
 
@@ -139,12 +139,14 @@ fn same_bytes(ledger: &dyn Ledger, arrival: &Arrival) -> Result<Vec<ArrivalId>, 
     Ok(others.map(|other| other.id).take(SAME_BYTES_MAX as usize).collect())
 }
 
-/// What removes the copies that doors have: drop folders put away what they took.
+/// What removes the copies that doors have: drop folders put away what they took, and a run of a pull
+/// keeps its files until all of them are taken.
 pub fn doors(zone: &Zone, config: &config::Live) -> Doors {
     let (zone, config) = (zone.clone(), config.clone());
     Box::new(move |arrival| {
         let now: &Config = &config.now();
         let (removed, left) = folder::take_out(&zone, now, arrival)?;
+        let removed = removed + pull::take_out(&zone, arrival)?;
         Ok(Elsewhere { removed, left: left.into_iter().collect() })
     })
 }

@@ -13,6 +13,7 @@ use landfall::zone::Zone;
 
 use super::promises::{Promises, Told};
 use super::site::Site;
+use super::workload::SECRET;
 
 /// Every arrival, in order of receipt.
 pub fn arrivals(ledger: &dyn Ledger) -> Vec<Arrival> {
@@ -39,6 +40,7 @@ pub fn is_settled(site: &Site, book: &Promises) -> bool {
 fn nothing_waits(ledger: &dyn Ledger) -> bool {
     ledger.replays_asked(1).is_ok_and(|asked| asked.is_empty())
         && ledger.replays_made().is_ok_and(|made| made.is_empty())
+        && ledger.feeds_to_retract().is_ok_and(|feeds| feeds.is_empty())
         && ledger.closed_batches().is_ok_and(|closed| closed.is_empty())
         && ledger.outbox().is_ok_and(|waiting| waiting.is_empty())
 }
@@ -65,6 +67,9 @@ pub fn violations_at_home(site: &Site, book: &Promises) -> Vec<String> {
     promised(&ledger, book, &found, &mut wrong);
     archived(site, book, &found, &mut wrong);
     published(site, &found, &batches(site), &mut wrong);
+    if found.iter().any(|arrival| arrival.state == State::Erased) {
+        quoted(site, &mut wrong);
+    }
     if let Err(broken) = landfall::ledger::log::verify(&ledger) {
         wrong.push(format!("history is broken: {broken}"));
     }
@@ -84,7 +89,13 @@ fn promised(ledger: &dyn Ledger, book: &Promises, found: &[Arrival], wrong: &mut
                 if !sent.names.contains(&one.name.to_string()) {
                     wrong.push(format!("{name} is in the ledger as {}", one.name));
                 }
-                if one.state != State::HandedOff && !is_excused(one) {
+                let is_erased = one.state == State::Erased;
+                if is_erased != (sent.erased == Some(Told::Done))
+                    && sent.erased != Some(Told::Nothing)
+                {
+                    wrong.push(format!("{name} is {:?}, its erasure {:?}", one.state, sent.erased));
+                }
+                if one.state != State::HandedOff && !is_erased && !is_excused(one) {
                     let why = one.diagnostic.as_ref().map(|why| why.summary.clone());
                     wrong.push(format!("{name} was not handed off: {:?} {why:?}", one.state));
                 }
@@ -130,6 +141,10 @@ fn archived(site: &Site, book: &Promises, found: &[Arrival], wrong: &mut Vec<Str
             wrong.push(format!("{name} is in the ledger twice"));
         }
         match fs::read(site.path().join(arrival.raw.as_str())) {
+            Err(_) if arrival.state == State::Erased => {}
+            Ok(_) if arrival.state == State::Erased => {
+                wrong.push(format!("{name} is erased and in the archive"));
+            }
             Ok(bytes) if digest::of_bytes(&bytes) == arrival.digest => {}
             Ok(bytes) => wrong.push(format!("{name} has other bytes ({}) now", bytes.len())),
             Err(error) => wrong.push(format!("{name} is not in the archive: {error}")),
@@ -161,7 +176,11 @@ fn published(site: &Site, found: &[Arrival], batches: &[Batch], wrong: &mut Vec<
         for file in &batch.files {
             let path = site.path().join(file.to.as_str());
             let retired = site.path().join(Zone::retracted_path(&file.to).as_str());
+            let of = found.iter().find(|arrival| arrival.id == file.arrival);
+            let is_erased = of.is_some_and(|arrival| arrival.state == State::Erased);
             match fs::read(&path).or_else(|_| fs::read(&retired)) {
+                Err(_) if is_erased => continue,
+                Ok(_) if is_erased => wrong.push(format!("{} is erased and published", file.to)),
                 Ok(bytes) if digest::of_bytes(&bytes) == file.digest => {}
                 Ok(_) => wrong.push(format!("{} has other bytes than published", file.to)),
                 Err(error) => wrong.push(format!("{} is not published: {error}", file.to)),
@@ -214,6 +233,18 @@ pub fn handed_on(site: &Site, batches: &[Batch], wrong: &mut Vec<String>) {
     for batch in batches {
         if !ids.contains_key(&batch.sequence) {
             wrong.push(format!("batch {} was never told", batch.sequence));
+        }
+    }
+}
+
+/// Nothing in the zone has what was erased. The write-ahead log may, for as long as somebody reads the
+/// ledger, which this harness does all the time.
+fn quoted(site: &Site, wrong: &mut Vec<String>) {
+    for path in files(site.path()) {
+        let bytes = fs::read(&path).unwrap_or_default();
+        let has = bytes.windows(SECRET.len()).any(|here| here == SECRET.as_bytes());
+        if has && !path.ends_with("ledger.db-wal") {
+            wrong.push(format!("{} still has what was erased", path.display()));
         }
     }
 }

@@ -114,6 +114,11 @@ fn renames_a_removal_and_a_sidecar() {
 }
 
 #[test]
+fn an_erasure() {
+    sweep(Workload::Erase);
+}
+
+#[test]
 fn a_folder_drop() {
     sweep(Workload::Drop);
 }

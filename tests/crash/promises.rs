@@ -26,6 +26,8 @@ pub struct Sent {
     pub digest: Digest,
     pub size_bytes: u64,
     pub told: Told,
+    /// What was told of its erasure, if one was asked for.
+    pub erased: Option<Told>,
 }
 
 /// The book.
@@ -59,7 +61,13 @@ impl Promises {
     pub fn sent(&mut self, name: &str, bytes: &[u8], told: Told) -> Told {
         let digest = digest::of_bytes(bytes);
         let size_bytes = bytes.len() as u64;
-        self.note(Step::Sent(Sent { names: vec![name.to_owned()], digest, size_bytes, told }));
+        self.note(Step::Sent(Sent {
+            names: vec![name.to_owned()],
+            digest,
+            size_bytes,
+            told,
+            erased: None,
+        }));
         told
     }
 
@@ -67,6 +75,14 @@ impl Promises {
     pub fn renamed(&mut self, from: &str, to: &str, told: Told) -> Told {
         self.note(Step::Renamed { from: from.to_owned(), to: to.to_owned(), told });
         told
+    }
+
+    /// Notes that the newest file of this name was to be erased.
+    pub fn erased(&mut self, name: &str, told: Told) {
+        let named = |sent: &&mut Sent| sent.names.iter().any(|known| known == name);
+        if let Some(sent) = self.sent.iter_mut().rev().find(named) {
+            sent.erased = Some(told);
+        }
     }
 
     /// Notes a sidecar.

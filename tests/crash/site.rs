@@ -11,7 +11,11 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use landfall::ledger::State;
 use landfall::ledger::sqlite::{self, SqliteLedger};
+
+use super::check::arrivals;
+use super::promises::Told;
 
 /// Whom the server runs as: `nobody`.
 pub const USER: u32 = 65534;
@@ -170,6 +174,32 @@ impl Site {
             command.env("LANDFALL_SEEDED_BUG", bug);
         }
         command
+    }
+
+    /// Waits until a file is handed off; false when nobody answers any more.
+    pub fn is_handed_off(&self, name: &str, mut answers: impl FnMut() -> bool) -> bool {
+        let is_there = || {
+            let found = self.ledger().map(|ledger| arrivals(&ledger)).unwrap_or_default();
+            let of_name = found.iter().find(|arrival| arrival.name.to_string() == name);
+            of_name.is_some_and(|arrival| arrival.state == State::HandedOff)
+        };
+        while !wait_until(Duration::from_secs(1), is_there) {
+            if !answers() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// `landfall erase` as the unprivileged user.
+    pub fn erase(&self, name: &str) -> Told {
+        let mut command = Command::new(format!("/proc/self/fd/{}", binary().as_raw_fd()));
+        command.args(["erase", name, "--reason", "request 17", "--yes", "--zone"]).arg(&self.root);
+        command.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/").uid(USER).gid(USER);
+        let output = command.output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("A126") && !said.contains("A129"), "nothing is in its way: {said}");
+        if output.status.success() { Told::Done } else { Told::Nothing }
     }
 
     /// Starts the server and waits for its doors; `Err` with its log when it does not open them.

@@ -11,6 +11,9 @@ use super::client::Client;
 use super::promises::{Promises, Told};
 use super::site::{Site, USER};
 
+/// Stands in the file that is erased, in a record that is left out of its Parquet, so that it is quoted.
+pub const SECRET: &str = "Jane-Roe-4711";
+
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Workload {
@@ -24,6 +27,8 @@ pub enum Workload {
     Rename,
     /// Files dropped into the folder, whole.
     Drop,
+    /// Two files, of which one is erased once it is handed off.
+    Erase,
 }
 
 impl Workload {
@@ -47,6 +52,15 @@ impl Workload {
             }
             Self::Overwrite => overwrite(&mut client, book),
             Self::Rename => rename(&mut client, book),
+            Self::Erase => {
+                put(&mut client, "kept.csv", &table("kept", 5), book);
+                let bytes = [table("erased", 300), format!("x,{SECRET},1,2\n").into()].concat();
+                put(&mut client, "erased.csv", &bytes, book);
+                drop(client);
+                if site.is_handed_off("erased.csv", || login().is_some()) {
+                    book.erased("erased.csv", site.erase("erased.csv"));
+                }
+            }
             Self::Drop => {}
         }
     }

@@ -75,7 +75,7 @@ pub(crate) fn find(zone: &TestZone, name: &str) -> Arrival {
 }
 
 /// A zone where two files arrived and were handed off, one with the secret in a record left out.
-fn handed_off() -> (TestZone, crate::support::Server) {
+pub(crate) fn handed_off() -> (TestZone, crate::support::Server) {
     let zone = TestZone::new("[feed.orders]\n");
     fs::write(zone.inbox("orders").join("jane.csv"), rows(SECRET)).unwrap();
     fs::write(zone.inbox("orders").join("other.csv"), "id,name\n1,a\n").unwrap();
@@ -130,7 +130,7 @@ fn every_copy_goes_and_a_tombstone_stays() {
 }
 
 /// Whatever checks the zone finds it right, and what was erased is told as that.
-fn whole(zone: &TestZone, id: ArrivalId) {
+pub(crate) fn whole(zone: &TestZone, id: ArrivalId) {
     let (code, text) = said(zone, &["verify"]);
     assert_eq!(code, 0, "{text}");
     let (code, text) = said(zone, &["audit", "verify"]);

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod again;
 mod backup;
 mod erase;
 mod replay;

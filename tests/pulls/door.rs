@@ -103,6 +103,7 @@ fn half_an_output_is_no_arrival_and_is_tried_again_until_it_is_whole() {
         failed.count() == 2
     });
     assert!(all(&zone.ledger()).is_empty());
+    assert!(!zone.path().join(".landfall/pulls/ecb/work").exists(), "nothing of it is kept");
     let status = text(&zone.run(&["status"]));
     assert!(
         status.contains("pull ecb for rates fails, attempt 2: exit status: 3: no route to host"),

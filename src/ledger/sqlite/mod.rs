@@ -28,6 +28,7 @@ use super::{
 
 mod advance;
 mod alerts;
+pub mod aside;
 mod batches;
 mod blank;
 mod close;

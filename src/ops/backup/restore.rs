@@ -15,6 +15,7 @@ use crate::archive::digest;
 use crate::clock::Clock;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::Durability;
+use crate::ledger::sqlite::aside;
 use crate::ledger::{Log as _, sqlite};
 use crate::ops::lock::ZoneLock;
 use crate::ops::writing::check_owner;
@@ -87,7 +88,7 @@ pub fn restore(from: &Path, zone: &Zone, present: Present) -> Result<Restored, D
         sqlite::copy(&from.join(LEDGER), &fresh, &mut |_, _| {}).map_err(|e| told(&e))?;
         let opened = File::open(&fresh).map_err(|e| told(&e))?;
         FULL.sync_file(&opened, &fresh).map_err(|e| told(&e))?;
-        done.put_aside = put_aside(&ledger).map_err(|e| told(&e))?;
+        done.put_aside = aside::put(&ledger, Clock::system().now()).map_err(|e| told(&e))?;
         FULL.publish_new(&fresh, &ledger).map_err(|e| told(&e))?;
     }
     for below in files {
@@ -192,25 +193,4 @@ fn refused(stands: &Stands, about: &About) -> Diagnostic {
     Diagnostic::error(Code::A122, summary)
         .fact("backup taken", about.taken_at)
         .fact("its events", about.head.events)
-}
-
-/// Gives the ledger's files names of the past; they are never removed.
-fn put_aside(ledger: &Path) -> Result<Option<PathBuf>, crate::durable::Error> {
-    if !ledger.exists() {
-        return Ok(None);
-    }
-    let at = Clock::system().now().strftime("%Y%m%dT%H%M%S%6fZ");
-    let aside = ledger.with_file_name(format!("ledger.before-{at}.db"));
-    let with = |path: &Path, end: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        PathBuf::from(name)
-    };
-    for end in ["-wal", "-shm"] {
-        if with(ledger, end).exists() {
-            FULL.publish_new(&with(ledger, end), &with(&aside, end))?;
-        }
-    }
-    FULL.publish_new(ledger, &aside)?;
-    Ok(Some(aside))
 }

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::{self, Durability};
 use crate::evidence::{self, Rebuilt, Segments};
+use crate::ledger::sqlite::aside;
 use crate::ledger::{Event, Ledger, Log as _, sqlite};
 use crate::ops::lock::ZoneLock;
 use crate::ops::serve::{Core, Options};
@@ -97,14 +98,7 @@ fn remake(zone: &Zone) -> Result<(Rebuilt, Option<PathBuf>), evidence::Error> {
     beside(&new).iter().for_each(|path| durable::remove_quietly(path));
     let keys = keys_of(zone).unwrap_or_default();
     let rebuilt = evidence::rebuild(zone, &keys, &new)?;
-    let mut set_aside = None;
-    let stamp = Clock::system().now().as_second();
-    for path in beside(&file).iter().filter(|path| path.exists()) {
-        let mut name = path.clone().into_os_string();
-        name.push(format!(".before-{stamp}"));
-        durability.publish_new(path, Path::new(&name))?;
-        set_aside.get_or_insert(PathBuf::from(name));
-    }
+    let set_aside = aside::put(&file, Clock::system().now())?;
     if rebuilt.log.is_some() {
         durability.publish_new(&new, &file)?;
     }

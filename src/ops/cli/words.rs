@@ -1,5 +1,7 @@
 //! How the ledger's terms read on a terminal: states, times, and one line for each event.
 
+use super::hold::covers;
+use super::output::{count, counted, size};
 use crate::calendar::usual;
 use crate::clock::Timestamp;
 use crate::ledger::{
@@ -8,9 +10,6 @@ use crate::ledger::{
 };
 use crate::receive::receipt::shown;
 use crate::schema::Change;
-
-use super::hold::covers;
-use super::output::{count, counted, size};
 
 /// A state in words: `handed off`.
 pub(super) fn state(state: State) -> &'static str {

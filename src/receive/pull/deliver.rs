@@ -54,7 +54,7 @@ impl Delivery<'_> {
                 Some(_) => intake.sidecar(&self.sender, feed, name).map(|known| known?.fingerprint),
                 None => intake.current(&self.sender, feed, name).map(|known| known?.fingerprint),
             };
-            if known.map_err(refused(item))? == Some(self.mark(at)) {
+            if known.map_err(refused(item))? == Some(self.load.mark(at)) {
                 continue;
             }
             match means {
@@ -101,17 +101,12 @@ impl Delivery<'_> {
                 modified_s: u32::try_from(seen.mtime()).ok(),
                 mode: None,
                 origin: self.load.by.clone(),
-                fingerprint: Some(self.mark(at)),
+                fingerprint: Some(self.load.mark(at)),
                 completion: Completion::Final,
             };
             hand_over(settled).map_err(refused(item))
         });
         taken.inspect_err(|_| durable::remove_quietly(&copy))
-    }
-
-    /// What tells a file of this run from every other.
-    fn mark(&self, at: usize) -> String {
-        format!("{}/{at}", self.load.run)
     }
 }
 

@@ -3,7 +3,7 @@
 //! The folder `work` below the pull's own in `.landfall/pulls` is the command's; when it ended well
 //! it is synced, told of in `run.json` and renamed to `ready`. From then on the run is sure: it is
 //! delivered after any crash, and files that were taken before it are known by the run's id and their
-//! place in it.
+//! place in it. What a command left that did not end well is removed at once: nothing of it is taken.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::config::Pull;
 use crate::durable::{self, Durability};
-use crate::ledger::Pulled;
+use crate::ledger::{Arrival, Pulled};
 use crate::names::{self, FeedName, FileName, PullName};
 use crate::receive::Refusal;
 use crate::zone::Zone;
@@ -116,6 +116,43 @@ impl Place {
     }
 }
 
+/// The pulls that have a folder, configured or not.
+pub(super) fn with_a_folder(zone: &Zone) -> Result<Vec<PullName>, Error> {
+    let pulls = zone.pulls();
+    let entries = match fs::read_dir(&pulls) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("list", &pulls)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(Error::io("list", &pulls))?.file_name();
+        names.extend(name.to_str().and_then(|name| name.parse::<PullName>().ok()));
+    }
+    Ok(names)
+}
+
+/// Removes what a run that is not delivered to its end still has of an arrival, and makes that durable;
+/// how many files.
+pub(super) fn take_out(zone: &Zone, pull: &PullName, arrival: &Arrival) -> Result<u64, Error> {
+    let place = Place::of(zone, pull);
+    let Some(load) = find(&place)? else { return Ok(0) };
+    let is_it = |at: usize| arrival.fingerprint.as_deref() == Some(load.mark(at).as_str());
+    let Some((_, item)) = load.files.iter().enumerate().find(|(at, _)| is_it(*at)) else {
+        return Ok(0);
+    };
+    let path = item.path(&place.ready());
+    let removed = match fs::remove_file(&path) {
+        Ok(()) => 1,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(Error::io("remove", &path)(error)),
+    };
+    if let Some(folder) = path.parent().filter(|folder| folder.exists()) {
+        Durability::Full.sync_folder(folder)?;
+    }
+    Ok(removed)
+}
+
 /// Whether a run waits to be delivered.
 pub(super) fn is_there(zone: &Zone, pull: &PullName) -> bool {
     Place::of(zone, pull).ready().exists()
@@ -210,6 +247,11 @@ impl Load {
         let text = serde_json::to_vec(self).unwrap_or_default();
         durability.write_new(&work.join("run.json"), &text)?;
         Ok(durability.publish_new(&work, &place.ready())?)
+    }
+
+    /// What tells a file of this run from every other: the fingerprint of its arrival.
+    pub(super) fn mark(&self, at: usize) -> String {
+        format!("{}/{at}", self.run)
     }
 
     /// The run as the ledger keeps it.

@@ -21,7 +21,8 @@ use tokio::sync::watch::Receiver;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config;
-use crate::ledger::{Arrival, PullFailure, PullState, Pulled};
+use crate::diagnostic::on_one_line;
+use crate::ledger::{Arrival, PullFailure, PullState, Pulled, Sender};
 use crate::names::PullName;
 use crate::zone::Zone;
 
@@ -104,6 +105,17 @@ pub enum NotRun {
     Ledger(#[from] Refusal),
 }
 
+/// Removes what a pull keeps of an arrival in a run that is not taken to its end; how many files.
+///
+/// # Errors
+/// What the system said.
+pub fn take_out(zone: &Zone, arrival: &Arrival) -> std::io::Result<u64> {
+    match &arrival.sender {
+        Sender::Pull(pull) => load::take_out(zone, pull, arrival).map_err(std::io::Error::other),
+        Sender::Partner(_) | Sender::Test(_) | Sender::Folder(_) | Sender::Local(_) => Ok(0),
+    }
+}
+
 /// All pulls of a zone. Cheap to clone.
 #[derive(Clone)]
 pub struct Door(Arc<Parts>);
@@ -138,6 +150,9 @@ impl Door {
         let since = self.0.clock.now();
         let mut reloads = self.0.config.subscribe();
         let mut threads: Vec<JoinHandle<()>> = Vec::new();
+        if let Err(error) = self.remove_left_over() {
+            tracing::warn!(error = on_one_line(&error), "what an earlier run left stays");
+        }
         while !*shutdown.borrow() && shutdown.has_changed().is_ok() {
             if reloads.has_changed().unwrap_or(false) {
                 reloads.mark_unchanged();
@@ -157,6 +172,15 @@ impl Door {
                 tracing::error!("a pull's thread had ended early");
             }
         }
+    }
+
+    /// Removes what commands left that a killed server ran.
+    fn remove_left_over(&self) -> Result<(), load::Error> {
+        for name in load::with_a_folder(&self.0.zone)? {
+            let Some(_turn) = self.0.take_turn(&name) else { continue };
+            load::remove(&load::Place::of(&self.0.zone, &name).work())?;
+        }
+        Ok(())
     }
 
     /// Runs a pull now, in the name of who asks, and waits for its end.

@@ -64,8 +64,12 @@ impl Runner<'_> {
             Some(load) => load,
             None => match self.fetch(&place, (began_at, watermark), by) {
                 Ok(Some(load)) => load,
-                Ok(None) => return Attempt::Stopped,
-                Err(why) => return Attempt::Failed(why),
+                otherwise => {
+                    if let Err(error) = load::remove(&place.work()) {
+                        tracing::warn!(error = on_one_line(&error), "what a run left stays");
+                    }
+                    return otherwise.map_or_else(Attempt::Failed, |_| Attempt::Stopped);
+                }
             },
         };
         match deliver::deliver(&load, &place, self, run.as_deref()) {
