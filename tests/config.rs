@@ -16,7 +16,7 @@ use jiff::civil::Weekday::{Friday, Monday, Thursday, Tuesday, Wednesday};
 use landfall::config::{
     self, After, Batching, Beside, Complete, Config, Copies, Duplicates, Escape, Expect, Feed,
     Folder, Format, Legacy, Postgres, RecordEnd, Retain, SameName, Secret, Set, Sftp, Sink,
-    SinkKind, Success, Wants, Webhook, When, Workers, partner,
+    SinkKind, Success, Tls, Wants, Webhook, When, Workers, partner,
 };
 use landfall::contract::NamePattern;
 use landfall::durable::Durability;
@@ -92,6 +92,8 @@ success = "file"
 [sink.rows]
 postgres = "host=/run/postgresql dbname=lake"
 password = "env:PGPASSWORD"
+tls = "verify-full"
+ca = "ca.pem"
 schema = "raw"
 
 [workers]
@@ -235,7 +237,23 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
     let server = "host=/run/postgresql dbname=lake".into();
     let password = Some(Secret::Environment("PGPASSWORD".into()));
     let schema = "raw".into();
-    assert_eq!(rows.kind, SinkKind::Postgres(Postgres { server, password, schema }));
+    let tls = Tls::VerifyFull { ca: Some("ca.pem".into()) };
+    assert_eq!(rows.kind, SinkKind::Postgres(Postgres { server, password, schema, tls }));
+}
+
+#[test]
+fn mistakes_in_how_a_sink_is_encrypted_are_told() {
+    let told = problems(
+        "[sink.a]\npostgres = \"host=db sslmode=require\"\n[sink.b]\nnats = \"mq:4222\"\n\
+         tls = \"verify-ful\"\n[sink.c]\nnats = \"mq:4222\"\ntls = \"require\"\nca = \"ca.pem\"\n\
+         [sink.d]\nwebhook = \"https://hooks.example\"\ntls = \"require\"\n",
+    );
+    insta::assert_snapshot!(told, @r#"
+    landfall.toml:2:12: `postgres` holds `sslmode`; say it with `tls = "verify-full"`
+    landfall.toml:5:7: `tls` must be "none" or "require" or "verify-full", not `verify-ful`; did you mean `verify-full`?
+    landfall.toml:9:6: `ca` is for `tls = "verify-full"`
+    landfall.toml:12:1: unknown key `tls` in [sink.d]
+    "#);
 }
 
 #[test]

@@ -9,6 +9,8 @@
 #   file = "orders_{time}.csv"
 #   env = ["PGHOST", "PGUSER", "PGDATABASE", "PGPASSWORD"]
 #
+# Over a network let `env` also pass on PGSSLMODE=verify-full and PGSSLROOTCERT.
+#
 # The second argument is a whole number that only grows, such as a bigserial, given by the INSERT itself.
 # Both statements see one snapshot, and rows of transactions that began while another was still under way
 # wait for the next run, so that what is numbered first and committed last is not passed over. A number that

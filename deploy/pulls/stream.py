@@ -8,6 +8,9 @@
     every = "1m"
     timeout = "50s"
 
+With tls://… the server must have a certificate of its name, signed by an authority that this machine
+trusts, or by one of the file that SSL_CERT_FILE names (`env = ["SSL_CERT_FILE"]`).
+
 Messages are lines of JSON. A file is closed when it has MESSAGES_MAX of them or BYTES_MAX, and the run
 ends when SECONDS_MAX have passed or nothing more is there. Files are named by the sequences they hold.
 

@@ -48,7 +48,7 @@ pub use partner::Partner;
 pub use problem::{Problem, Problems};
 pub use pull::Pull;
 pub use retain::{Retain, period};
-pub use sink::{Copies, Nats, Postgres, Secret, Sink, SinkKind, Success, Webhook};
+pub use sink::{Copies, Nats, Postgres, Secret, Sink, SinkKind, Success, Tls, Webhook};
 pub(crate) use value::{bytes, end_of, lasting};
 pub use written::{load, parse};
 
@@ -400,7 +400,8 @@ impl Default for Verify {
 /// `[workers]`: converter processes and their limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workers {
-    /// `count`, default the number of processors.
+    /// `count`, default the number of processors. One sender has so many at most; up to as many
+    /// again run for other senders, so that none waits for another's long file.
     pub count: usize,
     /// `memory_bytes`, default 350 MiB: above it a worker is ended and its file held.
     pub memory_bytes: u64,

@@ -24,7 +24,8 @@ pub(super) const RETRY_S: [u64; 9] =
 const KINDS: [&str; 5] = ["command", "webhook", "folder", "postgres", "nats"];
 
 /// The keys that only some kinds have.
-const EXTRAS: [&str; 7] = ["secrets", "success", "password", "schema", "subject", "user", "token"];
+const EXTRAS: [&str; 9] =
+    ["secrets", "success", "password", "schema", "subject", "user", "token", "tls", "ca"];
 
 /// `[sink.<name>]`: who is told of a batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,18 +92,20 @@ pub struct Copies {
 /// A sink of the kind `postgres`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Postgres {
-    /// `postgres`: the server, as libpq's keywords or a URL, without a password and without TLS.
+    /// `postgres`: the server, as libpq's keywords or a URL, without a password and `sslmode`.
     pub server: String,
     /// `password = "env:NAME"` or `"file:PATH"`, default none.
     pub password: Option<Secret>,
     /// `schema`, default `public`: where the tables `<feed>_v<version>` are made.
     pub schema: String,
+    /// `tls`.
+    pub tls: Tls,
 }
 
 /// A sink of the kind `nats`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nats {
-    /// `nats`: host and port, without TLS.
+    /// `nats`: host and port.
     pub address: String,
     /// `subject`, default `landfall.<feed>`.
     pub subject: Option<String>,
@@ -112,6 +115,24 @@ pub struct Nats {
     pub password: Option<Secret>,
     /// `token = "env:NAME"` or `"file:PATH"`.
     pub token: Option<Secret>,
+    /// `tls`.
+    pub tls: Tls,
+}
+
+/// `tls = "none" | "require" | "verify-full"`, default none: how a connection is encrypted, in libpq's
+/// words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all: for a socket or a network that is trusted.
+    None,
+    /// Whoever answers.
+    Require,
+    /// When the server has a certificate of its name.
+    VerifyFull {
+        /// `ca = "ca.pem"`: who signs it, absolute or relative to the zone. Default whom this machine
+        /// trusts.
+        ca: Option<PathBuf>,
+    },
 }
 
 /// Whether a `_SUCCESS` file is written.
@@ -176,8 +197,9 @@ fn read_kind(table: &Reader<'_, '_>) -> Option<SinkKind> {
         ["postgres"] => {
             let password = table.get("password", secret);
             let schema = table.get("schema", text).unwrap_or_else(|| "public".to_owned());
+            let tls = read_tls(table);
             let server = table.get("postgres", database)?;
-            Some(SinkKind::Postgres(Postgres { server, password, schema }))
+            Some(SinkKind::Postgres(Postgres { server, password, schema, tls }))
         }
         ["nats"] => read_nats(table),
         several => {
@@ -197,9 +219,26 @@ fn read_nats(table: &Reader<'_, '_>) -> Option<SinkKind> {
     if table.has("password") != table.has("user") || (table.has("token") && table.has("user")) {
         table.problem(Wrong::new("a login is either `user` and `password`, or `token`"));
     }
+    let tls = read_tls(table);
     let address = table.get("nats", host_and_port)?;
-    Some(SinkKind::Nats(Nats { address, subject, user, password, token }))
+    Some(SinkKind::Nats(Nats { address, subject, user, password, token, tls }))
 }
+
+fn read_tls(table: &Reader<'_, '_>) -> Tls {
+    let ca = table.get("ca", text).map(PathBuf::from);
+    let tls = table.get("tls", choice(TLS)).unwrap_or("none");
+    if ca.is_some() && tls != "verify-full" {
+        table.problem_at("ca", Wrong::new("`ca` is for `tls = \"verify-full\"`"));
+    }
+    match tls {
+        "verify-full" => Tls::VerifyFull { ca },
+        "require" => Tls::Require,
+        _ => Tls::None,
+    }
+}
+
+const TLS: &[(&str, &str)] =
+    &[("none", "none"), ("require", "require"), ("verify-full", "verify-full")];
 
 const SUCCESS: &[(&str, Success)] = &[("file", Success::File), ("none", Success::None)];
 
@@ -254,6 +293,9 @@ fn database(value: &DeValue<'_>) -> Result<String, Wrong> {
     if user.is_some_and(|(user, _)| user.contains(':')) || given.contains("password") {
         // What stands there is a secret: it is not repeated.
         return Err(Wrong::new("holds a password; say where it is with `password = \"env:NAME\"`"));
+    }
+    if given.contains("sslmode") {
+        return Err(Wrong::new("holds `sslmode`; say it with `tls = \"verify-full\"`"));
     }
     if given.contains('=') || given.starts_with("postgresql://") || given.starts_with("postgres://")
     {

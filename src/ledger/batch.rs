@@ -50,6 +50,17 @@ pub enum FileKind {
     Raw,
 }
 
+/// What the live Parquet of a feed comes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LiveTotals {
+    /// Files.
+    pub files: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub size_bytes: u64,
+}
+
 /// A published file that a batch takes back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retraction {

@@ -41,7 +41,7 @@ pub mod tree;
 
 pub use alerts::{AlertState, Alerts, Cause, Causes, Urgency, Waiting};
 pub use arrival::{Arrival, NewArrival};
-pub use batch::{Batch, BatchBounds, BatchFile, BatchState, FileKind, Retraction};
+pub use batch::{Batch, BatchBounds, BatchFile, BatchState, FileKind, LiveTotals, Retraction};
 pub use closing::{Because, Closing, Closings, Empty, LastWindow, Over, ReadyNow, SetFile};
 pub use conversion::{Conversion, NewConversion, Output, Revision};
 pub use custody::{Custody, Finding, Kept, KeptKind, Problem, Round, Verified};
@@ -316,6 +316,12 @@ pub trait Ledger:
     /// # Errors
     /// [`Error::Store`].
     fn live_files(&self, feed: &FeedName, as_of: Option<u64>) -> Result<Vec<BatchFile>, Error>;
+
+    /// What the Parquet that is live in a feed's dataset comes to.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn live_totals(&self, feed: &FeedName) -> Result<LiveTotals, Error>;
 
     /// Retractions that are published and whose files still stand in the lake, with the time of
     /// publication.

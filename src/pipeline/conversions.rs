@@ -17,7 +17,7 @@ use crate::names::ArrivalId;
 use crate::schema::{Change, LearnedSchema};
 
 use super::outputs::{self, Outputs};
-use super::queue::Queue;
+use super::queue::{Hands, Queue};
 use super::{LOOK_EVERY, Parts};
 
 /// How often a conversion is made again because the feed's schema moved on meanwhile.
@@ -38,12 +38,15 @@ enum Error {
     SchemaRaces,
 }
 
-/// Starts the thread that looks for work and those that do it: two a worker process, so that a
-/// worker converts while the outputs of another file are synced and recorded.
+/// Starts the thread that looks for work and those that do it. A sender has two a worker process, so
+/// that a worker converts while the outputs of another file are synced and recorded; there are more, so
+/// that one whose files take long keeps no other's waiting.
 pub fn start(parts: &Parts, stop: &Arc<AtomicBool>) -> io::Result<Vec<JoinHandle<()>>> {
-    let queue = Arc::new(Queue::default());
+    let of_one = parts.config.now().workers.count * 2;
+    let hands = Hands { all: of_one * 2 + of_one / 2, of_one, kept: of_one / 2 };
+    let queue = Arc::new(Queue::with(hands));
     let mut threads = Vec::new();
-    for number in 0..parts.config.now().workers.count * 2 {
+    for number in 0..hands.all {
         let (parts, queue) = (parts.clone(), Arc::clone(&queue));
         let name = format!("convert-{number}");
         threads.push(thread::Builder::new().name(name).spawn(move || convert_all(&parts, &queue))?);
@@ -92,7 +95,7 @@ fn convert_all(parts: &Parts, queue: &Queue) {
             // The arrival is still `Received`: it is found again after a pause.
             parts.ledger.wait_beyond(parts.ledger.head(), LOOK_EVERY);
         }
-        queue.done(arrival.id);
+        queue.done(&arrival);
     }
 }
 

@@ -1,5 +1,8 @@
 //! Which arrival is converted next: round-robin between senders, each sender's oldest first.
 //!
+//! A sender has so many in progress at most, and the last hands are kept for senders that have none:
+//! files that take long keep no other sender's waiting.
+//!
 //! The queue reads ahead from the ledger, so that a sender with thousands of files waiting does not
 //! keep another's single file waiting behind them. It remembers what is in progress; what ends
 //! without a new state in the ledger (a full disk, say) is found again by the next look.
@@ -30,11 +33,31 @@ struct Inner {
     /// Everything waiting or being converted.
     known: HashSet<ArrivalId>,
     waiting_count: usize,
+    /// How many of each sender are in progress.
+    working: BTreeMap<Sender, usize>,
+    hands: Option<Hands>,
     last: Option<Sender>,
     closed: bool,
 }
 
+/// How many take from a queue.
+#[derive(Debug, Clone, Copy)]
+pub struct Hands {
+    /// All of them.
+    pub all: usize,
+    /// For one sender at most.
+    pub of_one: usize,
+    /// Of all, those that are kept for senders that have nothing in progress.
+    pub kept: usize,
+}
+
 impl Queue {
+    /// A queue that so many take from.
+    pub fn with(hands: Hands) -> Self {
+        let inner = Inner { hands: Some(hands), ..Inner::default() };
+        Self { inner: Mutex::new(inner), ..Self::default() }
+    }
+
     /// Adds what the ledger has to convert; what is known already is passed over.
     pub fn offer(&self, arrivals: Vec<Arrival>) {
         let mut inner = self.lock();
@@ -78,9 +101,19 @@ impl Queue {
     }
 
     /// Marks an arrival as no longer in progress.
-    pub fn done(&self, id: ArrivalId) {
-        self.lock().known.remove(&id);
+    pub fn done(&self, arrival: &Arrival) {
+        let mut inner = self.lock();
+        inner.known.remove(&arrival.id);
+        if let Some(working) = inner.working.get_mut(&arrival.sender) {
+            *working -= 1;
+            if *working == 0 {
+                inner.working.remove(&arrival.sender);
+            }
+        }
+        drop(inner);
         self.emptied.notify_one();
+        // What could not be taken may be now.
+        self.filled.notify_one();
     }
 
     /// Ends every [`Self::take`].
@@ -109,6 +142,7 @@ impl Inner {
         if files.is_empty() {
             self.waiting.remove(&sender);
         }
+        *self.working.entry(sender.clone()).or_default() += 1;
         self.last = Some(sender);
         self.waiting_count -= usize::from(arrival.is_some());
         arrival
@@ -116,11 +150,17 @@ impl Inner {
 
     fn next_sender(&self) -> Option<Sender> {
         use std::ops::Bound::{Excluded, Unbounded};
-        let after = self
-            .last
-            .as_ref()
-            .and_then(|last| self.waiting.range::<Sender, _>((Excluded(last), Unbounded)).next());
-        after.or_else(|| self.waiting.iter().next()).map(|(sender, _)| sender.clone())
+        let after = self.last.as_ref().map_or(Unbounded, Excluded);
+        let behind = self.waiting.range::<Sender, _>((after, Unbounded));
+        let all = behind.chain(&self.waiting).map(|(sender, _)| sender);
+        all.into_iter().find(|sender| self.has_hands_for(sender)).cloned()
+    }
+
+    fn has_hands_for(&self, sender: &Sender) -> bool {
+        let Some(Hands { all, of_one, kept }) = self.hands else { return true };
+        let own = self.working.get(sender).copied().unwrap_or_default();
+        let free = all.saturating_sub(self.working.values().sum());
+        own < of_one && (free > kept || own == 0)
     }
 }
 
@@ -185,9 +225,24 @@ mod tests {
         assert_eq!(taken(&queue, 1), [1]);
         queue.offer(vec![one.clone()]);
         assert_eq!(queue.room(), (AHEAD_MAX, 1));
-        queue.done(one.id);
+        queue.done(&one);
         queue.offer(vec![one]);
         assert_eq!(taken(&queue, 1), [1]);
+    }
+
+    #[test]
+    fn the_last_hands_are_for_those_who_have_none() {
+        let queue = Queue::with(Hands { all: 4, of_one: 2, kept: 1 });
+        let busy: Vec<_> = (1..=4).map(|n| arrival("partner:busy", n)).collect();
+        queue.offer(busy.clone());
+        assert_eq!(taken(&queue, 2), [1, 2]);
+        queue.offer((5..=8).map(|n| arrival("partner:calm", n)).collect());
+        assert_eq!(taken(&queue, 1), [5], "the busy one has as many as one may");
+        queue.offer(vec![arrival("partner:third", 9)]);
+        assert_eq!(taken(&queue, 1), [9], "calm has one");
+        queue.done(&busy[0]);
+        queue.done(&busy[1]);
+        assert_eq!(taken(&queue, 1), [3], "it has none now");
     }
 
     #[test]

@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+#[path = "../support/authority.rs"]
+mod authority;
 mod batch;
 mod closing;
 mod contract;
@@ -26,3 +28,4 @@ mod receiver;
 mod running;
 mod shop;
 mod sinks;
+mod tls;

@@ -3,8 +3,8 @@
 use landfall::clock::Timestamp;
 use landfall::diagnostic::{Code, Diagnostic};
 use landfall::ledger::{
-    Arrival, Batch, BatchBounds, Conversion, Delivery, DeliveryOutcome, Door, Event, NewArrival,
-    NewConversion, Output, Sender, State,
+    Arrival, Batch, BatchBounds, BatchFile, Conversion, Delivery, DeliveryOutcome, Door, Event,
+    FileKind, LiveTotals, NewArrival, NewConversion, Output, Sender, State,
 };
 use landfall::names::{ArrivalId, Digest, FeedName, FileName, SinkName};
 use landfall::report::Report;
@@ -150,6 +150,14 @@ pub(crate) fn listed(place: &mut Place) -> Vec<String> {
 
 pub(crate) fn live(place: &mut Place, as_of: Option<u64>) -> Vec<ArrivalId> {
     let files = place.ledger().live_files(&orders(), as_of).expect("live files");
+    if as_of.is_none() {
+        let totals = place.ledger().live_totals(&orders()).expect("live totals");
+        let tables = files.iter().filter(|file| file.kind == FileKind::Parquet);
+        let sum = |of: fn(&BatchFile) -> u64| tables.clone().map(of).sum::<u64>();
+        let (rows, size_bytes) = (sum(|file| file.rows), sum(|file| file.size_bytes));
+        let files = tables.clone().count() as u64;
+        assert_eq!(totals, LiveTotals { files, rows, size_bytes });
+    }
     files.iter().map(|file| file.arrival).collect()
 }
 

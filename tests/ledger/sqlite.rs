@@ -232,6 +232,21 @@ fn busy_questions_are_answered_from_an_index() {
     }
 }
 
+#[test]
+fn what_is_rare_or_summed_up_is_read_from_its_index() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ledger.db");
+    drop(sqlite::open(&path, Clock::fixed(now()), Durability::Full).expect("a ledger"));
+    let conn = Connection::open(&path).expect("its database");
+    let loads = "SELECT record FROM event WHERE arrival IS NULL
+                 AND (instr(record, '\"kind\":\"config_loaded\"') OR instr(record, '\"kind\":\"contract_loaded\"'))
+                 ORDER BY sequence";
+    assert_eq!(plan(&conn, loads), "SCAN event USING INDEX event_load");
+    let held =
+        "SELECT feed, count(*), sum(size_bytes), max(received_at) FROM arrival GROUP BY feed";
+    assert_eq!(plan(&conn, held), "SCAN arrival USING COVERING INDEX arrival_feed");
+}
+
 fn plan(conn: &Connection, question: &str) -> String {
     let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {question}")).expect(question);
     let rows = statement.query_map([], |row| row.get::<_, String>(3)).expect("rows");
@@ -287,7 +302,7 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date() {
     drop(place.ledger.take());
     // The same rows as the first version had them.
     let conn = Connection::open(place.path()).expect("opened");
-    let later = "DROP TABLE alert; DROP TABLE hold; DROP TABLE erasure; DROP TABLE expecting; DROP TABLE expected; DROP TABLE counted; DROP TABLE calendar;
+    let later = "DROP INDEX event_load; DROP TABLE alert; DROP TABLE hold; DROP TABLE erasure; DROP TABLE expecting; DROP TABLE expected; DROP TABLE counted; DROP TABLE calendar;
         DROP TABLE replay; DROP TABLE pull; DROP TABLE finding; DROP TABLE verify_round; ALTER TABLE arrival DROP COLUMN allowance; DROP INDEX arrival_older; CREATE INDEX arrival_received ON arrival (received_at);
         DROP INDEX batch_window; ALTER TABLE batch DROP COLUMN because;
         ALTER TABLE batch DROP COLUMN window_end; DROP TABLE sink_pause; DROP TABLE tree_node; DROP TABLE log; DROP TABLE checkpoint;

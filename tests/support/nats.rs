@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub struct Nats {
     folder: tempfile::TempDir,
     pub port: u16,
-    more: &'static [&'static str],
+    more: Vec<String>,
     server: Mutex<Option<Child>>,
 }
 
@@ -53,11 +53,12 @@ impl Nats {
         (1..=self.messages()).map(message).collect()
     }
 
-    pub fn without_stream(more: &'static [&'static str]) -> Self {
+    pub fn without_stream(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
+        let more = more.iter().map(|word| (*word).to_owned()).collect();
         let server = Self { folder, port, more, server: Mutex::new(None) };
         server.run();
         server
@@ -67,7 +68,7 @@ impl Nats {
         let child = Command::new("nats-server")
             .args(["-js", "-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"])
             .arg(self.folder.path())
-            .args(self.more)
+            .args(&self.more)
             .stderr(Stdio::null())
             .spawn();
         *self.server.lock().unwrap() = Some(child.expect("tests/setup installs it"));

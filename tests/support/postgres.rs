@@ -4,14 +4,20 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+/// The number in the name of its socket, where it listens on nothing else.
+const PORT: u16 = 5432;
+
 /// A server that ends with the test.
 pub struct Postgres {
     folder: tempfile::TempDir,
+    port: u16,
+    /// What else it is told.
+    settings: Vec<String>,
     server: Mutex<Option<Child>>,
 }
 
@@ -35,6 +41,23 @@ fn program(name: &str) -> Command {
 
 impl Postgres {
     pub fn start() -> Self {
+        Self::start_with(PORT, &[])
+    }
+
+    /// One that also listens on this port.
+    pub fn start_on(port: u16) -> Self {
+        Self::start_with(port, &["listen_addresses=127.0.0.1".to_owned()])
+    }
+
+    /// One that also listens on this port, with this certificate and key.
+    pub fn start_with_tls(port: u16, certificate: &Path, key: &Path) -> Self {
+        let certified = |what: &str, path: &Path| format!("ssl_{what}_file={}", path.display());
+        let listens = "listen_addresses=127.0.0.1".to_owned();
+        let (certificate, key) = (certified("cert", certificate), certified("key", key));
+        Self::start_with(port, &[listens, "ssl=on".to_owned(), certificate, key])
+    }
+
+    fn start_with(port: u16, settings: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         if rustix::process::geteuid().is_root() {
             let given = Command::new("chown").arg("postgres:").arg(folder.path()).status();
@@ -47,23 +70,33 @@ impl Postgres {
             .stdout(Stdio::null())
             .status();
         assert!(made.unwrap().success());
-        let server = Self { folder, server: Mutex::new(None) };
+        let settings = settings.to_vec();
+        let server = Self { folder, port, settings, server: Mutex::new(None) };
         server.run();
         server
     }
 
     pub fn run(&self) {
         let (folder, data) = (self.folder.path().to_owned(), self.folder.path().join("data"));
+        let port = self.port.to_string();
         let server = program("postgres")
+            .args(["-p", &port])
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=20", "-k"])
             .arg(&folder)
             .arg("-D")
             .arg(data)
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .stderr(Stdio::null())
             .spawn();
         *self.server.lock().unwrap() = Some(server.unwrap());
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !program("pg_isready").arg("-q").arg("-h").arg(&folder).status().unwrap().success() {
+        while !program("pg_isready")
+            .args(["-q", "-p", &port, "-h"])
+            .arg(&folder)
+            .status()
+            .unwrap()
+            .success()
+        {
             assert!(Instant::now() < deadline, "PostgreSQL does not start");
         }
     }
@@ -103,7 +136,8 @@ impl Postgres {
 
     pub fn query_in(&self, database: &str, sql: &str) -> String {
         let output = program("psql")
-            .args(["-U", "loader", "-d", database, "-AtX", "-v", "ON_ERROR_STOP=1", "-h"])
+            .args(["-U", "loader", "-d", database, "-AtX", "-v", "ON_ERROR_STOP=1"])
+            .args(["-p", &self.port.to_string(), "-h"])
             .arg(self.folder.path())
             .args(["-c", sql])
             .output()

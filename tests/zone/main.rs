@@ -13,10 +13,11 @@
 
 mod alerts;
 mod batches;
+#[path = "../support/zoo.rs"]
+mod bombs;
 mod calendar;
 mod contracts;
 mod folder;
-mod hostile;
 #[path = "../support/many.rs"]
 mod many_arrivals;
 #[path = "../support/moved.rs"]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use super::message::{Reply, Request};
 use super::output::Outputs;
@@ -34,12 +35,14 @@ pub struct Pool {
     /// Workers that have seen no file; `None` once closed.
     fresh: Mutex<Option<Receiver<io::Result<Worker>>>>,
     closed: AtomicBool,
+    /// Whether several owners have jobs.
+    is_shared: AtomicBool,
     starter: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
 struct State {
-    turns: Turns<Sender<()>>,
+    turns: Turns<Sender<Instant>>,
     /// Workers that have an owner, longest idle first.
     idle: Vec<Worker>,
 }
@@ -70,6 +73,7 @@ impl Pool {
             state: Mutex::new(State { turns: Turns::new(places), idle: Vec::new() }),
             fresh: Mutex::new(Some(fresh)),
             closed: AtomicBool::new(false),
+            is_shared: AtomicBool::new(false),
             starter: Some(starter),
         })
     }
@@ -198,6 +202,7 @@ impl Pool {
     fn keep(&self, worker: Worker) {
         let memory_max = self.settings.memory_bytes / IDLE_MEMORY_SHARE;
         let used_up = worker.files >= self.settings.files_max
+            || worker.has_yielded
             || worker.resident_bytes() > memory_max
             || self.closed.load(Ordering::Relaxed);
         let mut state = self.lock();
@@ -214,16 +219,22 @@ impl Pool {
 
     fn enter(&self, owner: &str) -> Result<Place<'_>, Error> {
         let (ticket, granted) = channel();
-        let now = self.lock().turns.enter(owner, ticket);
-        let place = match now {
-            Some(_) => Place(self),
-            None => granted.recv().map(|()| Place(self)).map_err(|_gone| Error::Closed)?,
+        let now = Instant::now();
+        let mut state = self.lock();
+        let at_once = state.turns.enter(owner, ticket, now);
+        self.is_shared.store(state.turns.are_shared(), Ordering::Relaxed);
+        drop(state);
+        let began = match at_once {
+            Some(_) => now,
+            None => granted.recv().map_err(|_gone| Error::Closed)?,
         };
+        let place = Place { pool: self, owner: owner.to_owned(), began };
         if self.closed.load(Ordering::Relaxed) { Err(Error::Closed) } else { Ok(place) }
     }
 
     fn watched<'w>(&'w self, progress: &'w Progress) -> Watched<'w> {
-        Watched { limits: &self.settings, closed: &self.closed, progress }
+        let (limits, is_shared, closed) = (&self.settings, &self.is_shared, &self.closed);
+        Watched { limits, is_shared, closed, progress }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -243,16 +254,21 @@ impl Drop for Pool {
 }
 
 /// A place in the pool, given on when dropped.
-struct Place<'a>(&'a Pool);
+struct Place<'a> {
+    pool: &'a Pool,
+    owner: String,
+    began: Instant,
+}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        // Who does not listen any more does not need the place.
-        while let Some(next) = self.0.lock().turns.leave() {
-            if next.send(()).is_ok() {
-                break;
-            }
-        }
+        let now = Instant::now();
+        let mut state = self.pool.lock();
+        let next = state.turns.leave(&self.owner, self.began, now);
+        self.pool.is_shared.store(state.turns.are_shared(), Ordering::Relaxed);
+        drop(state);
+        // Who waits for its turn listens.
+        next.iter().filter_map(|ticket| ticket.send(now).err()).for_each(drop);
     }
 }
 

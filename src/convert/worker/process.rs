@@ -15,6 +15,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use super::message::{Channel, Reply, Request};
 use super::stop::Stop;
+use super::turns::LONG;
 use super::{Confinement, Error};
 use crate::config;
 use crate::convert::{Progress, shortage};
@@ -22,6 +23,9 @@ use crate::convert::{Progress, shortage};
 /// How often a running job's memory and time are looked at. A process can take some ten MiB in
 /// that time; `RLIMIT_AS` bounds what it can take at once.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The niceness of a worker whose job takes long while others have some: beside a usual process it gets
+/// a tenth (sched(7): a step is a quarter more or less).
+const LONG_NICENESS: i32 = 10;
 /// How long a started process may take to report that it is confined.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Descriptors a worker may have: standard ones, channel, a job's three and their copies.
@@ -44,12 +48,16 @@ pub(super) struct Worker {
     pub(super) owner: String,
     /// How many it has seen.
     pub(super) files: u32,
+    /// Whether it lets others go first, for good.
+    pub(super) has_yielded: bool,
 }
 
 /// What holds while a job runs.
 pub(super) struct Watched<'a> {
     /// The limits.
     pub(super) limits: &'a config::Workers,
+    /// Set while several owners have jobs.
+    pub(super) is_shared: &'a AtomicBool,
     /// Set when the pool closes.
     pub(super) closed: &'a AtomicBool,
     /// Takes what the worker says of how far it has come.
@@ -82,6 +90,7 @@ impl Worker {
             confinement: None,
             owner: String::new(),
             files: 0,
+            has_yielded: false,
         };
         worker.limit(limits)?;
         Ok(worker)
@@ -173,6 +182,7 @@ impl Worker {
             pid: self.child.id(),
             channel: self.channel.as_fd(),
             log: &mut self.log,
+            yields_at: (!self.has_yielded).then(|| Instant::now() + LONG),
             deadline: Instant::now() + time,
             next_look: Instant::now(),
             watched,
@@ -189,6 +199,7 @@ impl Worker {
             // However much it tells, its limits are looked at.
             answer = wait(PollFlags::IN).and_then(|()| self.channel.receive(&mut wait));
         }
+        self.has_yielded = watch.yields_at.is_none();
         match (watch.stop, answer) {
             (Some(stop), _) => Err(stop),
             (None, Ok(Some((reply, _)))) => Ok(reply),
@@ -243,6 +254,8 @@ struct Watch<'a> {
     pid: u32,
     channel: BorrowedFd<'a>,
     log: &'a mut Log,
+    /// When it begins to let others go first; `None` once it does.
+    yields_at: Option<Instant>,
     deadline: Instant,
     next_look: Instant,
     watched: &'a Watched<'a>,
@@ -256,6 +269,7 @@ impl Watch<'_> {
             let channel_is_ready = self.poll(ready)?;
             if Instant::now() >= self.next_look {
                 self.next_look = Instant::now() + LOOK_EVERY;
+                self.yield_when_long();
                 if let Some(stop) = self.look() {
                     self.stop = Some(stop);
                     return Err(io::Error::other("stopped"));
@@ -283,6 +297,21 @@ impl Watch<'_> {
             self.log.read_once();
         }
         Ok(channel_is_ready)
+    }
+
+    /// A file that takes long goes on with what processor time other senders' leave. Only somebody with
+    /// more rights could take that back, so that it is done only once there are others.
+    fn yield_when_long(&mut self) {
+        if !self.watched.is_shared.load(Ordering::Relaxed)
+            || self.yields_at.take_if(|at| Instant::now() >= *at).is_none()
+        {
+            return;
+        }
+        // Its threads have a priority each; it is in a process group of its own.
+        let group = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        if let Err(error) = rustix::process::setpriority_pgrp(group, LONG_NICENESS) {
+            tracing::debug!(pid = self.pid, %error, "a long conversion keeps its priority");
+        }
     }
 
     fn look(&self) -> Option<Stop> {

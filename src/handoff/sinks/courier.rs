@@ -5,13 +5,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::clock::Timestamp;
-use crate::config::{Alert, Nats, Postgres, Secret, Sink, SinkKind, Way, Webhook};
+use crate::config::{Alert, Nats, Postgres, Secret, Sink, SinkKind, Tls, Way, Webhook};
 use crate::durable::Durability;
 
 use super::message::{self, Message};
 use super::rows::ReadsRows;
 use super::secret::Secrets;
 use super::signature::SigningKey;
+use super::tls::Encryption;
 use super::{Answer, Notice, command, copies, nats, postgres, webhook};
 
 /// What telling a sink takes.
@@ -123,23 +124,30 @@ impl Courier {
         self.secrets.get(secret).map_err(|error| crate::diagnostic::on_one_line(&error))
     }
 
+    fn encryption(&self, tls: &Tls) -> Result<Option<Encryption>, String> {
+        let encryption = Encryption::of(tls, self.secrets.zone());
+        encryption.map_err(|error| crate::diagnostic::on_one_line(&error))
+    }
+
     /// The server with the password, as it is now.
     fn target(&self, settings: Postgres) -> Result<postgres::Target, String> {
-        let Postgres { server, password, schema } = settings;
+        let Postgres { server, password, schema, tls } = settings;
         let password = password.map(|secret| self.secret(&secret)).transpose()?;
-        Ok(postgres::Target { server, password, schema })
+        let encryption = self.encryption(&tls)?;
+        Ok(postgres::Target { server, password, schema, encryption })
     }
 
     /// The server with the login, as it is now.
     fn subject(&self, settings: Nats) -> Result<nats::Target, String> {
-        let Nats { address, subject, user, password, token } = settings;
+        let Nats { address, subject, user, password, token, tls } = settings;
         let secret = |secret: Option<Secret>| secret.map(|secret| self.secret(&secret)).transpose();
         let login = match (secret(token)?, user) {
             (Some(token), _) => nats::Login::Token(token),
             (None, Some(user)) => nats::Login::User(user, secret(password)?.unwrap_or_default()),
             (None, None) => nats::Login::Nobody,
         };
-        Ok(nats::Target { address, subject, login })
+        let encryption = self.encryption(&tls)?;
+        Ok(nats::Target { address, subject, login, encryption })
     }
 
     /// The address with the keys, as they are now.

@@ -24,6 +24,7 @@ pub mod postgres;
 pub mod rows;
 pub mod secret;
 pub mod signature;
+pub mod tls;
 pub mod webhook;
 
 /// The type of the event that tells of a batch.

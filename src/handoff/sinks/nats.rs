@@ -4,15 +4,18 @@
 //! (<https://docs.nats.io/reference/reference-protocols/nats-protocol>): one connection a message,
 //! published with the delivery's id as `Nats-Msg-Id` and acknowledged by the stream's answer. A
 //! stream drops what it has under the same id within its duplicate window (two minutes unless it
-//! says otherwise); later repeats are told apart by the id, as everywhere. Left out: TLS, NKeys and
-//! clusters; a tunnel or a leaf node on this machine stands in.
+//! says otherwise); later repeats are told apart by the id, as everywhere. The connection is encrypted
+//! as [`super::tls`] says, if it is to be. Left out: NKeys and clusters; a leaf node on this machine
+//! stands in.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::tls::Encryption;
 use super::{Answer, Notice, Purpose};
 
 /// Bytes of a line of the protocol; `INFO` of a cluster is the longest.
@@ -30,6 +33,8 @@ pub struct Target {
     pub subject: Option<String>,
     /// Who publishes.
     pub login: Login,
+    /// How the connection is encrypted; `None` for not at all.
+    pub encryption: Option<Encryption>,
 }
 
 /// How a server is told who publishes.
@@ -49,8 +54,10 @@ enum Error {
     Io(#[from] std::io::Error),
     #[error("NATS refuses: {0}")]
     Refused(String),
-    #[error("the server asks for TLS, which is not spoken here")]
-    Tls,
+    #[error("the server asks for TLS: say `tls = \"verify-full\"`")]
+    TlsAsked,
+    #[error("the server does not speak TLS")]
+    NoTls,
     #[error("no stream keeps {0}")]
     NoStream(String),
     #[error("the server says what is not of the protocol: {0}")]
@@ -129,22 +136,31 @@ fn understood<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, Error> {
 struct Info {
     #[serde(default)]
     tls_required: bool,
+    #[serde(default)]
+    tls_available: bool,
 }
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// A connection that is logged in.
 struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
 }
 
 impl Connection {
     async fn open(target: &Target) -> Result<Self, Error> {
-        let stream = BufReader::new(TcpStream::connect(&target.address).await?);
-        let mut connection = Self { stream };
+        let plain: Box<dyn Stream> = Box::new(TcpStream::connect(&target.address).await?);
+        let mut connection = Self { stream: BufReader::new(plain) };
         let line = connection.line().await?;
         let info = line.strip_prefix("INFO ").ok_or_else(|| Error::Unexpected(line.clone()))?;
         let info: Info = understood(info.as_bytes())?;
-        if info.tls_required {
-            return Err(Error::Tls);
+        match &target.encryption {
+            None if info.tls_required => return Err(Error::TlsAsked),
+            None => {}
+            Some(_) if !(info.tls_required || info.tls_available) => return Err(Error::NoTls),
+            Some(encryption) => connection = connection.encrypted(encryption, target).await?,
         }
         let (token, user, password) = match &target.login {
             Login::Nobody => (None, None, None),
@@ -164,6 +180,17 @@ impl Connection {
             }
         }
         Err(Error::Unexpected("it does not answer PING".to_owned()))
+    }
+
+    /// The server waits for the handshake once it has said what it is.
+    async fn encrypted(self, encryption: &Encryption, target: &Target) -> Result<Self, Error> {
+        if !self.stream.buffer().is_empty() {
+            return Err(Error::Unexpected("it goes on in plain text".to_owned()));
+        }
+        let host = target.address.rsplit_once(':').map_or(&*target.address, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let stream = encryption.begin(host, self.stream.into_inner()).await?;
+        Ok(Self { stream: BufReader::new(Box::new(stream)) })
     }
 
     /// Publishes a message and waits for the one that answers it.

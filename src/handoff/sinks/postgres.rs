@@ -6,8 +6,8 @@
 //! acknowledgement, a kill or a lost connection at any time leaves the rows of a batch once or not
 //! at all.
 //!
-//! Tables and columns that are missing are made. Files that are no tables are passed over. Left out:
-//! TLS; use a socket of the same machine, or a tunnel.
+//! Tables and columns that are missing are made. Files that are no tables are passed over. The
+//! connection is encrypted as [`super::tls`] says, if it is to be.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,12 +17,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use tokio::sync::mpsc;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, NoTls, Transaction};
 
 use super::rows::{ReadsRows, RowColumn, Rows};
+use super::tls::Encryption;
 use super::{Answer, Notice, Purpose};
 use crate::ledger::{BatchFile, FileKind};
 use crate::schema::ColumnType;
+
+mod encrypted;
 
 /// Pieces of lines that wait for the server.
 const PIECES_MAX: usize = 4;
@@ -39,6 +43,8 @@ pub struct Target {
     pub password: Option<String>,
     /// The schema of the tables.
     pub schema: String,
+    /// How the connection is encrypted; `None` for not at all.
+    pub encryption: Option<Encryption>,
 }
 
 /// Why a batch is not loaded.
@@ -108,14 +114,26 @@ async fn connect(target: &Target) -> Result<Client, Error> {
     if let Some(password) = &target.password {
         config.password(password);
     }
-    let (client, connection) = config.connect(NoTls).await?;
-    tokio::spawn(async move {
-        // The client is told of the same error.
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection to PostgreSQL ended");
+    match &target.encryption {
+        None => {
+            let (client, connection) = config.ssl_mode(SslMode::Disable).connect(NoTls).await?;
+            tokio::spawn(serve(connection));
+            Ok(client)
         }
-    });
-    Ok(client)
+        Some(encryption) => {
+            config.ssl_mode(SslMode::Require);
+            let (client, connection) = config.connect(encryption.clone()).await?;
+            tokio::spawn(serve(connection));
+            Ok(client)
+        }
+    }
+}
+
+async fn serve(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send) {
+    // The client is told of the same error.
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection to PostgreSQL ended");
+    }
 }
 
 /// Makes the table of the batches that are loaded.

@@ -3,7 +3,7 @@
 //! A secret is read at each attempt and never kept, shown or logged: errors name only where
 //! it was looked for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Secret;
@@ -47,6 +47,11 @@ impl Secrets {
     /// Secrets of a zone that are in files only.
     pub fn of_files(zone: PathBuf) -> Self {
         Self::new(zone, Arc::new(|_| None))
+    }
+
+    /// The zone's folder, which paths are relative to.
+    pub fn zone(&self) -> &Path {
+        &self.zone
     }
 
     /// The secret's text, without the white space around it.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::clock::Timestamp;
-use crate::ledger::{Batch, BatchFile, Error, FileKind, Retraction};
+use crate::ledger::{Batch, BatchFile, Error, FileKind, LiveTotals, Retraction};
 use crate::names::{ArrivalId, BatchId, FeedName};
 use crate::zone::ZonePath;
 
@@ -171,6 +171,22 @@ pub(super) fn live_files(
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map((feed, as_of), file_of)?;
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// [`crate::ledger::Ledger::live_totals`].
+pub(super) fn live_totals(conn: &Connection, feed: &FeedName) -> Result<LiveTotals, Fault> {
+    let sql = "SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(size_bytes), 0) FROM batch_file
+               WHERE feed = ?1 AND kind = 'parquet' AND sequence <=
+                 (SELECT coalesce(max(sequence), 0) FROM batch WHERE feed = ?1 AND state = 'published')
+               AND (retracted IS NULL OR retracted >
+                 (SELECT coalesce(max(sequence), 0) FROM batch WHERE feed = ?1 AND state = 'published'))
+               AND (retracted IS NULL OR retired_at IS NULL)
+               AND arrival NOT IN (SELECT a.id FROM erasure e JOIN arrival a ON a.sequence = e.arrival
+                 WHERE e.feed = ?1)";
+    let totals = conn.prepare_cached(sql)?.query_row([feed], |row| {
+        Ok(LiveTotals { files: row.get(0)?, rows: row.get(1)?, size_bytes: row.get(2)? })
+    });
+    Ok(totals?)
 }
 
 /// [`crate::ledger::Replays::published_file`].

@@ -19,16 +19,13 @@ pub(super) fn after(conn: &Connection, after: u64, limit: u32) -> Result<Vec<Rec
     records(conn, sql, (after, limit))
 }
 
-/// Events that one read of [`loads`] looks at, so that it is short.
-pub(super) const LOOKED_AT_MAX: u64 = 100_000;
-
-/// Loads of configurations and contracts among the first events after a sequence. Nothing else has
-/// their kind in its text: quotes inside of values are escaped.
-pub(super) fn loads(conn: &Connection, after: u64) -> Result<Vec<Recorded>, Fault> {
-    let sql = "SELECT record FROM event WHERE sequence > ?1 AND sequence <= ?2 AND arrival IS NULL
+/// Loads of configurations and contracts. Nothing else has their kind in its text: quotes inside of
+/// values are escaped. The index `event_load` is of these terms.
+pub(super) fn loads(conn: &Connection) -> Result<Vec<Recorded>, Fault> {
+    let sql = "SELECT record FROM event WHERE arrival IS NULL
                AND (instr(record, '\"kind\":\"config_loaded\"') OR instr(record, '\"kind\":\"contract_loaded\"'))
                ORDER BY sequence";
-    records(conn, sql, (after, after + LOOKED_AT_MAX))
+    records(conn, sql, [])
 }
 
 fn records(conn: &Connection, sql: &str, by: impl Params) -> Result<Vec<Recorded>, Fault> {

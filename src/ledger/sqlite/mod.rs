@@ -22,8 +22,9 @@ use crate::zone::ZonePath;
 use super::log::{Leaf, Signed, Touched};
 use super::{
     Arrival, ArrivalQuery, Batch, BatchFile, Delivery, DeliveryOutcome, Error, Event, Found,
-    Holding, Ledger, Listed, Log, NewArrival, NewConversion, NewSidecar, Recorded, Retraction,
-    Revision, Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor, tree,
+    Holding, Ledger, Listed, LiveTotals, Log, NewArrival, NewConversion, NewSidecar, Recorded,
+    Retraction, Revision, Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor,
+    tree,
 };
 
 mod advance;
@@ -228,6 +229,10 @@ impl Ledger for SqliteLedger {
         self.readers.read("read what is live", |conn| batches::live_files(conn, feed, as_of))
     }
 
+    fn live_totals(&self, feed: &FeedName) -> Result<LiveTotals, Error> {
+        self.readers.read("sum up what is live", |conn| batches::live_totals(conn, feed))
+    }
+
     fn retractions_due(&self) -> Result<Vec<(Retraction, Timestamp)>, Error> {
         self.readers.read("read retractions", batches::retractions_due)
     }
@@ -261,14 +266,10 @@ impl Ledger for SqliteLedger {
     }
 
     fn loads(&self, feed: &FeedName) -> Result<Vec<Recorded>, Error> {
-        let (head, mut after, mut found) = (self.head(), 0, Vec::new());
-        while after < head {
-            let loads = self.readers.read("read loads", |conn| history::loads(conn, after))?;
-            let of_another = |load: &Recorded| matches!(&load.event, Event::ContractLoaded { feed: of, .. } if of != feed);
-            found.extend(loads.into_iter().filter(|load| !of_another(load)));
-            after += history::LOOKED_AT_MAX;
-        }
-        Ok(found)
+        let mut loads = self.readers.read("read loads", history::loads)?;
+        let of_another = |load: &Recorded| matches!(&load.event, Event::ContractLoaded { feed: of, .. } if of != feed);
+        loads.retain(|load| !of_another(load));
+        Ok(loads)
     }
 
     fn counts(&self) -> Result<Vec<(FeedName, State, u64)>, Error> {
@@ -276,9 +277,7 @@ impl Ledger for SqliteLedger {
     }
 
     fn holdings(&self) -> Result<Vec<Holding>, Error> {
-        holdings::in_all(|after| {
-            self.readers.read("sum up what is held", |conn| holdings::part(conn, after))
-        })
+        self.readers.read("sum up what is held", holdings::all)
     }
 
     fn head(&self) -> u64 {

@@ -6,7 +6,7 @@ use super::{brief, dates};
 
 use crate::config::{Config, Feed};
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{self, BatchFile, FileKind, Ledger};
+use crate::ledger::{self, BatchFile, FileKind, Ledger, LiveTotals};
 use crate::names::{ArrivalId, Digest, FeedName};
 use crate::ops::cli::drift::{self, Drifted, Revised};
 use crate::ops::cli::output::{count, counted, size, table};
@@ -26,6 +26,15 @@ pub(super) fn live(
     let files = ledger.map(|ledger| ledger.live_files(feed, as_of)).transpose();
     let files = files.map_err(|error| reading::unreadable(&error))?.unwrap_or_default();
     Ok(files.into_iter().filter(|file| file.kind == FileKind::Parquet).collect())
+}
+
+/// What they come to.
+pub(super) fn totals(
+    ledger: Option<&dyn Ledger>,
+    feed: &FeedName,
+) -> Result<LiveTotals, Diagnostic> {
+    let totals = ledger.map(|ledger| ledger.live_totals(feed)).transpose();
+    Ok(totals.map_err(|error| reading::unreadable(&error))?.unwrap_or_default())
 }
 
 #[derive(Serialize)]
@@ -51,7 +60,7 @@ fn listed<'a>(
     name: &'a FeedName,
     feed: &'a Feed,
 ) -> Result<Listed<'a>, Diagnostic> {
-    let live = live(ledger, name, None)?;
+    let live = totals(ledger, name)?;
     let learned = ledger.map(|ledger| ledger.learned(name)).transpose();
     let learned = learned.map_err(|error| reading::unreadable(&error))?.flatten();
     let folders = config.folders.values().filter(|folder| folder.feed == *name);
@@ -65,9 +74,9 @@ fn listed<'a>(
         folders: folders.map(|folder| folder.path.display().to_string()).collect(),
         sinks: feed.sinks.iter().map(ToString::to_string).collect(),
         version: learned.map(|learned| learned.version),
-        live_files: live.len() as u64,
-        live_rows: live.iter().map(|file| file.rows).sum(),
-        live_bytes: live.iter().map(|file| file.size_bytes).sum(),
+        live_files: live.files,
+        live_rows: live.rows,
+        live_bytes: live.size_bytes,
     })
 }
 

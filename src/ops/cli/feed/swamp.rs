@@ -74,13 +74,12 @@ pub(super) fn run(
         if lacks.is_empty() {
             continue;
         }
-        let live = look::live(ledger, feed, None)?;
         swampy.push(Swampy {
             feed: (*feed).clone(),
             lacks,
             files: held.map_or(0, |held| held.files),
             archive_bytes: held.map_or(0, |held| held.bytes),
-            lake_bytes: live.iter().map(|file| file.size_bytes).sum(),
+            lake_bytes: look::totals(ledger, feed)?.size_bytes,
             newest: held.map(|held| held.newest),
         });
     }
