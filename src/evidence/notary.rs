@@ -37,6 +37,8 @@ const EVENTS_MAX: u64 = 1000;
 const GAP: Duration = Duration::from_secs(1);
 /// How long after its end a day is sealed.
 const SETTLED: Duration = Duration::from_secs(600);
+/// How long a stop waits for a copy to a second folder.
+const STOP_GRACE: Duration = Duration::from_secs(2);
 /// How often a busy ledger is looked at.
 const TICK: Duration = Duration::from_millis(250);
 /// How long after an error it is tried again.
@@ -57,6 +59,7 @@ pub struct Notary {
     log: String,
     desk: Mutex<Desk>,
     failing: Mutex<BTreeMap<Duty, Failing>>,
+    is_copying: AtomicBool,
 }
 
 /// What a notary does again and again.
@@ -133,7 +136,8 @@ impl Notary {
         let desk = Desk { segments, copied, sealed_before: String::new(), is_stale: false };
         let desk = Mutex::new(desk);
         let failing = Mutex::default();
-        Ok(Self { zone, config, ledger, clock, durability, key, log, desk, failing })
+        let is_copying = AtomicBool::new(false);
+        Ok(Self { zone, config, ledger, clock, durability, key, log, desk, failing, is_copying })
     }
 
     /// Signs the head as it is; `None` when it is signed already.
@@ -205,10 +209,12 @@ impl Notary {
 
     fn copy_newest(&self) -> Result<(), Error> {
         let Some(folder) = self.config.now().audit.publish_to.clone() else { return Ok(()) };
-        let mut desk = self.desk();
-        let Some(newest) = desk.segments.newest().filter(|n| n.size > desk.copied).cloned() else {
-            return Ok(());
+        // Not at the desk: the folder may be far away, and signing does not wait for it.
+        let newest = {
+            let desk = self.desk();
+            desk.segments.newest().filter(|newest| newest.size > desk.copied).cloned()
         };
+        let Some(newest) = newest else { return Ok(()) };
         let folder = self.zone.root().join(folder);
         let path = folder.join(format!("{}-{:012}.checkpoint", self.log, newest.size));
         let mut signature = path.clone().into_os_string();
@@ -221,7 +227,8 @@ impl Notary {
                 Ok(()) | Err(_) => {}
             }
         }
-        desk.copied = newest.size;
+        let mut desk = self.desk();
+        desk.copied = desk.copied.max(newest.size);
         Ok(())
     }
 
@@ -303,7 +310,7 @@ impl Notary {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep_until(&self, stop: &AtomicBool) {
+    fn keep_until(self: &Arc<Self>, stop: &AtomicBool) {
         let (mut unsigned, mut last) = (Unsigned::default(), None);
         let mut published = Instant::now();
         // What a crash left unsigned, and the receipts that wait for it.
@@ -330,11 +337,11 @@ impl Notary {
                 }
                 last = Some(Instant::now());
                 if many || published.elapsed() >= EVERY {
-                    self.publish_or_tell();
+                    self.publish_aside();
                     published = Instant::now();
                 }
             } else if published.elapsed() >= EVERY {
-                self.publish_or_tell();
+                self.publish_aside();
                 published = Instant::now();
             }
             if let Err(error) = self.seal() {
@@ -344,6 +351,23 @@ impl Notary {
             if !rest.is_zero() && !stop.load(Ordering::Acquire) {
                 std::thread::park_timeout(rest.min(TICK));
             }
+        }
+    }
+
+    /// Copies on a thread of its own, unless one is at it: a folder that does not answer keeps no
+    /// signature waiting.
+    fn publish_aside(self: &Arc<Self>) {
+        if self.is_copying.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let of = Arc::clone(self);
+        let work = move || {
+            of.publish_or_tell();
+            of.is_copying.store(false, Ordering::Release);
+        };
+        if let Err(error) = std::thread::Builder::new().name("copies".to_owned()).spawn(work) {
+            self.is_copying.store(false, Ordering::Release);
+            tracing::error!(%error, "a checkpoint could not be copied to [audit] publish_to");
         }
     }
 
@@ -450,6 +474,13 @@ impl Keeping {
         if let Err(error) = self.notary.sign() {
             tell("the ledger's head could not be signed", &error);
         }
-        self.notary.publish_or_tell();
+        // One that stays at it has a folder that does not answer; the next start copies.
+        let asked = Instant::now();
+        while self.notary.is_copying.load(Ordering::Acquire) && asked.elapsed() < STOP_GRACE {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        if !self.notary.is_copying.load(Ordering::Acquire) {
+            self.notary.publish_or_tell();
+        }
     }
 }
