@@ -233,6 +233,28 @@ impl Zone {
         ZonePath(format!(".landfall/converted/{id}.{suffix}"))
     }
 
+    /// Whether this is a place of conversion output, which no reader knows.
+    pub fn is_converted(path: &ZonePath) -> bool {
+        path.0.starts_with(".landfall/converted/")
+    }
+
+    /// Where a merged file waits for its batch to be published: as it will be called in the lake.
+    pub fn merged_path(published: &ZonePath) -> ZonePath {
+        ZonePath(format!(".landfall/converted/{}", published.base()))
+    }
+
+    /// Where part `ordinal` of a batch is published that has rows of a lake file: beside it.
+    pub fn beside(published: &ZonePath, batch: BatchId, ordinal: usize) -> ZonePath {
+        let folder = published.0.rsplit_once('/').map_or("lake", |(folder, _)| folder);
+        ZonePath(format!("{folder}/{batch}-{ordinal:04}.parquet"))
+    }
+
+    /// Where a part of what should have been one lake file is published: beside it.
+    pub fn apart(published: &ZonePath, part: usize) -> ZonePath {
+        let stem = published.0.strip_suffix(".parquet").unwrap_or(&published.0);
+        ZonePath(format!("{stem}-{part:04}.parquet"))
+    }
+
     /// Where part `ordinal` of a batch is published. `day` is the UTC day of the arrival's receipt.
     pub fn lake_path(
         feed: &FeedName,

@@ -167,6 +167,19 @@ fn every_documented_key_of_doors_and_workers_is_read() {
     assert_eq!(config.workers, workers);
 }
 
+fn bounds(files_max: u32, bytes_max: u64, rows: u64) -> BatchBounds {
+    BatchBounds { files_max, bytes_max, rows_max: Some(rows), merge_bytes: None }
+}
+
+#[test]
+fn parquet_is_merged_where_a_feed_says_so_and_has_no_time_of_its_own() {
+    let config = read("[feed.a.batch]\nmerge = \"64 MiB\"\n[feed.b]\n");
+    let merge = |feed: &str| config.feed(&feed.parse().unwrap()).batch.bounds.merge_bytes;
+    assert_eq!((merge("a"), merge("b")), (Some(64 << 20), None));
+    let told = problems("[feed.a]\nbatch.merge = \"1 MiB\"\nretain.parquet = \"1y\"\n");
+    assert!(told.contains("`parquet` has no meaning beside `batch.merge`"), "{told}");
+}
+
 #[test]
 fn every_documented_key_of_feeds_and_sinks_is_read() {
     let config = read(EVERY_KEY);
@@ -183,10 +196,7 @@ fn every_documented_key_of_feeds_and_sinks_is_read() {
         complete: Complete::Checksum,
         hold: seconds(300),
         listed: seconds(10 * 86400),
-        batch: Batching {
-            bounds: BatchBounds { files_max: 3, bytes_max: 1 << 20, rows_max: Some(9) },
-            when: When::Waited(seconds(600)),
-        },
+        batch: Batching { bounds: bounds(3, 1 << 20, 9), when: When::Waited(seconds(600)) },
         retract_grace: seconds(1),
         retain: kept_for([7 * 366, 2 * 366, 90, 7 * 366]),
         sinks: vec!["load".parse().unwrap(), "tell".parse().unwrap()],

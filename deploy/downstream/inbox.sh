@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS inbox (
     taken_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
 CREATE TABLE IF NOT EXISTS files (
     url TEXT PRIMARY KEY, feed TEXT NOT NULL, sequence INTEGER NOT NULL, kind TEXT NOT NULL,
-    rows INTEGER NOT NULL, sha256 TEXT NOT NULL, arrival TEXT NOT NULL);
+    rows INTEGER NOT NULL, sha256 TEXT NOT NULL, arrival TEXT); -- no arrival: merged from several
 
 CREATE TEMP TABLE told AS
     SELECT CAST(readfile($(quoted "$manifest")) AS TEXT) AS manifest

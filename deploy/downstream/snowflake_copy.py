@@ -81,7 +81,9 @@ def by_table(feed, entries):
 
 
 def rows_of(table, entries):
-    arrivals = ", ".join(text(entry["arrival"]) for entry in entries)
+    # A merged file has the rows of several arrivals.
+    shares = [share for entry in entries for share in entry.get("arrivals", [entry])]
+    arrivals = ", ".join(text(share["arrival"]) for share in shares)
     return f'{table} WHERE "_lf_arrival" IN ({arrivals})'
 
 

@@ -5,7 +5,8 @@
 --   D CREATE VIEW orders AS FROM feed_rows('/var/lib/landfall', 'orders');
 --
 -- A column that a version lacks is null there; one that changed its type from a version to the next is of a type
--- that holds both, mostly text, as DuckDB prints the values. `_lf_file` says of which file a row is.
+-- that holds both, mostly text, as DuckDB prints the values. `_lf_file` says of which file a row is. A merged
+-- file has no one arrival and time of receipt: `_lf_arrival` says of which arrival a row is.
 
 CREATE OR REPLACE MACRO feed_files(zone, feed) AS TABLE
     WITH manifests AS (

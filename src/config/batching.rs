@@ -23,7 +23,8 @@ const EVERY_MIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batching {
     /// `max_files`, default 1000; `max_bytes`, default 256 MiB; `max_rows`, default any. What is left
-    /// over forms the next batch.
+    /// over forms the next batch. `merge = "64 MiB"`, default not at all: Parquet of one batch that is
+    /// smaller is merged into files of about this size.
     pub bounds: BatchBounds,
     /// When.
     pub when: When,
@@ -31,7 +32,12 @@ pub struct Batching {
 
 impl Default for Batching {
     fn default() -> Self {
-        let bounds = BatchBounds { files_max: 1000, bytes_max: 256 << 20, rows_max: None };
+        let bounds = BatchBounds {
+            files_max: 1000,
+            bytes_max: 256 << 20,
+            rows_max: None,
+            merge_bytes: None,
+        };
         Self { bounds, when: When::Ready }
     }
 }
@@ -129,6 +135,7 @@ pub(super) fn read(table: Reader<'_, '_>, same_name: SameName) -> Batching {
     table.set(&mut bounds.files_max, "max_files", whole(1));
     table.set(&mut bounds.bytes_max, "max_bytes", some_size);
     bounds.rows_max = table.get("max_rows", whole(1));
+    bounds.merge_bytes = table.get("merge", some_size);
     let waited = table.get("max_wait", duration).map(When::Waited);
     let [every, at] = read_ends(&table);
     let timezone = table.get("timezone", timezone);

@@ -213,10 +213,16 @@ fn read_feed(table: Reader<'_, '_>, declared: &Declared, root: Option<&Path>) ->
         feed.format = read_format(format);
     }
     feed.retain = table.table("retain").map(retain::read).unwrap_or_default();
+    if feed.batch.bounds.merge_bytes.is_some() && feed.retain.parquet.is_some() {
+        table.problem_at("retain", Wrong::new(MERGED_STAYS));
+    }
     feed.expect = table.table("expect").and_then(|table| expect::read(table, root));
     table.finish();
     feed
 }
+
+const MERGED_STAYS: &str = "`parquet` has no meaning beside `batch.merge`: a merged file stays as long \
+    as the raw files whose rows it has. Leave one of both out";
 
 const SAME_NAME: &[(&str, SameName)] =
     &[("append", SameName::Append), ("replace", SameName::Replace)];

@@ -9,6 +9,7 @@ use std::fs::File;
 
 use serde::Serialize;
 
+use super::merge::Rows;
 use super::prove::Printed;
 use crate::diagnostic::Diagnostic;
 use crate::names::Digest;
@@ -58,6 +59,8 @@ pub struct Side<'r> {
     pub digest: Digest,
     /// Its Parquet.
     pub file: File,
+    /// Where its rows are, when that has those of others as well.
+    pub part: Option<Rows>,
 }
 
 /// How two conversions of the same source differ.
@@ -111,7 +114,7 @@ pub fn difference(before: Side<'_>, after: Side<'_>) -> Result<Difference, Diagn
         return Ok(Difference::None);
     }
     let columns = columns(&before.report.columns, &after.report.columns);
-    let compared = compare(before.file, after.file)?;
+    let compared = compare((before.file, before.part), (after.file, after.part))?;
     let same = columns.is_empty() && rejected.0 == rejected.1 && compared.is_same();
     Ok(if same { Difference::Bytes } else { Difference::Parquet { columns, rejected, compared } })
 }
@@ -130,8 +133,12 @@ fn columns(before: &[ColumnReport], after: &[ColumnReport]) -> Vec<Retyped> {
     known.chain(new).collect()
 }
 
-fn compare(before: File, after: File) -> Result<Compared, Diagnostic> {
-    let (mut before, mut after) = (Printed::open(before)?, Printed::open(after)?);
+/// Where the rows of a conversion are.
+type Place = (File, Option<Rows>);
+
+fn compare(before: Place, after: Place) -> Result<Compared, Diagnostic> {
+    let open = |(file, part)| Printed::open_part(file, part);
+    let (mut before, mut after) = (open(before)?, open(after)?);
     let pairs = in_both(&before, &after);
     let mut found = Compared::default();
     let (mut old, mut new) = (before.next_record()?, after.next_record()?);

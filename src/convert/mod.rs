@@ -30,6 +30,7 @@ pub mod headers;
 pub mod infer;
 pub mod json;
 pub mod lines;
+pub mod merge;
 mod progress;
 pub mod propose;
 pub mod prove;

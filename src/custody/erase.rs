@@ -6,11 +6,14 @@
 //! ([`Eraser::finish`]). There is no way back from the first step.
 //!
 //! Every copy that the zone has goes: the raw object, Parquet and rejects (published, retracted, or
-//! waiting for a batch; a file of the lake has the rows of one arrival), damaged files that were kept
+//! waiting for a batch), damaged files that were kept
 //! aside, what a drop folder put away, what a pull keeps of a run that is not taken to its end, and what
 //! ledger and archive quote of the bytes: reports with rejected records, diagnostics, sidecars, also in
 //! ledgers that were put aside. A tombstone outlives the ledger: one that does not know of an erasure,
 //! because it was made again or restored from a backup, erases again.
+//!
+//! A merged file of the lake goes as a whole. Before that a batch takes it back and publishes the rows of
+//! the others in it again, so that no erased row and none of its neighbours' depends on a crash.
 //!
 //! Downstream learns of it by a batch of its own that retracts what was published; the pipeline
 //! closes it at once, whatever its feed's rule.
@@ -41,7 +44,7 @@ use crate::ledger::{
     Arrival, Begun, Erasure, ErasureCause, ErasureWish, Event, Gone, Hold, Ledger, RetiringBegun,
     State,
 };
-use crate::names::ArrivalId;
+use crate::names::{ArrivalId, FeedName};
 use crate::signing::SigningKey;
 use crate::zone::{Zone, ZonePath};
 
@@ -74,6 +77,10 @@ pub struct Elsewhere {
 /// Removes the copies that doors have of an arrival.
 pub type Doors = Box<dyn Fn(&Arrival) -> io::Result<Elsewhere> + Send + Sync>;
 
+/// Takes back what is erased of a feed, and publishes the rows of others that are in a file with it.
+pub type Readers =
+    Box<dyn Fn(&FeedName) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send + Sync>;
+
 /// Erases arrivals of one zone, one at a time.
 pub struct Eraser {
     pub(super) zone: Zone,
@@ -82,6 +89,7 @@ pub struct Eraser {
     pub(super) notary: Arc<Notary>,
     pub(super) clock: Clock,
     doors: Doors,
+    readers: Readers,
     turn: Mutex<()>,
 }
 
@@ -132,15 +140,15 @@ pub enum Outcome {
 
 impl Eraser {
     /// An eraser of a zone; `doors` removes what lies outside of the archive, the lake and
-    /// `.landfall/`.
+    /// `.landfall/`, `readers` is asked before a file goes that others have rows in.
     pub fn new(
         zone: Zone,
         (config, clock): (config::Live, Clock),
         ledger: Arc<dyn Ledger>,
         notary: Arc<Notary>,
-        doors: Doors,
+        (doors, readers): (Doors, Readers),
     ) -> Self {
-        Self { zone, config, ledger, notary, clock, doors, turn: Mutex::default() }
+        Self { zone, config, ledger, notary, clock, doors, readers, turn: Mutex::default() }
     }
 
     /// Erases an arrival. When it returns, no copy is left; one that was erased before is looked for
@@ -233,6 +241,7 @@ impl Eraser {
     /// Removes the copies of arrivals that are being erased, and says so.
     fn carry_out(&self, erasures: &[Erasure]) -> Result<Elsewhere, Error> {
         let Some(first) = erasures.first() else { return Ok(Elsewhere::default()) };
+        self.part_from_others(erasures)?;
         let (mut sum, mut counts) = (Elsewhere::default(), Vec::new());
         for erasure in erasures {
             let removed = self.remove_copies(erasure)?;
@@ -264,6 +273,27 @@ impl Eraser {
         self.ledger.erased(gone, now)?;
         tracing::info!(first = %first.arrival.id, arrivals = ids.len(), sum.removed, "erased");
         Ok(sum)
+    }
+
+    /// Has the rows of others published again that are in a merged file with what is erased.
+    fn part_from_others(&self, erasures: &[Erasure]) -> Result<(), Error> {
+        let ids: Vec<ArrivalId> = erasures.iter().map(|erasure| erasure.arrival.id).collect();
+        if !self.ledger.shares_file(&ids)? {
+            return Ok(());
+        }
+        let feeds: BTreeSet<&FeedName> =
+            erasures.iter().map(|erasure| &erasure.arrival.feed).collect();
+        for feed in feeds {
+            let shared = |source| Error::Shared { feed: feed.clone(), source };
+            (self.readers)(feed).map_err(shared)?;
+        }
+        match erasures.first() {
+            Some(first) if self.ledger.shares_file(&ids)? => {
+                let source = "its next batch did not take back what is erased".into();
+                Err(Error::Shared { feed: first.arrival.feed.clone(), source })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The days on which the archived lines beside the events may quote some arrivals. What a person

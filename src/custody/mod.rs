@@ -15,6 +15,7 @@
 
 use std::path::PathBuf;
 
+use crate::names::FeedName;
 use crate::{durable, evidence, ledger, signing};
 
 mod erase;
@@ -27,7 +28,7 @@ mod stop;
 mod tombstone;
 mod verify;
 
-pub use erase::{Doors, Elsewhere, Eraser, Finished, Outcome, Retired};
+pub use erase::{Doors, Elsewhere, Eraser, Finished, Outcome, Readers, Retired};
 pub use mend::{Copies, Mended, mend};
 pub use pace::Pace;
 pub use retain::{Past, Retention, past};
@@ -49,6 +50,17 @@ pub enum Error {
     /// A durable step failed.
     #[error(transparent)]
     Durable(#[from] durable::Error),
+    /// What is erased is in a file with rows of others, and these could not be published again.
+    #[error(
+        "the rows of other files of {feed}, which are in one file with it, are not published again"
+    )]
+    Shared {
+        /// Whose.
+        feed: FeedName,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A file or folder could not be used.
     #[error("cannot {doing} {}", path.display())]
     Io {

@@ -1,29 +1,32 @@
 //! Publishing a closed batch.
 //!
-//! Closing a batch fixed its id, sequence, members and file names in the ledger. Publishing moves
-//! each file to its name, syncs each folder once, writes the manifest last (this is the commit) and
+//! Closing a batch fixed its id, sequence, members and file names in the ledger. Publishing writes
+//! merged files ([`super::merging`]), moves each file to its name, syncs each folder once, writes the manifest last (this is the commit) and
 //! then tells the ledger. Every step finds out whether it was taken before: called again after a
 //! kill at any instruction it gives the same names and bytes. A name that exists with other bytes
 //! is never replaced: the batch stays closed, with [`Code::H102`].
 //!
-//! Left out so far: void manifests, merging of small outputs.
+//! Left out so far: void manifests.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::archive::digest;
 use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::{self, Durability, Folders};
-use crate::ledger::{self, Batch, BatchFile, BatchState, Closing, FileKind, Ledger, Retraction};
+use crate::ledger::{
+    self, Batch, BatchFile, BatchState, Because, Closing, Empty, FileKind, Ledger, Over, Retraction,
+};
 use crate::names::{Digest, FeedName};
 use crate::zone::{Zone, ZonePath};
 
 use super::manifest;
+use super::merging::Merges;
 
 /// Why a batch is not published yet. It stays closed and is published again.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +54,12 @@ pub enum Error {
     /// A converted file is neither waiting nor published.
     #[error("`{0}` is neither waiting nor published")]
     Gone(ZonePath),
+    /// A file that is to be merged is not what the ledger knows.
+    #[error("`{0}` does not have the digest that it was recorded with")]
+    Damaged(ZonePath),
+    /// A merged file could not be written.
+    #[error("`{0}` could not be merged")]
+    Unmerged(ZonePath, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// A converted file is not what the ledger knows.
     #[error("`{0}` does not have the size it was recorded with")]
     Altered(ZonePath),
@@ -64,19 +73,37 @@ impl Error {
     pub fn diagnostic(&self, batch: &Batch) -> Diagnostic {
         let (feed, sequence) = (&batch.feed, batch.sequence);
         let summary = format!("batch {sequence} of {feed} could not be published");
-        Diagnostic::error(Code::H102, summary).caused_by(self)
+        let told = Diagnostic::error(Code::H102, summary).caused_by(self);
+        match self {
+            Self::Damaged(path) if !Zone::is_converted(path) => told.hint(
+                "Rows of this file are to be kept. `landfall verify --restore-from DIR` mends it from a copy \
+                 of the zone; then the batch is published by itself.",
+            ),
+            Self::Damaged(_)
+            | Self::Durable(_)
+            | Self::Ledger(_)
+            | Self::Io { .. }
+            | Self::Taken(_)
+            | Self::Gone(_)
+            | Self::Unmerged(..)
+            | Self::Altered(_)
+            | Self::Outside(_) => told,
+        }
     }
 }
 
 /// Publishes batches of one zone. Cheap to clone.
 #[derive(Clone)]
 pub struct Publisher {
-    zone: Zone,
+    pub(super) zone: Zone,
     config: config::Live,
-    ledger: Arc<dyn Ledger>,
-    durability: Durability,
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) durability: Durability,
     folders: Folders,
     clock: Clock,
+    pub(super) merger: Arc<dyn Merges>,
+    /// Held while a batch is published: what takes back what is erased does not wait for the pipeline.
+    turn: Arc<Mutex<()>>,
 }
 
 /// What [`Publisher::retire_retracted`] did.
@@ -95,11 +122,12 @@ impl Publisher {
         config: impl Into<config::Live>,
         ledger: Arc<dyn Ledger>,
         clock: Clock,
+        merger: Arc<dyn Merges>,
     ) -> Self {
         let config = config.into();
         let durability = config.now().durability;
         let folders = Folders::new(zone.root(), durability);
-        Self { zone, config, ledger, durability, folders, clock }
+        Self { zone, config, ledger, durability, folders, clock, merger, turn: Arc::default() }
     }
 
     /// Closes the feed's next batch over what is ready and publishes it; `None` when nothing is ready or a closed
@@ -136,18 +164,42 @@ impl Publisher {
         Ok(closed.filter_map(|batch| self.publish(&batch).err().map(|why| (batch, why))).collect())
     }
 
+    /// Takes back what is erased of a feed, or past its time, by a batch of its own, whatever the rule of
+    /// the feed.
+    ///
+    /// # Errors
+    /// As [`Self::close_over_and_publish`].
+    pub fn take_back(&self, feed: &FeedName, because: Because) -> Result<Option<Batch>, Error> {
+        for closed in self.ledger.closed_batches()?.iter().filter(|closed| closed.feed == *feed) {
+            self.publish(closed)?;
+        }
+        let closing = Closing {
+            bounds: self.config.now().feed(feed).batch.bounds,
+            over: Over::These(Vec::new()),
+            empty: Empty::Skip,
+            because,
+        };
+        self.close_over_and_publish(feed, closing)
+    }
+
     /// Publishes a closed batch: files, folders, manifest, ledger. Again and again if need be.
     ///
     /// # Errors
     /// [`Error`]; nothing that is published is undone.
     pub fn publish(&self, batch: &Batch) -> Result<Batch, Error> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another may have had the turn since this one was read.
+        let known = self.ledger.batch(batch.id)?;
+        let batch = known.as_ref().unwrap_or(batch);
         match batch.state {
             BatchState::Published => return Ok(batch.clone()),
             BatchState::Closed => {}
         }
+        let batch = &self.merged(batch)?;
         self.publish_files(batch)?;
         let members = manifest::members(self.ledger.as_ref(), batch)?;
         let digest = self.publish_manifest(batch, &manifest::render(batch, &members))?;
+        self.remove_pieces(batch);
         let sinks = self.config.now().feed(&batch.feed).sinks;
         Ok(self.ledger.published(batch.id, digest, &sinks)?)
     }
@@ -282,7 +334,7 @@ impl Publisher {
         Ok(self.durability.sync_folder(folder_of(&from))?)
     }
 
-    fn resolve(&self, path: &ZonePath) -> Result<PathBuf, Error> {
+    pub(super) fn resolve(&self, path: &ZonePath) -> Result<PathBuf, Error> {
         self.zone.resolve(path).ok_or_else(|| Error::Outside(path.clone()))
     }
 }
@@ -299,6 +351,6 @@ fn same_bytes(a: &Path, b: &Path) -> Result<bool, Error> {
     Ok(digest(a)? == digest(b)?)
 }
 
-fn io_error(doing: &'static str, path: &Path, source: io::Error) -> Error {
+pub(super) fn io_error(doing: &'static str, path: &Path, source: io::Error) -> Error {
     Error::Io { doing, path: path.to_owned(), source }
 }

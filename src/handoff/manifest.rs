@@ -5,7 +5,7 @@
 //! `meta.content_length` make it a Redshift manifest as it is; rejects stand beside them in a list
 //! of their own, so that no loader takes them for rows. Names are relative to the zone, which may
 //! move. `sequence` has no gaps and `previous` chains the batches of a feed: a reader that polls can
-//! prove that it missed nothing.
+//! prove that it missed nothing. A merged file is one entry, which names whose rows it has.
 //! `deploy/schemas/manifest.v1.json` says all of it as JSON Schema.
 
 use serde::Serialize;
@@ -54,7 +54,17 @@ struct Entry<'a> {
     kind: FileKind,
     rows: u64,
     sha256: Digest,
+    /// `null` when it has the rows of several.
+    arrival: Option<ArrivalId>,
+    /// Whose rows it has, in this order, when it is merged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    arrivals: Vec<Share>,
+}
+
+#[derive(Serialize)]
+struct Share {
     arrival: ArrivalId,
+    rows: u64,
 }
 
 #[derive(Serialize)]
@@ -174,7 +184,12 @@ fn entry(file: &BatchFile) -> Entry<'_> {
         kind: file.kind,
         rows: file.rows,
         sha256: file.digest,
-        arrival: file.arrival,
+        arrival: file.parts.is_empty().then_some(file.arrival),
+        arrivals: file
+            .parts
+            .iter()
+            .map(|part| Share { arrival: part.arrival, rows: part.rows })
+            .collect(),
     }
 }
 
@@ -229,6 +244,7 @@ fn name_when_closed(batch: &Batch, member: &Member) -> FileName {
         matches!(
             &recorded.event,
             Event::Batched { batch: of, .. }
+                | Event::Rewritten { batch: of, .. }
                 | Event::ReplayEnded { end: ReplayEnd::Published { batch: of, .. } }
                 if *of == batch.id
         )

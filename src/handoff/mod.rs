@@ -6,10 +6,11 @@
 //!
 //! [`cloud_event`] is how what happened reads to others.
 //!
-//! Left out so far: merging of small outputs.
+//! Small outputs are merged before that, where a feed asks for it: [`merging`].
 
 pub mod batch;
 pub mod cloud_event;
 pub mod manifest;
+pub mod merging;
 pub mod outbox;
 pub mod sinks;

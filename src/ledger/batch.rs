@@ -17,13 +17,20 @@ pub struct BatchBounds {
     pub bytes_max: u64,
     /// Rows; one arrival may exceed them alone. `None` for any number.
     pub rows_max: Option<u64>,
+    /// Parquet of fewer bytes is merged with its like into files of about so many; `None` when every
+    /// arrival has a file of its own.
+    #[serde(default)]
+    pub merge_bytes: Option<u64>,
 }
 
-/// What a batch publishes for one arrival.
+/// A file that a batch publishes: of one arrival, or merged from the rows of several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchFile {
-    /// The arrival.
+    /// The arrival; of a merged file the first of its parts.
     pub arrival: ArrivalId,
+    /// Whose rows a merged file has, in this order; nothing for a file of one arrival.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Share>,
     /// Where the file waits (converted), or the raw object itself.
     pub from: ZonePath,
     /// Its published name; for a raw object the same as `from`.
@@ -35,6 +42,60 @@ pub struct BatchFile {
     /// Bytes.
     pub size_bytes: u64,
     /// SHA-256 of the file.
+    pub digest: Digest,
+}
+
+impl BatchFile {
+    /// The arrivals whose rows it has.
+    pub fn arrivals(&self) -> impl Iterator<Item = ArrivalId> {
+        let own = self.parts.is_empty().then_some(self.arrival);
+        own.into_iter().chain(self.parts.iter().map(|part| part.arrival))
+    }
+
+    /// The rows of one of them, when the file has those of others as well.
+    pub fn part_of(&self, arrival: ArrivalId) -> Option<Share> {
+        self.parts.iter().find(|part| part.arrival == arrival).copied()
+    }
+}
+
+/// The rows of one arrival in a merged file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// The arrival.
+    pub arrival: ArrivalId,
+    /// The rows before its own.
+    pub first_row: u64,
+    /// Its rows.
+    pub rows: u64,
+}
+
+/// A merged file of a batch, and what it is written from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merge {
+    /// Its published name.
+    pub to: ZonePath,
+    /// Where it waits once it is written.
+    pub from: ZonePath,
+    /// Its rows.
+    pub rows: u64,
+    /// What it is written from, in this order.
+    pub pieces: Vec<Piece>,
+    /// Size and digest, once it is written.
+    pub written: Option<(u64, Digest)>,
+}
+
+/// The rows of an arrival, where they are before they are merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// The arrival.
+    pub arrival: ArrivalId,
+    /// The file that has them: the arrival's own, or a merged one that a batch takes back.
+    pub from: ZonePath,
+    /// The rows before them in that file.
+    pub first_row: u64,
+    /// How many.
+    pub rows: u64,
+    /// SHA-256 of that file.
     pub digest: Digest,
 }
 
@@ -106,8 +167,11 @@ pub struct Batch {
     pub state: BatchState,
     /// Its members, in order of receipt.
     pub members: Vec<ArrivalId>,
-    /// What it publishes, in order.
+    /// What it publishes, in order; merged files once they are written.
     pub files: Vec<BatchFile>,
+    /// Its merged files, also those that are still to be written.
+    #[serde(skip)]
+    pub merges: Vec<Merge>,
     /// What it takes back.
     pub retracts: Vec<Retraction>,
     /// When its manifest was published.

@@ -95,11 +95,19 @@ pub struct Round {
 pub trait Custody {
     /// The files of at most `limit` arrivals with a sequence above `after`, in order of receipt, and
     /// the sequence of the last of these; `None` when there is no such arrival. What no manifest has
-    /// published yet, and what is erased, is left out.
+    /// published yet, and what is erased, is left out. A merged file comes once, with the last of its
+    /// arrivals.
     ///
     /// # Errors
     /// [`Error::Store`].
     fn kept(&self, after: u64, limit: u32) -> Result<Option<(u64, Vec<Kept>)>, Error>;
+
+    /// The arrivals whose rows are in a merged file, in the order of their rows; nothing for any other
+    /// file.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn merged_in(&self, path: &ZonePath) -> Result<Vec<ArrivalId>, Error>;
 
     /// A sequence before which nothing was received at or after `since`.
     ///

@@ -19,7 +19,8 @@ use crate::names::{ArrivalId, Digest, FeedName};
 pub struct Erasure {
     /// The arrival.
     pub arrival: Arrival,
-    /// The files that batches published of it, but for the raw object.
+    /// The files that batches published of it, but for the raw object. Those that are merged have its
+    /// part alone.
     pub files: Vec<BatchFile>,
     /// Who decided it.
     pub by: String,
@@ -90,6 +91,13 @@ pub trait Erasures {
     /// # Errors
     /// [`Error::Missing`], [`Error::Refused`], [`Error::Store`].
     fn erased(&self, gone: Vec<Gone>, at: Timestamp) -> Result<(), Error>;
+
+    /// Whether a file of the lake has rows of one of these arrivals beside those of others: it may not
+    /// be removed before a batch has published those of the others again.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn shares_file(&self, ids: &[ArrivalId]) -> Result<bool, Error>;
 
     /// Erasures that have not come to their end, oldest arrival first.
     ///

@@ -96,6 +96,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaced_by: Option<ArrivalId>,
     },
+    /// Its file had the rows of others, of which some are taken back: a batch has a file with its rows
+    /// as they were.
+    Rewritten { batch: BatchId, sequence: u64 },
     /// A person wants it to be converted again; what is published of it stays meanwhile.
     ReplayAsked { by: String, reason: String },
     /// It was converted again.

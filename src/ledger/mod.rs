@@ -41,7 +41,10 @@ pub mod tree;
 
 pub use alerts::{AlertState, Alerts, Cause, Causes, Urgency, Waiting};
 pub use arrival::{Arrival, NewArrival};
-pub use batch::{Batch, BatchBounds, BatchFile, BatchState, FileKind, LiveTotals, Retraction};
+pub use batch::{
+    Batch, BatchBounds, BatchFile, BatchState, FileKind, LiveTotals, Merge, Piece, Retraction,
+    Share,
+};
 pub use closing::{Because, Closing, Closings, Empty, LastWindow, Over, ReadyNow, SetFile};
 pub use conversion::{Conversion, NewConversion, Output, Revision};
 pub use custody::{Custody, Finding, Kept, KeptKind, Problem, Round, Verified};
@@ -207,6 +210,19 @@ pub trait Ledger:
         manifest: Digest,
         sinks: &[SinkName],
     ) -> Result<Batch, Error>;
+
+    /// Records that merged files of a closed batch are written and durable, with their sizes and
+    /// digests. Calling it again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Store`].
+    fn merged(&self, batch: BatchId, written: Vec<Merge>) -> Result<Batch, Error>;
+
+    /// Has the arrivals of a merged file that is not yet written published in files of their own.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Store`].
+    fn keep_apart(&self, batch: BatchId, merge: &Merge) -> Result<Batch, Error>;
 
     /// Records the outcome of an attempt to deliver; the last acknowledgement of a batch hands its
     /// members off. Also resumes or skips a stalled delivery.

@@ -142,7 +142,8 @@ pub trait Replays {
     /// [`Error::Store`].
     fn replays_now(&self, feed: &FeedName) -> Result<ReplaysNow, Error>;
 
-    /// What is published of an arrival, Parquet or raw; `None` once that is taken back.
+    /// What is published of an arrival, Parquet or raw; `None` once that is taken back. Of the parts of
+    /// a merged file it has that of the arrival.
     ///
     /// # Errors
     /// [`Error::Store`].

@@ -162,6 +162,9 @@ impl State {
                 | Self::Erased => None,
             },
             Event::Retired { .. } if self.is_erased() => None,
+            Event::Rewritten { .. } => {
+                [Self::Published, Self::HandedOff].contains(&self).then_some(self)
+            }
             Event::Tested => self.only_from(&[Self::Converted, Self::Raw], Self::Tested),
             Event::Renamed { .. }
             | Event::Touched { .. }

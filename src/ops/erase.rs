@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::custody::{self, Doors, Elsewhere, Eraser};
+use crate::custody::{self, Doors, Elsewhere, Eraser, Readers};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{self, Arrival, ArrivalQuery, Hold, Ledger, State};
+use crate::handoff::batch::Publisher;
+use crate::ledger::{self, Arrival, ArrivalQuery, Because, Hold, Ledger, State};
 use crate::names::{ArrivalId, FileName};
 use crate::receive::{folder, pull, staging};
 use crate::zone::Zone;
@@ -149,4 +150,9 @@ pub fn doors(zone: &Zone, config: &config::Live) -> Doors {
         let removed = removed + pull::take_out(&zone, arrival)?;
         Ok(Elsewhere { removed, left: left.into_iter().collect() })
     })
+}
+
+/// What tells readers at once what is erased, where rows of others are in one file with it.
+pub fn readers(publisher: Publisher) -> Readers {
+    Box::new(move |feed| Ok(publisher.take_back(feed, Because::Erased).map(drop)?))
 }

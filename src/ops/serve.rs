@@ -21,9 +21,10 @@ use crate::convert::worker::Pool;
 use crate::custody::{Eraser, Retention, Scrub};
 use crate::diagnostic::{Code, Diagnostic, on_one_line};
 use crate::evidence::{Keeping, Notary};
+use crate::handoff::batch::Publisher;
 use crate::handoff::outbox::Outbox;
 use crate::ledger::{Event, Ledger, sqlite};
-use crate::pipeline::{Parts, Pipeline};
+use crate::pipeline::{self, Parts, Pipeline};
 use crate::receive::completion::{Completions, Judges};
 use crate::receive::staging::Staging;
 use crate::receive::{Intake, LocalIntake, folder, pull, reconcile, sftp};
@@ -61,6 +62,8 @@ pub struct Core {
     pub notary: Arc<Notary>,
     /// What erases its files.
     pub eraser: Arc<Eraser>,
+    /// What publishes its batches.
+    pub publisher: Publisher,
     /// The time.
     pub clock: Clock,
     /// What this start set beside the configuration.
@@ -107,12 +110,13 @@ impl Core {
         let (place, live) = (zone.clone(), config.clone());
         let pulls = pull::Door::new(place, live, intake.clone(), clock.clone(), environment);
         let notary = Arc::new(notary);
+        let publisher = pipeline::publisher(&zone, &config, &ledger, &clock);
         let eraser = Eraser::new(
             zone.clone(),
             (config.clone(), clock.clone()),
             Arc::clone(&ledger),
             Arc::clone(&notary),
-            erase::doors(&zone, &config),
+            (erase::doors(&zone, &config), erase::readers(publisher.clone())),
         );
         let core = Self {
             zone,
@@ -124,6 +128,7 @@ impl Core {
             archive,
             notary,
             eraser: Arc::new(eraser),
+            publisher,
             clock,
             options,
             _lock: lock,
@@ -184,6 +189,7 @@ pub fn start(zone: &Zone, options: Options) -> Result<Running, Diagnostic> {
         ledger: Arc::clone(&core.ledger),
         archive: core.archive.clone(),
         pool: Arc::clone(&pool),
+        publisher: core.publisher.clone(),
         clock: core.clock.clone(),
     };
     let started = Event::Started { version: env!("CARGO_PKG_VERSION").to_owned() };

@@ -107,6 +107,7 @@ pub fn test(
         state: BatchState::Published,
         members: Vec::new(),
         files: Vec::new(),
+        merges: Vec::new(),
         retracts: Vec::new(),
         published_at: Some(now),
         manifest_digest: None,

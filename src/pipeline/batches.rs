@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use crate::clock::{Pace, Timestamp};
 use crate::handoff::batch::Publisher;
-use crate::ledger::{Closing, Empty, Over};
 
 use super::closer::{self, Closer};
 use super::conversions::log_failure;
@@ -31,8 +30,7 @@ const RETIRE_EVERY: Duration = Duration::from_secs(5);
 pub fn start(parts: Parts, stop: Arc<AtomicBool>) -> io::Result<JoinHandle<()>> {
     let since = parts.clock.now();
     thread::Builder::new().name("batches".to_owned()).spawn(move || {
-        let Parts { zone, config, ledger, archive, clock, .. } = parts;
-        let publisher = Publisher::new(zone, config.clone(), Arc::clone(&ledger), clock.clone());
+        let Parts { config, ledger, archive, clock, publisher, .. } = parts;
         let ledger = ledger.as_ref();
         let closer = Closer { config: &config, ledger, archive: &archive, clock: &clock, since };
         let mut pace = Pace::default();
@@ -84,13 +82,7 @@ fn look_once(closer: &Closer<'_>, publisher: &Publisher, retire_at: &mut Timesta
 /// its feed.
 fn take_back_erased(closer: &Closer<'_>, publisher: &Publisher) -> Result<(), closer::Error> {
     for (feed, because) in closer.ledger.feeds_to_retract()? {
-        let closing = Closing {
-            bounds: closer.config.now().feed(&feed).batch.bounds,
-            over: Over::These(Vec::new()),
-            empty: Empty::Skip,
-            because,
-        };
-        if let Err(error) = publisher.close_over_and_publish(&feed, closing) {
+        if let Err(error) = publisher.take_back(&feed, because) {
             log_failure("publish a batch", &error);
         }
     }

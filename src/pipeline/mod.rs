@@ -9,6 +9,7 @@
 //! - [`conversions`]: raw object → worker → outputs synced → ledger.
 //! - [`batches`]: what is ready is closed, published and handed to the outbox; [`closer`] decides when,
 //!   [`sets`] what belongs together.
+//! - [`merger`]: what small outputs are merged by, where a feed asks for it.
 //! - [`replays`]: what is published is converted again, when a person asks for it.
 //!
 //! Left out so far: leases for several servers on one ledger.
@@ -22,18 +23,22 @@ use crate::archive::Archive;
 use crate::clock::Clock;
 use crate::config;
 use crate::convert::worker::Pool;
+use crate::handoff::batch::Publisher;
 use crate::ledger::Ledger;
 use crate::zone::Zone;
 
 mod batches;
 pub mod closer;
 mod conversions;
+mod merger;
 mod outputs;
 mod queue;
 mod replays;
 pub mod sets;
 
 pub use conversions::job;
+pub use merger::{Merger, publisher};
+pub use replays::rows_of;
 
 /// How long the pipeline goes without looking when nothing hints at work.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -51,6 +56,8 @@ pub struct Parts {
     pub archive: Archive,
     /// The converter workers.
     pub pool: Arc<Pool>,
+    /// What publishes batches.
+    pub publisher: Publisher,
     /// The time.
     pub clock: Clock,
 }

@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -16,9 +16,10 @@ use std::thread::{self, JoinHandle};
 use crate::archive;
 use crate::clock::Pace;
 use crate::convert::compare::{Side, difference};
+use crate::convert::merge::Rows;
 use crate::convert::{Converted, Outcome, shortage, worker};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::ledger::{self, FileKind, NewConversion, Replay, ReplayEnd};
+use crate::ledger::{self, FileKind, NewConversion, Replay, ReplayEnd, Share};
 use crate::zone::ZonePath;
 
 use super::conversions::{SCHEMA_RACES_MAX, job, log_failure};
@@ -104,11 +105,13 @@ fn replay_one(parts: &Parts, replay: &Replay) -> Result<(), Error> {
                 }
             }
             Outcome::Converted(_) => ReplayEnd::Unchanged,
-            Outcome::Raw { reason } => match published(parts, replay)? {
-                Some((FileKind::Raw, _)) => ReplayEnd::Unchanged,
-                Some((FileKind::Parquet | FileKind::Rejects, _)) => ReplayEnd::Raw { reason },
-                None => ReplayEnd::Overtaken,
-            },
+            Outcome::Raw { reason } => {
+                match parts.ledger.published_file(arrival.id)?.map(|file| file.kind) {
+                    Some(FileKind::Raw) => ReplayEnd::Unchanged,
+                    Some(FileKind::Parquet | FileKind::Rejects) => ReplayEnd::Raw { reason },
+                    None => ReplayEnd::Overtaken,
+                }
+            }
             Outcome::Held(diagnostic) => ReplayEnd::Held { diagnostic },
         };
         outputs.remove(&parts.zone);
@@ -137,13 +140,6 @@ fn keep(
     Ok(parts.ledger.replay_converted(replay.arrival.id, new)?)
 }
 
-/// What is published of it: kind and place.
-fn published(parts: &Parts, replay: &Replay) -> Result<Option<(FileKind, PathBuf)>, Error> {
-    let Some(file) = parts.ledger.published_file(replay.arrival.id)? else { return Ok(None) };
-    let path = parts.zone.resolve(&file.to).ok_or(Error::Outside(file.to))?;
-    Ok(Some((file.kind, path)))
-}
-
 /// Whether what came of it is not what is published. What cannot be read is damaged or gone, and
 /// is published anew.
 fn differs(
@@ -152,14 +148,18 @@ fn differs(
     made: &Converted,
     parquet: &Path,
 ) -> Result<bool, Error> {
-    let (Some((FileKind::Parquet, path)), Some(before)) =
-        (published(parts, replay)?, &replay.arrival.conversion)
+    let id = replay.arrival.id;
+    let published = parts.ledger.published_file(id)?;
+    let (Some(published), Some(before)) =
+        (published.filter(|file| file.kind == FileKind::Parquet), &replay.arrival.conversion)
     else {
         return Ok(true);
     };
+    let part = published.part_of(id).map(rows_of);
+    let path = parts.zone.resolve(&published.to).ok_or(Error::Outside(published.to))?;
     let (Ok(old), Ok(new)) = (File::open(path), File::open(parquet)) else { return Ok(true) };
-    let before = Side { report: &before.report, digest: before.parquet.digest, file: old };
-    let after = Side { report: &made.report, digest: made.parquet.digest, file: new };
+    let before = Side { report: &before.report, digest: before.parquet.digest, file: old, part };
+    let after = Side { report: &made.report, digest: made.parquet.digest, file: new, part: None };
     match difference(before, after) {
         Ok(found) => Ok(!found.is_none()),
         Err(diagnostic) => {
@@ -167,4 +167,9 @@ fn differs(
             Ok(true)
         }
     }
+}
+
+/// The rows of an arrival in a merged file.
+pub fn rows_of(part: Share) -> Rows {
+    Rows { arrival: part.arrival, first: part.first_row, count: part.rows }
 }

@@ -223,7 +223,12 @@ fn remove_unclaimed(zone: &Zone, ledger: &dyn Ledger) -> Result<u64, Error> {
     let closed = ledger.closed_batches()?;
     let of_batches = closed.iter().flat_map(|batch| &batch.files);
     let of_batches = of_batches.filter(|file| file.kind != FileKind::Raw).map(|file| &file.from);
-    let claimed: HashSet<&ZonePath> = of_arrivals.chain(of_replays).chain(of_batches).collect();
+    let merges = closed.iter().flat_map(|batch| &batch.merges);
+    let to_merge = merges.flat_map(|merge| {
+        std::iter::once(&merge.from).chain(merge.pieces.iter().map(|piece| &piece.from))
+    });
+    let claimed: HashSet<&ZonePath> =
+        of_arrivals.chain(of_replays).chain(of_batches).chain(to_merge).collect();
     let claimed: HashSet<PathBuf> =
         claimed.into_iter().filter_map(|path| zone.resolve(path)).collect();
     remove_files(&zone.converted(), |path| !claimed.contains(path))

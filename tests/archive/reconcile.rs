@@ -163,7 +163,7 @@ fn converted_files_that_nothing_speaks_of_are_removed() {
     let place = Place::new();
     let batched = place.settle("orders", "a.csv", "one").id;
     place.convert(batched, "parquet");
-    let bounds = BatchBounds { files_max: 1, bytes_max: 1, rows_max: None };
+    let bounds = BatchBounds { files_max: 1, bytes_max: 1, rows_max: None, merge_bytes: None };
     place.ledger.close_batch(&orders(), bounds).expect("closed").expect("ready");
     let received = place.settle("orders", "b.csv", "two").id;
     let litter = [

@@ -67,7 +67,8 @@ impl Place {
         let good: ArrivalId = GOOD.parse().expect("an id");
         ledger.converted(good, conversion(good)).expect("converted");
         let feed = "orders".parse().expect("a feed");
-        let bounds = BatchBounds { files_max: 10, bytes_max: 1 << 20, rows_max: None };
+        let bounds =
+            BatchBounds { files_max: 10, bytes_max: 1 << 20, rows_max: None, merge_bytes: None };
         let batch = ledger.close_batch(&feed, bounds).expect("closed").expect("a batch");
         let sink = "warehouse".parse().expect("a sink");
         ledger.published(batch.id, digest::of_bytes(b"m"), &[sink]).expect("published");

@@ -19,6 +19,7 @@ mod hazards;
 mod json;
 mod limits;
 mod many_records;
+mod merging;
 mod packed;
 mod parquet_file;
 mod pollution;

@@ -28,6 +28,8 @@ mod kills;
 mod logged_disk;
 mod machine;
 #[cfg(target_arch = "x86_64")]
+mod merging;
+#[cfg(target_arch = "x86_64")]
 mod mutants;
 #[cfg(target_arch = "x86_64")]
 mod order;

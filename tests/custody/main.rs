@@ -12,6 +12,9 @@
 mod again;
 mod backup;
 mod erase;
+mod merging;
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 mod replay;
 mod retain;
 #[path = "../support/mod.rs"]

@@ -60,7 +60,8 @@ impl Shop {
 
     pub fn publisher(&self) -> Publisher {
         let (zone, config) = (self.zone.clone(), Arc::clone(&self.config));
-        Publisher::new(zone, config, self.ledger.clone(), self.clock.clone())
+        let merger = Arc::new(landfall::pipeline::Merger);
+        Publisher::new(zone, config, self.ledger.clone(), self.clock.clone(), merger)
     }
 
     /// Records an arrival of `orders` and a conversion of it: `text` stands for the Parquet.

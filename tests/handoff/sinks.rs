@@ -29,6 +29,7 @@ fn notice(zone: &Path, manifest: &str) -> Notice {
         state: BatchState::Published,
         members: Vec::new(),
         files: Vec::new(),
+        merges: Vec::new(),
         retracts: Vec::new(),
         published_at: Some(at),
         manifest_digest: None,

@@ -55,7 +55,7 @@ pub(crate) fn a_batch_keeps_its_bounds_but_takes_at_least_one(place: &mut Place)
     let ids: Vec<_> =
         (0..5).map(|n| ready(place, incoming(&format!("{n}.csv"), &n.to_string()))).collect();
     let mut take = |files_max, bytes_max| {
-        let bounds = BatchBounds { files_max, bytes_max, rows_max: None };
+        let bounds = BatchBounds { files_max, bytes_max, rows_max: None, merge_bytes: None };
         let batch = place.ledger().close_batch(&orders(), bounds).expect("closed").expect("ready");
         place.ledger().published(batch.id, digest_of("m"), &[]).expect("published").members
     };

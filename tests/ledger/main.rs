@@ -19,6 +19,7 @@ mod handing_off;
 mod history;
 mod making;
 mod many;
+mod merging;
 mod place;
 mod receiving;
 mod replacing;
@@ -105,6 +106,13 @@ contract! {
         what_is_past_its_time_is_published_again_when_it_is_asked_for
         a_hold_stands_in_the_way_of_every_part
         with_a_receipt_goes_what_it_quotes
+    }
+    merging {
+        small_outputs_of_one_kind_share_files_of_a_size
+        files_that_do_not_go_together_are_published_apart
+        one_that_is_replaced_leaves_the_rows_of_the_others_in_a_new_file
+        one_that_is_erased_is_in_no_file_that_is_read
+        without_the_option_every_arrival_has_its_file
     }
     waiting {
         what_waits_is_not_taken_further

@@ -110,7 +110,7 @@ pub(crate) fn column(name: &str, kind: ColumnType) -> Column {
 }
 
 pub(crate) fn bounds() -> BatchBounds {
-    BatchBounds { files_max: 1000, bytes_max: 1 << 20, rows_max: None }
+    BatchBounds { files_max: 1000, bytes_max: 1 << 20, rows_max: None, merge_bytes: None }
 }
 
 /// Receives and converts a file.

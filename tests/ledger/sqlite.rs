@@ -304,7 +304,8 @@ fn a_ledger_of_the_first_version_is_brought_up_to_date() {
     let conn = Connection::open(place.path()).expect("opened");
     let later = "DROP INDEX event_load; DROP TABLE alert; DROP TABLE hold; DROP TABLE erasure; DROP TABLE expecting; DROP TABLE expected; DROP TABLE counted; DROP TABLE calendar;
         DROP TABLE replay; DROP TABLE pull; DROP TABLE finding; DROP TABLE verify_round; ALTER TABLE arrival DROP COLUMN allowance; DROP INDEX arrival_older; CREATE INDEX arrival_received ON arrival (received_at);
-        DROP INDEX batch_window; ALTER TABLE batch DROP COLUMN because;
+        DROP TABLE merged_file; DROP INDEX batch_file_merged; ALTER TABLE batch_file DROP COLUMN first_row;
+        ALTER TABLE batch_file DROP COLUMN origin_row; DROP INDEX batch_window; ALTER TABLE batch DROP COLUMN because;
         ALTER TABLE batch DROP COLUMN window_end; DROP TABLE sink_pause; DROP TABLE tree_node; DROP TABLE log; DROP TABLE checkpoint;
         UPDATE event SET hash = zeroblob(32); DROP TABLE sidecar; DROP INDEX arrival_waits;
         ALTER TABLE arrival DROP COLUMN waits; ALTER TABLE arrival DROP COLUMN look_at;

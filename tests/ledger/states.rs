@@ -46,6 +46,7 @@ fn about_an_arrival() -> Vec<Event> {
         Event::HandedOff { batch },
         Event::Retracted { batch, replaced_by: Some(id) },
         Event::Retired { part: Part::Parquet, reason: "it is old".to_owned() },
+        Event::Rewritten { batch, sequence: 2 },
         Event::Erasing { by: "ops".to_owned(), reason: "request 17".to_owned() },
         Event::Erased { tombstone: Some(digest_of("t")), files: 3 },
         Event::Renamed { from: file("a"), to: file("b") },
@@ -199,6 +200,7 @@ fn every_state_meets_every_event() {
     handed_off       -          -          -          -          HandedOff  -          -          -          -          -          -          -          -          -
     retracted        -          -          -          -          Retracted  Retracted  -          -          -          -          -          -          =          =
     retired          =          =          =          =          =          =          =          =          =          =          =          =          -          -
+    rewritten        -          -          -          -          =          =          -          -          -          -          -          -          -          -
     erasing          Erasing    Erasing    Erasing    -          -          Erasing    Erasing    Erasing    Erasing    Erasing    Erasing    Erasing    -          Erasing
     erased           -          -          -          -          -          -          -          -          -          -          -          -          Erased     -
     renamed          =          =          =          =          =          =          =          =          =          =          =          =          =          =

@@ -134,7 +134,12 @@ fn a_checksum_that_comes_too_late_is_told() {
     let id = site.arrivals().remove(0).id;
     let raw = Event::TakenRaw { reason: "for a test".to_owned() };
     site.ledger.advance(id, raw).expect("taken");
-    let bounds = landfall::ledger::BatchBounds { files_max: 1, bytes_max: 1, rows_max: None };
+    let bounds = landfall::ledger::BatchBounds {
+        files_max: 1,
+        bytes_max: 1,
+        rows_max: None,
+        merge_bytes: None,
+    };
     site.ledger.close_batch(&feed("orders"), bounds).expect("closed").expect("a batch");
     site.sftp("acme", "put sum orders/a.csv.sha256\n").ok();
     assert_eq!(site.wait_for(checked).1, Verdict::Differs);

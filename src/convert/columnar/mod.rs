@@ -33,6 +33,7 @@ use super::{Converted, Inspection, Job, Outcome, Outputs, balance, headers, unre
 use crate::diagnostic::Diagnostic;
 use crate::report::{ColumnReport, Report};
 
+pub(super) use source::damaged;
 use source::{Source, Why};
 use survey::Seen;
 

@@ -155,7 +155,7 @@ fn check(metadata: &ParquetMetaData, size_bytes: u64, limits: &Limits) -> Result
 }
 
 /// A damaged file.
-pub(super) fn damaged() -> Diagnostic {
+pub(in crate::convert) fn damaged() -> Diagnostic {
     Diagnostic::error(Code::C114, "the Parquet cannot be read")
 }
 

@@ -7,6 +7,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use serde::Deserialize;
 
 use crate::convert::infer::Printer;
+use crate::convert::merge::{self, Rows};
 use crate::convert::unreadable;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::Nested;
@@ -38,18 +39,32 @@ pub(in crate::convert) struct Printed {
 }
 
 impl Printed {
-    /// Opens a file that the converter made.
+    /// Opens a file that the converter made of one source.
     pub(in crate::convert) fn open(parquet: File) -> Result<Self, Diagnostic> {
+        Self::open_part(parquet, None)
+    }
+
+    /// Opens what a merged file has of an arrival; all of a file that is not merged.
+    pub(in crate::convert) fn open_part(
+        parquet: File,
+        part: Option<Rows>,
+    ) -> Result<Self, Diagnostic> {
         let failed = |error: &(dyn std::error::Error + 'static)| unreadable(error);
         let builder =
             ParquetRecordBatchReaderBuilder::try_new(parquet).map_err(|error| failed(&error))?;
         let metadata = builder.metadata().file_metadata().key_value_metadata();
-        let recorded = metadata.into_iter().flatten().find(|entry| entry.key == "landfall.columns");
-        let recorded = recorded.and_then(|entry| entry.value.as_deref()).unwrap_or_default();
-        let columns = serde_json::from_str(recorded).map_err(|error| {
+        let metadata = metadata.map_or(&[][..], Vec::as_slice);
+        let arrival = part.map(|part| part.arrival);
+        let recorded = merge::told(metadata, arrival, "landfall.columns").unwrap_or_default();
+        let columns = serde_json::from_str(&recorded).map_err(|error| {
             Diagnostic::error(Code::C111, "the Parquet does not say how its values are printed")
                 .caused_by(&error)
         })?;
+        let wanted = part.map(|part| merge::selection([part]));
+        let builder = match wanted {
+            Some(wanted) => builder.with_row_selection(wanted),
+            None => builder,
+        };
         let reader = builder.build().map_err(|error| failed(&error))?;
         Ok(Self { reader, columns, batch: None, row: 0, rows: 0 })
     }

@@ -15,12 +15,14 @@ use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
-use parquet::basic::Encoding;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use super::output::Output;
-use super::{Error, Job, Origin, Provenance, Sheets, TableInfo, Written, arrow_type, properties};
+use super::{
+    Error, Job, Origin, Provenance, Sheets, TableInfo, Written, arrow_type, by_differences,
+    properties,
+};
 use crate::schema::ColumnType;
 
 /// Encoded groups that may wait for an earlier one, beside those whose threads wait with them.
@@ -99,9 +101,7 @@ impl GroupedTable {
             match column.encoded {
                 Encoded::Dictionary => properties,
                 Encoded::Plain => properties.set_column_dictionary_enabled(path, false),
-                Encoded::Delta => properties
-                    .set_column_dictionary_enabled(path.clone(), false)
-                    .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
+                Encoded::Delta => by_differences(properties, path),
             }
         });
         job.progress.begin_rows();

@@ -320,7 +320,7 @@ impl TableWriter {
         let fields = data.chain(origin).chain(from_name);
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let output = Output::new(out, info.job.limits.output_bytes);
-        let (writer, metadata) = (parquet(output, &schema)?, info.metadata());
+        let (writer, metadata) = (parquet(output, &schema, properties()?)?, info.metadata());
         let progress = info.job.progress.clone();
         progress.begin_rows();
         Ok(Self { writer, schema, provenance, named, rows: 0, progress, metadata })
@@ -361,6 +361,54 @@ impl TableWriter {
     }
 }
 
+/// Writes a table of rows that are in tables already.
+pub struct MergedWriter {
+    writer: ArrowWriter<Output>,
+    rows: u64,
+}
+
+impl MergedWriter {
+    /// Starts a table in an empty file of at most `bytes_max` bytes, whose columns `by_difference` are
+    /// encoded by their differences.
+    ///
+    /// # Errors
+    /// When Parquet refuses the columns.
+    pub fn create(
+        out: File,
+        schema: &SchemaRef,
+        (metadata, by_difference): (Vec<KeyValue>, Vec<ColumnPath>),
+        bytes_max: u64,
+    ) -> Result<Self, Error> {
+        let properties = by_difference.into_iter().fold(properties()?, by_differences);
+        let mut writer = parquet(Output::new(out, bytes_max), schema, properties)?;
+        writer.append_key_value_metadata(entry("landfall.version", VERSION.to_owned()));
+        metadata.into_iter().for_each(|entry| writer.append_key_value_metadata(entry));
+        Ok(Self { writer, rows: 0 })
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Writes a batch.
+    ///
+    /// # Errors
+    /// When the limit is met or the file cannot be written.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        self.rows += batch.num_rows() as u64;
+        write_bounded(&mut self.writer, batch)
+    }
+
+    /// Ends the table.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn finish(self) -> Result<Written, Error> {
+        finish(self.writer, self.rows)
+    }
+}
+
 /// Metadata that leads back to the source.
 fn source_metadata(job: &Job) -> Vec<KeyValue> {
     let mut metadata = vec![entry("landfall.version", VERSION.to_owned())];
@@ -375,8 +423,12 @@ fn entry(key: &str, value: String) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(value) }
 }
 
-fn parquet(output: Output, schema: &SchemaRef) -> Result<ArrowWriter<Output>, Error> {
-    let properties = properties()?
+fn parquet(
+    output: Output,
+    schema: &SchemaRef,
+    properties: WriterPropertiesBuilder,
+) -> Result<ArrowWriter<Output>, Error> {
+    let properties = properties
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
     // The Arrow schema in the metadata would repeat what the Parquet schema says already.
@@ -392,12 +444,18 @@ fn properties() -> Result<WriterPropertiesBuilder, ParquetError> {
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_created_by(CREATED_BY.to_owned())
         .set_statistics_enabled(EnabledStatistics::Page);
-    Ok(["_lf_record", "_lf_line"].into_iter().fold(properties, |properties, counting| {
-        let column = ColumnPath::from(counting);
-        properties
-            .set_column_dictionary_enabled(column.clone(), false)
-            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED)
-    }))
+    let counting = ["_lf_record", "_lf_line"].into_iter().map(ColumnPath::from);
+    Ok(counting.fold(properties, by_differences))
+}
+
+/// Has the whole numbers of a column encoded by their differences.
+fn by_differences(
+    properties: WriterPropertiesBuilder,
+    column: ColumnPath,
+) -> WriterPropertiesBuilder {
+    properties
+        .set_column_dictionary_enabled(column.clone(), false)
+        .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED)
 }
 
 /// Writes the footer and tells what was written. `ArrowWriter::into_inner` would lose the reason of

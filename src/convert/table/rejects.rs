@@ -8,7 +8,9 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 
 use super::super::{Job, Written};
-use super::{Error, Output, Sheets, finish, parquet, repeated, source_metadata, write_bounded};
+use super::{
+    Error, Output, Sheets, finish, parquet, properties, repeated, source_metadata, write_bounded,
+};
 use crate::diagnostic::Code;
 use crate::report::RejectReport;
 
@@ -113,7 +115,7 @@ impl RejectsWriter {
     fn write_waiting(&mut self) -> Result<(), Error> {
         let schema = schema(self.sheets);
         if let Some(out) = self.out.take() {
-            self.writer = Some(parquet(out, &schema)?);
+            self.writer = Some(parquet(out, &schema, properties()?)?);
         }
         let rejects = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;

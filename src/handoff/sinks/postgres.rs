@@ -212,14 +212,18 @@ async fn take_back(
     schema: &str,
     notice: &Notice,
 ) -> Result<(), Error> {
+    let mut gone: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for retraction in &notice.batch.retracts {
         let Some(table) = table_of(&notice.batch.feed, retraction.path.as_str()) else { continue };
+        gone.entry(table).or_default().push(retraction.arrival.to_string());
+    }
+    for (table, arrivals) in gone {
         let table = format!("{schema}.{}", quoted(&table));
-        if !is_there(transaction.client(), &table).await? {
-            continue;
+        if is_there(transaction.client(), &table).await? {
+            // At once: a merged file may have the rows of a thousand arrivals.
+            let delete = format!("DELETE FROM {table} WHERE _lf_arrival = ANY($1)");
+            transaction.execute(&delete, &[&arrivals]).await?;
         }
-        let delete = format!("DELETE FROM {table} WHERE _lf_arrival = $1");
-        transaction.execute(&delete, &[&retraction.arrival.to_string()]).await?;
     }
     Ok(())
 }

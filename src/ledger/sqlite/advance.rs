@@ -59,6 +59,7 @@ fn refuse_foreign(subject: &Subject, event: &Event) -> Result<(), Refused> {
             | Event::Published { .. }
             | Event::HandedOff { .. }
             | Event::Retracted { .. }
+            | Event::Rewritten { .. }
             | Event::Erasing { .. }
             | Event::Erased { .. }
             | Event::Tested

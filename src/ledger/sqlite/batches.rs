@@ -1,10 +1,12 @@
 //! Reading batches and what is live.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::{Connection, OptionalExtension, Params, Row, Statement};
 
 use crate::clock::Timestamp;
-use crate::ledger::{Batch, BatchFile, Error, FileKind, LiveTotals, Retraction};
-use crate::names::{ArrivalId, BatchId, FeedName};
+use crate::ledger::{Batch, BatchFile, Error, LiveTotals, Merge, Piece, Retraction, Share};
+use crate::names::{ArrivalId, BatchId, Digest, FeedName};
 use crate::zone::ZonePath;
 
 use super::fault::Fault;
@@ -23,7 +25,10 @@ macro_rules! batch {
 macro_rules! file {
     ($rest:literal) => {
         concat!(
-            "SELECT arrival, origin, target, kind, rows, size_bytes, digest FROM batch_file ",
+            "SELECT f.arrival, f.origin, f.target, f.kind, f.rows, f.size_bytes, f.digest,
+               f.first_row, f.origin_row, m.origin, m.rows, m.size_bytes, m.digest
+             FROM batch_file f
+             LEFT JOIN merged_file m ON f.first_row IS NOT NULL AND m.target = f.target ",
             $rest
         )
     };
@@ -45,21 +50,106 @@ fn batch_of(row: &Row<'_>) -> rusqlite::Result<Batch> {
         manifest_digest: cells.take()?,
         members: Vec::new(),
         files: Vec::new(),
+        merges: Vec::new(),
         retracts: Vec::new(),
     })
 }
 
-fn file_of(row: &Row<'_>) -> rusqlite::Result<BatchFile> {
-    let mut cells = Cells::of(row);
-    Ok(BatchFile {
-        arrival: cells.take()?,
-        from: cells.take()?,
-        to: cells.take()?,
-        kind: cells.take()?,
-        rows: cells.take()?,
-        size_bytes: cells.take()?,
-        digest: cells.take()?,
-    })
+/// What a batch publishes of one arrival.
+struct Own {
+    /// Its file, or where its rows are before they are merged.
+    file: BatchFile,
+    merged: Option<Merged>,
+}
+
+/// The file that its rows are merged into.
+struct Merged {
+    first_row: u64,
+    origin_row: u64,
+    from: ZonePath,
+    rows: u64,
+    written: Option<(u64, Digest)>,
+}
+
+impl Own {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let mut cells = Cells::of(row);
+        let file = BatchFile {
+            arrival: cells.take()?,
+            parts: Vec::new(),
+            from: cells.take()?,
+            to: cells.take()?,
+            kind: cells.take()?,
+            rows: cells.take()?,
+            size_bytes: cells.take()?,
+            digest: cells.take()?,
+        };
+        let Some(first_row) = cells.take()? else { return Ok(Self { file, merged: None }) };
+        let (origin_row, from, rows) = (cells.take()?, cells.take()?, cells.take()?);
+        let written = Option::zip(cells.take()?, cells.take()?);
+        Ok(Self { file, merged: Some(Merged { first_row, origin_row, from, rows, written }) })
+    }
+
+    fn part(&self, merged: &Merged) -> Share {
+        Share { arrival: self.file.arrival, first_row: merged.first_row, rows: self.file.rows }
+    }
+
+    fn piece(&self, merged: &Merged) -> Piece {
+        let BatchFile { arrival, rows, digest, .. } = self.file;
+        Piece { arrival, from: self.file.from.clone(), first_row: merged.origin_row, rows, digest }
+    }
+}
+
+/// The files of some arrivals, in order, and those of them that are merged. A merged file that is not
+/// written is no file yet.
+#[derive(Default)]
+struct Files {
+    all: Vec<BatchFile>,
+    merges: Vec<Merge>,
+    /// The places of a merged file in both.
+    places: HashMap<ZonePath, (usize, usize)>,
+}
+
+impl Files {
+    fn read(statement: &mut Statement<'_>, by: impl Params) -> Result<Self, Fault> {
+        let mut files = Self::default();
+        for share in statement.query_map(by, Own::of)? {
+            files.add(share?);
+        }
+        Ok(files)
+    }
+
+    fn add(&mut self, share: Own) {
+        let Some(merged) = &share.merged else { return self.all.push(share.file) };
+        let place = self.places.get(&share.file.to).copied();
+        let (file, merge) = place.unwrap_or_else(|| self.begin(&share.file, merged));
+        if let Some(file) = self.all.get_mut(file) {
+            file.parts.push(share.part(merged));
+        }
+        if let Some(merge) = self.merges.get_mut(merge) {
+            merge.pieces.push(share.piece(merged));
+        }
+    }
+
+    fn begin(&mut self, first: &BatchFile, merged: &Merged) -> (usize, usize) {
+        let (to, from, rows) = (first.to.clone(), merged.from.clone(), merged.rows);
+        let places = (self.all.len(), self.merges.len());
+        self.places.insert(to.clone(), places);
+        let (size_bytes, digest) = merged.written.unwrap_or((0, first.digest));
+        let whole = BatchFile { from: from.clone(), rows, size_bytes, digest, ..first.clone() };
+        self.all.push(whole);
+        self.merges.push(Merge { to, from, rows, pieces: Vec::new(), written: merged.written });
+        places
+    }
+
+    /// Those that are written.
+    fn written(self) -> Vec<BatchFile> {
+        let Self { mut all, merges, .. } = self;
+        let unwritten = merges.iter().filter(|merge| merge.written.is_none());
+        let unwritten: HashSet<&ZonePath> = unwritten.map(|merge| &merge.to).collect();
+        all.retain(|file| !unwritten.contains(&file.to));
+        all
+    }
 }
 
 fn retraction_of(row: &Row<'_>) -> rusqlite::Result<Retraction> {
@@ -74,23 +164,27 @@ fn retraction_of(row: &Row<'_>) -> rusqlite::Result<Retraction> {
 
 fn fill(conn: &Connection, batch: &mut Batch) -> Result<(), Fault> {
     let by = (&batch.feed, batch.sequence);
-    let sql = file!("WHERE feed = ?1 AND sequence = ?2 ORDER BY position");
-    let files = conn.prepare_cached(sql)?.query_map(by, file_of)?.collect::<Result<Vec<_>, _>>()?;
+    let sql = file!("WHERE f.feed = ?1 AND f.sequence = ?2 ORDER BY f.position");
+    let files = Files::read(&mut *conn.prepare_cached(sql)?, by)?;
     let sql = "SELECT arrival, batch, path, replaced_by FROM retraction
                WHERE feed = ?1 AND sequence = ?2 ORDER BY position";
     let mut statement = conn.prepare_cached(sql)?;
     batch.retracts = statement.query_map(by, retraction_of)?.collect::<Result<_, _>>()?;
-    let handed_off = files.iter().filter(|file| file.kind != FileKind::Rejects);
-    batch.members = handed_off.map(|file| file.arrival).collect();
-    batch.files = files;
+    let sql = "SELECT f.arrival FROM batch_file f LEFT JOIN arrival a ON a.id = f.arrival
+               WHERE f.feed = ?1 AND f.sequence = ?2 AND f.kind <> 'rejects'
+               ORDER BY a.sequence, f.position";
+    let mut statement = conn.prepare_cached(sql)?;
+    batch.members = statement.query_map(by, |row| row.get(0))?.collect::<Result<_, _>>()?;
+    batch.merges.clone_from(&files.merges);
+    batch.files = files.written();
     Ok(())
 }
 
 /// What batches publish of an arrival, but for its raw object.
 pub(super) fn files_of(conn: &Connection, id: ArrivalId) -> Result<Vec<BatchFile>, Fault> {
-    let sql = file!("WHERE arrival = ?1 AND kind <> 'raw' ORDER BY feed, sequence, position");
-    let found = conn.prepare_cached(sql)?.query_map([id], file_of)?.collect::<Result<_, _>>()?;
-    Ok(found)
+    let sql =
+        file!("WHERE f.arrival = ?1 AND f.kind <> 'raw' ORDER BY f.feed, f.sequence, f.position");
+    Ok(Files::read(&mut *conn.prepare_cached(sql)?, [id])?.written())
 }
 
 /// [`crate::ledger::Ledger::batch`].
@@ -161,27 +255,35 @@ pub(super) fn live_files(
     let newest: u64 = conn.prepare_cached(sql)?.query_row([feed], |row| row.get(0))?;
     let as_of = as_of.unwrap_or(newest).min(newest);
     let sql = file!(
-        "WHERE feed = ?1 AND sequence <= ?2 AND kind IN ('parquet', 'raw')
-           AND (retracted IS NULL OR retracted > ?2)
-           AND (retracted IS NULL OR retired_at IS NULL)
-           AND arrival NOT IN (SELECT a.id FROM erasure e JOIN arrival a ON a.sequence = e.arrival
+        "WHERE f.feed = ?1 AND f.sequence <= ?2 AND f.kind IN ('parquet', 'raw')
+           AND (f.retracted IS NULL OR f.retracted > ?2)
+           AND (f.retracted IS NULL OR f.retired_at IS NULL)
+           AND f.arrival NOT IN (SELECT a.id FROM erasure e JOIN arrival a ON a.sequence = e.arrival
              WHERE e.feed = ?1)
-         ORDER BY sequence, position"
+           AND NOT (f.first_row IS NOT NULL AND f.retracted IS NOT NULL AND f.retracted <= ?3
+             AND EXISTS (
+               SELECT 1 FROM batch_file o JOIN arrival a ON a.id = o.arrival
+               JOIN erasure e ON e.arrival = a.sequence
+               WHERE o.target = f.target AND o.first_row IS NOT NULL))
+         ORDER BY f.sequence, f.position"
     );
-    let mut statement = conn.prepare_cached(sql)?;
-    let found = statement.query_map((feed, as_of), file_of)?;
-    Ok(found.collect::<Result<_, _>>()?)
+    Ok(Files::read(&mut *conn.prepare_cached(sql)?, (feed, as_of, newest))?.written())
 }
 
 /// [`crate::ledger::Ledger::live_totals`].
 pub(super) fn live_totals(conn: &Connection, feed: &FeedName) -> Result<LiveTotals, Fault> {
-    let sql = "SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(size_bytes), 0) FROM batch_file
-               WHERE feed = ?1 AND kind = 'parquet' AND sequence <=
+    // A merged file counts once, with the first arrival in it.
+    let sql = "SELECT count(*) - count(f.first_row) + count(m.target), coalesce(sum(f.rows), 0),
+                 coalesce(sum(iif(f.first_row IS NULL, f.size_bytes, m.size_bytes)), 0)
+               FROM batch_file f LEFT JOIN merged_file m ON f.first_row = 0 AND m.target = f.target
+                 AND NOT EXISTS (SELECT 1 FROM batch_file e WHERE e.target = f.target
+                   AND e.first_row IS NOT NULL AND e.position < f.position)
+               WHERE f.feed = ?1 AND f.kind = 'parquet' AND f.sequence <=
                  (SELECT coalesce(max(sequence), 0) FROM batch WHERE feed = ?1 AND state = 'published')
-               AND (retracted IS NULL OR retracted >
+               AND (f.retracted IS NULL OR f.retracted >
                  (SELECT coalesce(max(sequence), 0) FROM batch WHERE feed = ?1 AND state = 'published'))
-               AND (retracted IS NULL OR retired_at IS NULL)
-               AND arrival NOT IN (SELECT a.id FROM erasure e JOIN arrival a ON a.sequence = e.arrival
+               AND (f.retracted IS NULL OR f.retired_at IS NULL)
+               AND f.arrival NOT IN (SELECT a.id FROM erasure e JOIN arrival a ON a.sequence = e.arrival
                  WHERE e.feed = ?1)";
     let totals = conn.prepare_cached(sql)?.query_row([feed], |row| {
         Ok(LiveTotals { files: row.get(0)?, rows: row.get(1)?, size_bytes: row.get(2)? })
@@ -192,11 +294,11 @@ pub(super) fn live_totals(conn: &Connection, feed: &FeedName) -> Result<LiveTota
 /// [`crate::ledger::Replays::published_file`].
 pub(super) fn published_file(conn: &Connection, id: ArrivalId) -> Result<Option<BatchFile>, Fault> {
     let sql = file!(
-        "f JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
+        "JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
          WHERE f.arrival = ?1 AND f.kind IN ('parquet', 'raw') AND f.retracted IS NULL
            AND b.state = 'published'"
     );
-    Ok(conn.prepare_cached(sql)?.query_row([id], file_of).optional()?)
+    Ok(Files::read(&mut *conn.prepare_cached(sql)?, [id])?.written().pop())
 }
 
 /// [`crate::ledger::Ledger::retractions_due`].
@@ -223,10 +325,12 @@ pub(super) fn rejects_beside(
     conn: &Connection,
     retraction: &Retraction,
 ) -> Result<Option<ZonePath>, Fault> {
+    // What was merged has moved to files of later batches, and its rejects have not.
     let sql = "SELECT f.target FROM batch_file f
-               JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
-               WHERE f.arrival = ?1 AND b.id = ?2 AND f.kind = 'rejects'";
-    let by = (retraction.arrival, retraction.batch);
+               JOIN retraction r ON r.feed = f.feed AND r.sequence = f.retracted
+                 AND r.arrival = f.arrival
+               WHERE f.arrival = ?1 AND r.path = ?2 AND f.kind = 'rejects'";
+    let by = (retraction.arrival, &retraction.path);
     Ok(conn.prepare_cached(sql)?.query_row(by, |row| row.get(0)).optional()?)
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row};
 use crate::clock::{Timestamp, utc_day};
 use crate::ledger::{
     Batch, BatchFile, Because, Closing, Conversion, Empty, Event, FileKind, Output, Over,
-    ReplayEnd, Retraction, State,
+    ReplayEnd, Retraction, Share, State,
 };
 use crate::names::{ArrivalId, BatchId, FeedName};
 use crate::zone::{Zone, ZonePath};
@@ -15,6 +15,7 @@ use crate::zone::{Zone, ZonePath};
 use super::batches;
 use super::conversions;
 use super::fault::Fault;
+use super::merges::{self, Content, Remnant};
 use super::replays;
 use super::transaction::{Subject, Transaction, subject};
 use super::values::{Cells, Json, Micros};
@@ -69,26 +70,24 @@ pub(super) fn close(
     ))?;
     let batch = Fixed { id, feed, sequence };
     // First what goes: what a replay brings is of the same arrivals.
-    batch.take_back(tx, taken_back)?;
-    let files = batch.take_members(tx, members)?;
-    let handed_off = files.iter().filter(|file| file.kind != FileKind::Rejects);
-    let (count, rows) =
-        handed_off.fold((0, 0), |(count, rows), file| (count + 1, rows + file.rows));
+    let remnants = batch.take_back(tx, taken_back)?;
+    let merge_bytes = closing.bounds.merge_bytes;
+    let Content { files, rows, .. } = batch.take_members(tx, (members, remnants), merge_bytes)?;
     let (feed, because) = (feed.clone(), Some(closing.because.clone()));
-    tx.record(None, Event::BatchClosed { batch: id, feed, sequence, files: count, rows, because })?;
+    tx.record(None, Event::BatchClosed { batch: id, feed, sequence, files, rows, because })?;
     batches::known(tx.conn(), id).map(Some)
 }
 
 /// An arrival that is ready for a batch.
 pub(super) struct Ready {
-    subject: Subject,
+    pub(super) subject: Subject,
     raw: ZonePath,
     size_bytes: u64,
-    version: Option<u32>,
-    parquet: Option<Output>,
+    pub(super) version: Option<u32>,
+    pub(super) parquet: Option<Output>,
     rejects: Option<Output>,
     /// What came of its replay, when that is what is ready.
-    again: Option<Box<Conversion>>,
+    pub(super) again: Option<Box<Conversion>>,
 }
 
 impl Ready {
@@ -130,12 +129,14 @@ impl Ready {
         if self.parquet.is_some() { converted } else { self.size_bytes }
     }
 
-    /// What a batch publishes of it as its part `ordinal`.
-    fn files(&self, batch: &Fixed<'_>, ordinal: usize) -> Vec<BatchFile> {
+    /// What a batch publishes of it as its part `ordinal`; its Parquet may share the file of an
+    /// earlier part.
+    fn files(&self, batch: &Fixed<'_>, ordinal: usize, shared: Option<usize>) -> Vec<BatchFile> {
         let arrival = self.subject.id;
         let day = utc_day(self.subject.received_at);
         let published = |output: &Output, to, kind| BatchFile {
             arrival,
+            parts: Vec::new(),
             from: output.path.clone(),
             to,
             kind,
@@ -146,6 +147,7 @@ impl Ready {
         let Some((parquet, version)) = self.parquet.as_ref().zip(self.version) else {
             return vec![BatchFile {
                 arrival,
+                parts: Vec::new(),
                 from: self.raw.clone(),
                 to: self.raw.clone(),
                 kind: FileKind::Raw,
@@ -154,7 +156,8 @@ impl Ready {
                 digest: self.subject.digest,
             }];
         };
-        let to = Zone::lake_path(batch.feed, version, &day, batch.id, ordinal);
+        let part = shared.unwrap_or(ordinal);
+        let to = Zone::lake_path(batch.feed, version, &day, batch.id, part);
         let mut files = vec![published(parquet, to, FileKind::Parquet)];
         if let Some(rejects) = &self.rejects {
             let to = Zone::rejects_path(batch.feed, &day, batch.id, ordinal);
@@ -297,23 +300,29 @@ fn to_take_back(
 }
 
 /// A batch whose row is written and whose content is being fixed.
-struct Fixed<'f> {
-    id: BatchId,
-    feed: &'f FeedName,
-    sequence: u64,
+pub(super) struct Fixed<'f> {
+    pub(super) id: BatchId,
+    pub(super) feed: &'f FeedName,
+    pub(super) sequence: u64,
 }
 
-impl Fixed<'_> {
+impl<'f> Fixed<'f> {
     fn take_members(
         &self,
         tx: &mut Transaction<'_>,
-        members: Vec<Ready>,
-    ) -> Result<Vec<BatchFile>, Fault> {
-        let mut all = Vec::new();
-        for (ordinal, mut member) in members.into_iter().enumerate() {
-            for file in member.files(self, ordinal) {
-                self.add_file(tx, all.len(), &file)?;
-                all.push(file);
+        (members, remnants): (Vec<Ready>, Vec<Remnant>),
+        merge_bytes: Option<u64>,
+    ) -> Result<Content<'f>, Fault> {
+        let (mut content, parts) = (Content::of(self), members.len());
+        let shared = merges::arrange(tx, &members, merge_bytes)?;
+        for ((ordinal, mut member), shared) in members.into_iter().enumerate().zip(shared) {
+            for file in member.files(self, ordinal, shared) {
+                match (shared, file.kind) {
+                    (Some(_), FileKind::Parquet) => content.add_part(tx, &file, 0)?,
+                    (_, FileKind::Parquet | FileKind::Raw | FileKind::Rejects) => {
+                        content.add(tx, &file)?;
+                    }
+                }
             }
             let (batch, sequence) = (self.id, self.sequence);
             match &member.again {
@@ -325,96 +334,124 @@ impl Fixed<'_> {
                 }
             }
         }
+        for (at, remnant) in remnants.iter().enumerate() {
+            remnant.publish_again(tx, &mut content, self, parts + at)?;
+        }
+        content.finish(tx)?;
         tx.sql(
             "UPDATE arrival SET batch = ?1 WHERE id IN
                (SELECT arrival FROM batch_file WHERE feed = ?2 AND sequence = ?3)",
         )?
         .execute((self.id, self.feed, self.sequence))?;
-        Ok(all)
+        Ok(content)
     }
 
-    fn add_file(
+    /// Takes back what these have in the dataset. Answers what is left of the merged files among it.
+    fn take_back(
         &self,
         tx: &Transaction<'_>,
-        position: usize,
-        file: &BatchFile,
+        pairs: Vec<TakenBack>,
+    ) -> Result<Vec<Remnant>, Fault> {
+        let (mut position, mut merged) = (0, Vec::new());
+        for pair in pairs {
+            merged.extend(self.take_back_one(tx, &mut position, &pair)?);
+        }
+        merged.sort();
+        merged.dedup();
+        let mut remnants = Vec::new();
+        for path in merged {
+            let mut remnant = Remnant::of(tx, path)?;
+            let batch = remnant.batch(tx)?;
+            let is_erased = |(subject, _): &(Subject, Share)| subject.state.is_erased();
+            let (gone, stay): (Vec<_>, Vec<_>) = remnant.stay.into_iter().partition(is_erased);
+            remnant.stay = stay;
+            for (older, _) in gone {
+                self.take_back_one(tx, &mut position, &TakenBack { newer: None, older })?;
+            }
+            for (same, _) in &remnant.stay {
+                let (arrival, path) = (same.id, remnant.path().clone());
+                let retraction = Retraction { arrival, batch, path, replaced_by: Some(arrival) };
+                self.retract(tx, &mut position, &retraction, FileKind::Parquet)?;
+                tx.sql("UPDATE batch_file SET retracted = ?3 WHERE arrival = ?1 AND target = ?2")?
+                    .execute((arrival, remnant.path(), self.sequence))?;
+            }
+            remnants.extend((!remnant.stay.is_empty()).then_some(remnant));
+        }
+        Ok(remnants)
+    }
+
+    /// Takes back what an arrival has in the dataset. Answers the file if it has rows of others.
+    fn take_back_one(
+        &self,
+        tx: &Transaction<'_>,
+        position: &mut u32,
+        TakenBack { newer, older }: &TakenBack,
+    ) -> Result<Option<ZonePath>, Fault> {
+        match newer {
+            Some(newer) => {
+                tx.sql("DELETE FROM replacement WHERE newer = ?1 AND older = ?2")?
+                    .execute([newer.sequence, older.sequence])?;
+            }
+            None => {
+                tx.sql("UPDATE erasure SET retract = 0 WHERE arrival = ?1")?
+                    .execute([older.sequence])?;
+            }
+        }
+        let by = newer.as_ref().map(|newer| newer.id);
+        let Some((retraction, kind, is_merged)) = published_file(tx, older, by)? else {
+            return Ok(None);
+        };
+        self.retract(tx, position, &retraction, kind)?;
+        tx.sql("UPDATE batch_file SET retracted = ?2 WHERE arrival = ?1 AND retracted IS NULL")?
+            .execute((older.id, self.sequence))?;
+        Ok(is_merged.then_some(retraction.path))
+    }
+
+    fn retract(
+        &self,
+        tx: &Transaction<'_>,
+        position: &mut u32,
+        retraction: &Retraction,
+        kind: FileKind,
     ) -> Result<(), Fault> {
         tx.sql(
-            "INSERT INTO batch_file (feed, sequence, position, arrival, origin, target, kind, rows,
-               size_bytes, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO retraction (feed, sequence, position, arrival, batch, path,
+               replaced_by, done) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute((
             self.feed,
             self.sequence,
-            position,
-            file.arrival,
-            &file.from,
-            &file.to,
-            file.kind,
-            file.rows,
-            file.size_bytes,
-            file.digest,
+            *position,
+            retraction.arrival,
+            retraction.batch,
+            &retraction.path,
+            retraction.replaced_by,
+            // A raw object stays where it is: the archive keeps it. What is erased or past its time
+            // is removed.
+            kind == FileKind::Raw || retraction.replaced_by.is_none(),
         ))?;
-        Ok(())
-    }
-
-    fn take_back(&self, tx: &Transaction<'_>, pairs: Vec<TakenBack>) -> Result<(), Fault> {
-        let mut position = 0_u32;
-        for TakenBack { newer, older } in pairs {
-            match &newer {
-                Some(newer) => {
-                    tx.sql("DELETE FROM replacement WHERE newer = ?1 AND older = ?2")?
-                        .execute([newer.sequence, older.sequence])?;
-                }
-                None => {
-                    tx.sql("UPDATE erasure SET retract = 0 WHERE arrival = ?1")?
-                        .execute([older.sequence])?;
-                }
-            }
-            let by = newer.as_ref().map(|newer| newer.id);
-            let Some((retraction, kind)) = published_file(tx, &older, by)? else { continue };
-            tx.sql(
-                "INSERT INTO retraction (feed, sequence, position, arrival, batch, path,
-                   replaced_by, done) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute((
-                self.feed,
-                self.sequence,
-                position,
-                retraction.arrival,
-                retraction.batch,
-                &retraction.path,
-                retraction.replaced_by,
-                // A raw object stays where it is: the archive keeps it. What is erased or past its time
-                // is removed.
-                kind == FileKind::Raw || by.is_none(),
-            ))?;
-            tx.sql(
-                "UPDATE batch_file SET retracted = ?2 WHERE arrival = ?1 AND retracted IS NULL",
-            )?
-            .execute((older.id, self.sequence))?;
-            position += 1;
-        }
+        *position += 1;
         Ok(())
     }
 }
 
-/// The file that an arrival has in the dataset; `None` when another batch took it back already.
+/// The file that an arrival has in the dataset, and whether it has rows of others; `None` when another
+/// batch took it back already.
 fn published_file(
     tx: &Transaction<'_>,
     older: &Subject,
     replaced_by: Option<ArrivalId>,
-) -> Result<Option<(Retraction, FileKind)>, Fault> {
+) -> Result<Option<(Retraction, FileKind, bool)>, Fault> {
     debug_assert!(
         matches!(older.state, State::Published | State::HandedOff) || older.state.is_erased()
     );
-    let sql = "SELECT b.id, f.target, f.kind FROM batch_file f
+    let sql = "SELECT b.id, f.target, f.kind, f.first_row IS NOT NULL FROM batch_file f
                JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
                WHERE f.arrival = ?1 AND f.kind IN ('parquet', 'raw') AND f.retracted IS NULL";
     let found = tx.sql(sql)?.query_row([older.id], |row| {
         let retraction =
             Retraction { arrival: older.id, batch: row.get(0)?, path: row.get(1)?, replaced_by };
-        Ok((retraction, row.get(2)?))
+        Ok((retraction, row.get(2)?, row.get(3)?))
     });
     Ok(found.optional()?)
 }

@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::ledger::{
     Custody, Error, Event, FileKind, Finding, Kept, KeptKind, Round, State, Verified,
 };
+use crate::names::ArrivalId;
 use crate::zone::ZonePath;
 
 use super::SqliteLedger;
@@ -17,6 +18,16 @@ use super::values::{Cells, Micros};
 impl Custody for SqliteLedger {
     fn kept(&self, after: u64, limit: u32) -> Result<Option<(u64, Vec<Kept>)>, Error> {
         self.readers.read("read what is kept", |conn| kept(conn, after, limit))
+    }
+
+    fn merged_in(&self, path: &ZonePath) -> Result<Vec<ArrivalId>, Error> {
+        self.readers.read("read what is merged", |conn| {
+            let sql = "SELECT arrival FROM batch_file WHERE target = ?1 AND first_row IS NOT NULL
+                       ORDER BY first_row, position";
+            let mut statement = conn.prepare_cached(sql)?;
+            let found = statement.query_map([path], |row| row.get(0))?;
+            Ok(found.collect::<Result<_, _>>()?)
+        })
     }
 
     fn sequence_at(&self, since: Timestamp) -> Result<u64, Error> {
@@ -66,10 +77,17 @@ fn kept(conn: &Connection, after: u64, limit: u32) -> Result<Option<(u64, Vec<Ke
     let mut raw = raw.collect::<Result<Vec<_>, _>>()?;
     let Some(last) = raw.last().map(|(sequence, ..)| *sequence) else { return Ok(None) };
     raw.retain(|(_, state, _)| !state.is_erased());
-    let sql = "SELECT f.kind, f.target, f.digest FROM batch_file f
+    // A merged file is gone once one of its arrivals is erased and the others' rows are elsewhere.
+    let sql = "SELECT f.kind, f.target, coalesce(m.digest, f.digest) FROM batch_file f
                JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
+               LEFT JOIN merged_file m ON f.first_row IS NOT NULL AND m.target = f.target
                WHERE f.arrival = ?1 AND f.kind <> 'raw' AND b.state = 'published'
-                 AND f.retired_at IS NULL";
+                 AND f.retired_at IS NULL
+                 AND NOT (f.first_row IS NOT NULL AND EXISTS (
+                   SELECT 1 FROM batch_file o JOIN arrival a ON a.id = o.arrival
+                   WHERE o.target = f.target AND o.first_row IS NOT NULL AND (
+                     o.position > f.position
+                     OR (f.retracted IS NOT NULL AND a.state IN ('erasing', 'erased')))))";
     let mut statement = conn.prepare_cached(sql)?;
     let mut all = Vec::new();
     for (_, _, object) in raw {

@@ -14,6 +14,7 @@ use super::batches;
 use super::fault::Fault;
 use super::find;
 use super::holds;
+use super::merges;
 use super::replays;
 use super::transaction::{Subject, Transaction};
 use super::values::{Cells, Json, Micros};
@@ -29,6 +30,10 @@ impl Erasures for SqliteLedger {
         });
         self.empty_log();
         recorded
+    }
+
+    fn shares_file(&self, ids: &[ArrivalId]) -> Result<bool, Error> {
+        self.readers.read("read what is merged", |conn| merges::is_shared(conn, ids))
     }
 
     fn erasures_open(&self, limit: u32) -> Result<Vec<Erasure>, Error> {
@@ -153,7 +158,9 @@ fn erased(tx: &mut Transaction<'_>, gone: Gone, at: Timestamp) -> Result<(), Fau
     tx.sql("UPDATE erasure SET erased_at = ?2 WHERE arrival = ?1")?
         .execute((subject.sequence, Micros(at)))?;
     let sql = "DELETE FROM finding WHERE arrival = ?1
-                 OR path = (SELECT raw FROM arrival WHERE id = ?1)";
+                 OR path = (SELECT raw FROM arrival WHERE id = ?1)
+                 OR path IN (SELECT target FROM batch_file
+                   WHERE arrival = ?1 AND first_row IS NOT NULL)";
     tx.sql(sql)?.execute([id])?;
     Ok(())
 }

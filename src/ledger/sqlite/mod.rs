@@ -22,9 +22,9 @@ use crate::zone::ZonePath;
 use super::log::{Leaf, Signed, Touched};
 use super::{
     Arrival, ArrivalQuery, Batch, BatchFile, Delivery, DeliveryOutcome, Error, Event, Found,
-    Holding, Ledger, Listed, LiveTotals, Log, NewArrival, NewConversion, NewSidecar, Recorded,
-    Retraction, Revision, Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits, WaitsFor,
-    tree,
+    Holding, Ledger, Listed, LiveTotals, Log, Merge, NewArrival, NewConversion, NewSidecar,
+    Recorded, Retraction, Revision, Sender, Sidecar, Sidecars, State, Told, Usage, Verdict, Waits,
+    WaitsFor, tree,
 };
 
 mod advance;
@@ -46,6 +46,7 @@ mod history;
 mod holdings;
 mod holds;
 mod log;
+mod merges;
 mod pulls;
 mod readers;
 mod receive;
@@ -159,6 +160,15 @@ impl Ledger for SqliteLedger {
         self.write("record a publication", move |tx| {
             deliver::published(tx, batch, manifest, &sinks)
         })
+    }
+
+    fn merged(&self, batch: BatchId, written: Vec<Merge>) -> Result<Batch, Error> {
+        self.write("record merged files", move |tx| merges::written(tx, batch, &written))
+    }
+
+    fn keep_apart(&self, batch: BatchId, merge: &Merge) -> Result<Batch, Error> {
+        let merge = merge.clone();
+        self.write("record merged files", move |tx| merges::keep_apart(tx, batch, &merge))
     }
 
     fn delivered(&self, delivery: &str, outcome: DeliveryOutcome) -> Result<Delivery, Error> {

@@ -1,4 +1,7 @@
 //! Parts of arrivals that are past a time of their own.
+//!
+//! Left out: merged Parquet, which has the rows of several arrivals and stays until they are erased; a feed
+//! that merges may not say how long its Parquet is kept.
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
@@ -115,6 +118,7 @@ fn past(
             let keep = i64::try_from(age.keep.as_micros()).unwrap_or(i64::MAX);
             let sql = "SELECT a.id, count(*), sum(f.size_bytes) FROM arrival a
                        JOIN batch_file f ON f.arrival = a.id AND f.kind = ?4 AND f.retired_at IS NULL
+                         AND f.first_row IS NULL
                        JOIN batch b ON b.feed = f.feed AND b.sequence = f.sequence
                        WHERE a.feed = ?1 AND a.sequence BETWEEN ?2 AND ?3 AND a.received_at < ?5
                          AND a.state NOT IN ('erasing', 'erased')
@@ -180,7 +184,7 @@ fn give_up_files(
 ) -> Result<bool, Fault> {
     let fresh = subject.received_at.checked_add(age.keep).unwrap_or(Timestamp::MAX);
     let sql = "UPDATE batch_file SET retired_at = ?3
-               WHERE arrival = ?1 AND kind = ?2 AND retired_at IS NULL AND EXISTS (
+               WHERE arrival = ?1 AND kind = ?2 AND retired_at IS NULL AND first_row IS NULL AND EXISTS (
                  SELECT 1 FROM batch b
                  WHERE b.feed = batch_file.feed AND b.sequence = batch_file.sequence
                    AND (b.published_at < ?4 OR b.published_at < ?5))";

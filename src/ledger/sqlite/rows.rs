@@ -21,7 +21,7 @@ use super::values::Micros;
 use super::{log, schema};
 
 /// Tables that lines speak of, those that others refer to first.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
     "arrival",
     "conversion",
     "learned",
@@ -30,6 +30,7 @@ const TABLES: [&str; 17] = [
     "replay",
     "batch",
     "batch_file",
+    "merged_file",
     "retraction",
     "delivery",
     "pull",
@@ -70,6 +71,8 @@ pub(super) fn of(conn: &Connection, touched: &Touched) -> Result<Vec<String>, Fa
         dump(conn, &mut lines, "replacement", &format!("newer = {one}"), [id])?;
         dump(conn, &mut lines, "replay", &format!("arrival = {one}"), [id])?;
         dump(conn, &mut lines, "batch_file", "arrival = ?1", [id])?;
+        let shared = "target IN (SELECT target FROM batch_file WHERE arrival = ?1)";
+        dump(conn, &mut lines, "merged_file", shared, [id])?;
         dump(conn, &mut lines, "counted", "arrival = ?1", [id])?;
         dump(conn, &mut lines, "erasure", &format!("arrival = {one}"), [id])?;
     }
@@ -80,6 +83,7 @@ pub(super) fn of(conn: &Connection, touched: &Touched) -> Result<Vec<String>, Fa
         let own = "(feed, sequence) = (SELECT feed, sequence FROM batch WHERE id = ?1)";
         dump(conn, &mut lines, "batch", "id = ?1", [id])?;
         dump(conn, &mut lines, "batch_file", own, [id])?;
+        dump(conn, &mut lines, "merged_file", own, [id])?;
         dump(conn, &mut lines, "retraction", own, [id])?;
         dump(conn, &mut lines, "delivery", "batch = ?1", [id])?;
     }

@@ -28,7 +28,7 @@ const STATEMENTS_MAX: usize = 128;
 const CHECKPOINT_PAGES: u32 = 8192;
 
 /// What brings the tables from one version to the next.
-const STEPS: [&str; 18] = [
+const STEPS: [&str; 19] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
@@ -47,6 +47,7 @@ const STEPS: [&str; 18] = [
     include_str!("schema-16.sql"),
     include_str!("schema-17.sql"),
     include_str!("schema-18.sql"),
+    include_str!("schema-19.sql"),
 ];
 /// The step that made history a tree.
 const TREE_STEP: usize = 3;

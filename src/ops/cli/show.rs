@@ -177,10 +177,17 @@ fn went_in_words(went: &Retired) -> String {
 fn handed_off(life: &Life, batch: &Batch) -> String {
     let state = words::batch_state(batch.state);
     let mut out = format!("batch {} of {}, {state}, {}\n", batch.sequence, batch.feed, batch.id);
-    let own = |file: &&BatchFile| file.arrival == life.arrival.id;
+    let id = life.arrival.id;
+    let own = |file: &&BatchFile| file.arrivals().any(|arrival| arrival == id);
     for file in batch.files.iter().filter(own) {
         let is_past = life.retired.iter().any(|went| went.path.as_ref() == Some(&file.to));
-        out.push_str(&format!("{}{}\n", file.to, if is_past { " (past its time)" } else { "" }));
+        out.push_str(file.to.as_str());
+        if let Some(part) = file.part_of(id) {
+            let (others, before) = (file.parts.len() - 1, count(part.first_row));
+            let (own, others) = (counted(part.rows, "row"), counted(others as u64, "other file"));
+            out.push_str(&format!(": {own} after the first {before}, merged with {others}"));
+        }
+        out.push_str(if is_past { " (past its time)\n" } else { "\n" });
     }
     for delivery in &life.deliveries {
         let state = words::delivery_state(delivery.state);

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::list::when;
 use super::output::{count, counted, size};
 use super::{Exit, Output, ZoneArgs, reading};
@@ -10,6 +12,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::custody::{Copies, Mended, Pace, Sample, Step, Verifier, Wish, mend};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ledger::{Finding, Kept, KeptKind, Ledger, NotKept, Problem};
+use crate::names::ArrivalId;
 use crate::ops::custody::{Report, keep};
 use crate::ops::who;
 use crate::zone::{Zone, ZonePath};
@@ -50,7 +53,9 @@ pub(super) fn run(args: Args, zone: &ZoneArgs, out: &Output) -> Result<Exit, Dia
             Some(folder) => bring_back(&zone, ledger.as_ref(), finding, folder)?,
             None => None,
         };
-        show(finding, mended.as_ref(), out);
+        let merged =
+            ledger.merged_in(&finding.path).map_err(|error| reading::unreadable(&error))?;
+        show(finding, &merged, mended.as_ref(), out);
         if let Some(Mended::Back(_)) = mended {
             report.back.push(finding.path.clone());
         } else {
@@ -142,9 +147,17 @@ fn bring_back(
     Ok(Some(mended))
 }
 
-fn show(finding: &Finding, mended: Option<&Mended>, out: &Output) {
+/// Tells of a file, and of every arrival whose rows are in it when it is merged.
+fn show(finding: &Finding, merged: &[ArrivalId], mended: Option<&Mended>, out: &Output) {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        #[serde(flatten)]
+        finding: &'a Finding,
+        #[serde(skip_serializing_if = "<[ArrivalId]>::is_empty")]
+        arrivals: &'a [ArrivalId],
+    }
     if out.is_json() {
-        out.object("landfall.finding/v1", finding);
+        out.object("landfall.finding/v1", &Shown { finding, arrivals: merged });
         return;
     }
     let what = match finding.problem {
@@ -163,6 +176,7 @@ fn show(finding: &Finding, mended: Option<&Mended>, out: &Output) {
         Some(Mended::Unfit) => ": the copy has other bytes than were recorded".to_owned(),
     };
     out.print(&format!("{what:10}  {}{then}", finding.path));
+    merged.iter().for_each(|id| out.print(&format!("{:10}  has the rows of {id}", "")));
 }
 
 fn summary(report: &Report, left: usize, has_copy: bool, suffix: &str, out: &Output) {

@@ -134,6 +134,7 @@ fn about_arrival(event: &Event) -> Option<String> {
             format!("retracted, replaced by {newer}")
         }
         Event::Retracted { replaced_by: None, .. } => "retracted: its readers are told".to_owned(),
+        Event::Rewritten { sequence, .. } => format!("its rows are in batch {sequence} now"),
         Event::ReplayAsked { by, reason } => format!("replay asked for by {by}: {reason}"),
         Event::ReplayConverted { seen, written, rejected, skipped, version, contract, .. } => {
             let (written, seen) = (count(*written), count(*seen));
@@ -450,6 +451,7 @@ fn about_zone(event: &Event) -> String {
         | Event::Published { .. }
         | Event::HandedOff { .. }
         | Event::Retracted { .. }
+        | Event::Rewritten { .. }
         | Event::ReplayAsked { .. }
         | Event::ReplayConverted { .. }
         | Event::ReplayEnded { .. }

@@ -6,7 +6,7 @@ use super::{brief, dates};
 
 use crate::config::{Config, Feed};
 use crate::diagnostic::Diagnostic;
-use crate::ledger::{self, BatchFile, FileKind, Ledger, LiveTotals};
+use crate::ledger::{self, BatchFile, FileKind, Ledger, LiveTotals, Share};
 use crate::names::{ArrivalId, Digest, FeedName};
 use crate::ops::cli::drift::{self, Drifted, Revised};
 use crate::ops::cli::output::{count, counted, size, table};
@@ -219,7 +219,10 @@ struct LiveFile<'a> {
     size_bytes: u64,
     digest: Digest,
     version: Option<&'a str>,
-    arrival: ArrivalId,
+    /// Nothing when it has the rows of several.
+    arrival: Option<ArrivalId>,
+    #[serde(skip_serializing_if = "<[Share]>::is_empty")]
+    parts: &'a [Share],
 }
 
 pub(super) fn files(zone: &Zone, live: &[BatchFile], out: &Output) {
@@ -231,8 +234,9 @@ pub(super) fn files(zone: &Zone, live: &[BatchFile], out: &Output) {
         }
         let (rows, size_bytes, digest) = (file.rows, file.size_bytes, file.digest);
         let version = file.to.as_str().split('/').nth(2);
-        let arrival = file.arrival;
-        let live = LiveFile { path, rows, size_bytes, digest, version, arrival };
+        let parts = file.parts.as_slice();
+        let arrival = parts.is_empty().then_some(file.arrival);
+        let live = LiveFile { path, rows, size_bytes, digest, version, arrival, parts };
         out.object("landfall.file/v1", &live);
     }
 }

@@ -1,7 +1,7 @@
 //! `landfall replay --dry-run`: what converting again from the archive would change.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use crate::archive::Archive;
 use crate::config::Config;
 use crate::convert::Converted;
 use crate::convert::compare::{Cells, Difference, Retyped, Side, difference};
+use crate::convert::merge::Rows;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::durable::Durability;
 use crate::ledger::{Arrival, Conversion, FileKind, Ledger};
@@ -121,7 +122,7 @@ impl<'b> Bench<'b> {
         })?;
         Ok(match self.trial.convert(&job, &raw)? {
             Tried::Converted(new, parquet) => {
-                Change::Converted(compared(made, &published, &new, parquet)?)
+                Change::Converted(compared((made, &published), (&new, parquet))?)
             }
             Tried::Raw { reason } => Change::Other(Other::Raw { reason }),
             Tried::Held(diagnostic) => {
@@ -130,31 +131,33 @@ impl<'b> Bench<'b> {
         })
     }
 
-    /// The conversion whose Parquet is in the lake, and where that is.
+    /// The conversion whose Parquet is in the lake, where that is, and which rows of it are its own.
     fn published<'a>(
         &self,
         arrival: &'a Arrival,
-    ) -> Result<Option<(&'a Conversion, PathBuf)>, Diagnostic> {
+    ) -> Result<Option<(&'a Conversion, Place)>, Diagnostic> {
         let Some(made) = &arrival.conversion else { return Ok(None) };
         let file = self.ledger.published_file(arrival.id).map_err(|e| reading::unreadable(&e))?;
         let file = file.filter(|file| file.kind == FileKind::Parquet);
+        let part = file.as_ref().and_then(|file| file.part_of(arrival.id)).map(pipeline::rows_of);
         let path = file.and_then(|file| self.zone.resolve(&file.to));
-        Ok(path.map(|path| (made, path)))
+        Ok(path.map(|path| (made, (path, part))))
     }
 }
 
+/// A file of the lake, and which rows of it are meant, when those of others are there as well.
+type Place = (PathBuf, Option<Rows>);
+
 fn compared(
-    made: &Conversion,
-    published: &Path,
-    new: &Converted,
-    fresh: File,
+    (made, (published, part)): (&Conversion, &Place),
+    (new, fresh): (&Converted, File),
 ) -> Result<Difference, Diagnostic> {
     let old = File::open(published).map_err(|error| {
         Diagnostic::error(Code::A123, format!("{} cannot be read", published.display()))
             .caused_by(&error)
     })?;
-    let before = Side { report: &made.report, digest: made.parquet.digest, file: old };
-    let after = Side { report: &new.report, digest: new.parquet.digest, file: fresh };
+    let before = Side { report: &made.report, digest: made.parquet.digest, file: old, part: *part };
+    let after = Side { report: &new.report, digest: new.parquet.digest, file: fresh, part: None };
     difference(before, after)
 }
 
