@@ -112,7 +112,7 @@ fn zone() -> (TestZone, Server) {
     send("declared", "sales_north_20260131.csv", sales.as_bytes());
     send("parquet", "1.parquet", &parquet());
     send("archive", "1.zip", &archive());
-    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/workbooks/orders.xlsb");
+    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/convert/workbooks/orders.xlsb");
     send("book", "1.xlsb", &std::fs::read(book).unwrap());
     (zone, server)
 }
