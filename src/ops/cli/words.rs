@@ -119,11 +119,9 @@ fn about_arrival(event: &Event) -> Option<String> {
         }
         Event::TakenRaw { reason } => format!("taken as it is: {reason}"),
         Event::Held { diagnostic } => format!("held: {diagnostic}"),
-        Event::Released { by, reason, allowance } if allowance.is_none() => {
-            format!("released by {by}: {reason}")
-        }
         Event::Released { by, reason, allowance } => {
-            format!("released by {by}, {allowance} allowed: {reason}")
+            let allowed = (!allowance.is_none()).then(|| format!(", {allowance} allowed"));
+            format!("released by {by}{}: {reason}", allowed.unwrap_or_default())
         }
         Event::Rejected { by, reason } => format!("rejected by {by}: {reason}"),
         Event::Superseded { by } => format!("superseded by {by}"),
